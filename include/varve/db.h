@@ -1,0 +1,94 @@
+#ifndef VARVE_INCLUDE_VARVE_DB_H_
+#define VARVE_INCLUDE_VARVE_DB_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "varve/iterator.h"
+#include "varve/options.h"
+#include "varve/pinned_value.h"
+#include "varve/slice.h"
+#include "varve/snapshot.h"
+#include "varve/status.h"
+#include "varve/write_batch.h"
+
+namespace varve {
+
+// A persistent ordered map from keys to values in one directory, owned by one process at a time.
+// All methods may be called from any number of threads.
+//
+// After a crash the database holds the state after some prefix of the writes, in the order in which
+// they were acknowledged: one prefix for all keys, batches whole. It reaches at least to the last
+// write known durable (`sync`, SyncWAL, Flush), and after the death of the process alone to the last
+// logged write that was acknowledged.
+//
+// After a failed write to the log, or a failed flush or commit, the database is read-only: reads go
+// on, writes return that first error. Reopen it once the cause is gone.
+class DB {
+ public:
+  // Opens the database in `path`, recovering it if it was not closed. Errors: InvalidArgument (an
+  // option; missing, or present though error_if_exists; another comparator), Busy (another opener
+  // in this or another process), NotSupported (a newer format), Corruption (file and offset),
+  // IOError, NoSpace. On an error nothing of the directory is lost.
+  static Status Open(const Options& options, const std::string& path, std::unique_ptr<DB>* db);
+  // Removes every file of a database in `path` that is not open, and the directory if nothing else
+  // is left in it. Files it does not know stay. NotFound if there is no database.
+  static Status Destroy(const Options& options, const std::string& path);
+
+  // Close(), dropping its status. Iterators and values still held stay readable.
+  virtual ~DB() = default;
+  // Ends background work, makes every logged write durable, flushes what was not logged, and lets
+  // the directory go. Busy, with nothing changed, while iterators or snapshots live. May be
+  // called twice; after it every other call answers Aborted. Returns the first background error
+  // that nobody has been told of.
+  virtual Status Close() = 0;
+
+  // InvalidArgument if a key or value is over its limit (see WriteBatch). A write is seen by every
+  // read that starts after it returned. IOError and NoSpace mean "not acknowledged": the write may
+  // or may not be there after the next Open, but not before it.
+  virtual Status Put(const WriteOptions& options, Slice key, Slice value) = 0;
+  virtual Status Delete(const WriteOptions& options, Slice key) = 0;  // an absent key is fine
+  // All entries of the batch, or none. The batch is unchanged and may be reused.
+  virtual Status Write(const WriteOptions& options, const WriteBatch& batch) = 0;
+
+  // NotFound if there is no such key. `*value` is unchanged unless OK.
+  virtual Status Get(const ReadOptions& options, Slice key, PinnedValue* value) = 0;
+  Status Get(const ReadOptions& options, Slice key, std::string* value);
+  // All keys from one state. statuses[i] and values[i] are what Get(keys[i]) would give; one failed
+  // read fails that key alone. The three have the same length.
+  virtual void MultiGet(const ReadOptions& options, std::span<const Slice> keys,
+                        std::span<PinnedValue> values, std::span<Status> statuses) = 0;
+  // Never null: an error shows in its status(). Destroy it before Close().
+  virtual std::unique_ptr<Iterator> NewIterator(const ReadOptions& options) = 0;
+  virtual std::unique_ptr<Snapshot> GetSnapshot() = 0;
+
+  // Writes what is in memory to segments; durable when it returns OK, with or without a log.
+  virtual Status Flush(const FlushOptions& options = {}) = 0;
+  // Makes every write acknowledged before the call durable, unlogged ones by a flush.
+  virtual Status SyncWAL() = 0;
+
+  // Sets options marked "Live" by name, as text: {"wal_sync_interval_ms", "200"}. All or none;
+  // InvalidArgument names the one that is unknown, not live, or out of range.
+  virtual Status SetOptions(const std::map<std::string, std::string>& changes) = 0;
+  // False if there is no such property. Names, each "varve." and:
+  //   num-segments, segment-bytes, num-entries (versions, tombstones included), memtable-bytes,
+  //   num-immutable-memtables, block-cache-usage, block-cache-capacity, num-snapshots,
+  //   oldest-snapshot-sequence, last-sequence, durable-sequence, background-error ("" if none),
+  //   wal-bytes, live-bytes (everything in the directory), is-write-stopped: single values;
+  //   stats, segments, options: several lines for people.
+  virtual bool GetProperty(Slice name, std::string* value) = 0;
+  virtual bool GetIntProperty(Slice name, uint64_t* value) = 0;
+
+  struct Range {
+    Slice start, limit;  // [start, limit)
+  };
+  // Estimates, without reading data blocks, of the bytes on disk under each range's keys.
+  virtual Status GetApproximateSizes(std::span<const Range> ranges, uint64_t* sizes) = 0;
+};
+
+}  // namespace varve
+
+#endif  // VARVE_INCLUDE_VARVE_DB_H_

@@ -1,0 +1,143 @@
+#ifndef VARVE_INCLUDE_VARVE_OPTIONS_H_
+#define VARVE_INCLUDE_VARVE_OPTIONS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "varve/comparator.h"
+#include "varve/env.h"
+#include "varve/logger.h"
+#include "varve/slice.h"
+#include "varve/statistics.h"
+#include "varve/status.h"
+
+namespace varve {
+
+class Snapshot;
+
+// When the log is made durable without being asked to.
+enum class WalSyncMode : uint8_t {
+  kNever = 0,     // only by WriteOptions.sync, SyncWAL, and before a flush is committed
+  kInterval = 1,  // at the latest wal_sync_interval_ms after a write
+  kAlways = 2,    // every write is durable before it returns
+};
+
+// What Open does with a log whose end cannot be read.
+enum class WalRecoveryMode : uint8_t {
+  // What was never synced may be torn off at the end of the log; damage of what was known durable
+  // is Corruption.
+  kTolerateTornTail = 0,
+  // Any unreadable byte after the last record is Corruption, a torn tail too.
+  kAbsolute = 1,
+  // Everything up to the first unreadable record, wherever it is; says in the log what was given
+  // up. For salvaging a damaged database.
+  kPointInTime = 2,
+};
+
+// How blocks of a segment are compressed; the numbers are on disk.
+enum class Compression : uint8_t { kNone = 0, kSnappy = 1, kLz4 = 2, kZstd = 3 };
+
+// How a database is opened. The defaults are those of ForDatabase(). An option stands here only
+// where its user knows better than the engine does.
+struct Options {
+  // A database: loses nothing that its sync mode promised.
+  static Options ForDatabase() { return Options(); }
+
+  // ---- Identity ----------------------------------------------------------------------------------
+  // Make a new database where the directory holds none (the directory too, not its parents).
+  bool create_if_missing = false;
+  // Refuse with InvalidArgument where the directory already holds one.
+  bool error_if_exists = false;
+  // Order of the keys; must be the one the database was made with. Must outlive the DB.
+  const Comparator* comparator = BytewiseComparator();
+
+  // ---- The world ---------------------------------------------------------------------------------
+  // Files, clocks, machine; null members are replaced by those of Env::Default().
+  Env env;
+  // Null: DefaultLogger().
+  std::shared_ptr<Logger> logger;
+  // Null: nothing is counted. Counters cost a few nanoseconds an operation, histograms some more.
+  std::shared_ptr<Statistics> statistics;
+
+  // ---- Writing -----------------------------------------------------------------------------------
+  // Bytes of one memtable; a full one is switched and later flushed. Smaller ones fit the CPU's
+  // caches and insert faster; several are merged into one segment by a flush. 64 KiB to 1 GiB.
+  // Live.
+  size_t memtable_bytes = size_t{8} << 20;
+  // Memtables, the active one included, that may exist before writes wait for a flush. 2 to 128.
+  // Live.
+  int memtables_max = 16;
+  // Full memtables that wait until they are flushed together, into one sorted run: more make fewer
+  // and larger segments. 1 to memtables_max - 1. Live.
+  int flush_memtables_min = 4;
+  // See WalSyncMode; per write there is WriteOptions.sync.
+  WalSyncMode wal_sync = WalSyncMode::kInterval;
+  // Milliseconds a write may stay unsynced with kInterval; 1 to 3,600,000. Live.
+  uint32_t wal_sync_interval_ms = 1000;
+  WalRecoveryMode wal_recovery = WalRecoveryMode::kTolerateTornTail;
+  // Write the log by storing into mapped memory, where the file system is known to overwrite in
+  // place (ext4, xfs); otherwise, and elsewhere, by write(2). Both survive the death of the process.
+  bool wal_mapped = true;
+
+  // ---- Segments ----------------------------------------------------------------------------------
+  // Of blocks; one that does not shrink by an eighth is stored as it is.
+  Compression compression = Compression::kLz4;
+  // Uncompressed bytes of a data block, at most. 1 KiB to 1 MiB. Larger ones compress better, and
+  // cost more for each cold or uncached point read.
+  size_t block_bytes = 4096;
+  // Filter bits a key; 0 builds none. 10 give about 1 % false positives. At most 32.
+  int filter_bits_per_key = 10;
+  // Read segments with O_DIRECT: the block cache is then the only cache.
+  bool use_direct_reads = false;
+
+  // ---- Memory ------------------------------------------------------------------------------------
+  // Bytes of the block cache, which holds the blocks of segments, uncompressed and charged with all
+  // they take. 0: no cache. Live.
+  size_t block_cache_bytes = size_t{64} << 20;
+  // Segments kept open, each a file descriptor with its index and filter in memory. At least 16.
+  int open_segments_max = 1000;
+
+  // ---- Background --------------------------------------------------------------------------------
+  // Threads for flushes and other work; started when first needed. 1 to 64.
+  int background_threads = 2;
+  // Bytes a second that background work writes; 0: no limit. Live.
+  uint64_t background_bytes_per_second = 0;
+
+  // OK, or InvalidArgument that names the field, its value and what is allowed.
+  Status Validate() const;
+};
+
+struct ReadOptions {
+  // Read the state this snapshot saw; null: the newest. Must be of the same DB.
+  const Snapshot* snapshot = nullptr;
+  // Verify block checksums of what is read from the file. Cached blocks were verified when read.
+  bool verify_checksums = true;
+  // Keep blocks that had to be read in the block cache.
+  bool fill_cache = true;
+  // Iterators only: keys in [lower_bound, upper_bound). The bytes are copied when the iterator is
+  // made. Unset: unbounded.
+  std::optional<Slice> lower_bound;
+  std::optional<Slice> upper_bound;
+};
+
+struct WriteOptions {
+  // Return when the write, and with it every earlier one, is durable.
+  bool sync = false;
+  // Do not log: the write is durable only after a flush, and is lost with the process until then.
+  // The next logged write first waits for such a flush, so that what survives a crash stays a
+  // prefix of the write order. With `sync` InvalidArgument.
+  bool disable_wal = false;
+};
+
+struct FlushOptions {
+  // Return when the flush is done; otherwise when it is scheduled.
+  bool wait = true;
+};
+
+}  // namespace varve
+
+#endif  // VARVE_INCLUDE_VARVE_OPTIONS_H_

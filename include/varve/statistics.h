@@ -1,0 +1,83 @@
+#ifndef VARVE_INCLUDE_VARVE_STATISTICS_H_
+#define VARVE_INCLUDE_VARVE_STATISTICS_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace varve {
+
+// What is counted. Never renumbered: append before kCounterCount.
+enum class Counter : uint32_t {
+  kGets = 0,                // Get calls and MultiGet keys
+  kGetHits,                 // of them, found
+  kGetBytes,                // value bytes returned
+  kMemtableHits,            // gets answered by a memtable
+  kWrites,                  // batches written
+  kWriteEntries,            // entries in them
+  kWriteBytes,              // key and value bytes of the entries
+  kSeeks,                   // iterator seeks of every kind
+  kIteratorSteps,           // Next and Prev calls
+  kWalBytes,                // bytes framed into logs, headers included
+  kWalSyncs,                // fsync calls on logs
+  kWalGroups,               // commit groups
+  kFlushes,                 // flush jobs committed
+  kFlushBytes,              // bytes of segments they wrote
+  kSegmentBytesRead,        // bytes read from segment files
+  kBlockCacheHits,          // block lookups served by the cache
+  kBlockCacheMisses,        // block lookups that had to read
+  kBlockCacheInserts,
+  kFilterChecks,            // filters asked
+  kFilterNegatives,         // of them, "not here"
+  kFilterFalsePositives,    // of them, "maybe", and the key was not there
+  kWriteStalls,             // writes that waited for room in the memtables
+  kWriteStallMicros,        // how long, microseconds
+  kManifestCommits,
+  kManifestBytes,           // bytes written to the manifest
+  kCounterCount,
+};
+
+// Latencies in nanoseconds.
+enum class Latency : uint32_t {
+  kGet = 0,
+  kWrite,
+  kSeek,
+  kWalSync,
+  kFlush,
+  kSegmentRead,  // one read call on a segment file
+  kManifestCommit,
+  kLatencyCount,
+};
+
+// A histogram's summary. Values are exact to within 1.6 %.
+struct HistogramData {
+  uint64_t count = 0;
+  double average = 0;
+  uint64_t minimum = 0, median = 0, p95 = 0, p99 = 0, p999 = 0, maximum = 0;
+};
+
+// Counters and histograms of one or several databases; share one by passing it to several
+// Options. Any number of threads; a counter is striped so that writers do not meet.
+class Statistics {
+ public:
+  // `latencies` false: only counters, which spares two readings of the clock an operation.
+  static std::shared_ptr<Statistics> Create(bool latencies = true);
+  virtual ~Statistics() = default;
+
+  virtual void Add(Counter counter, uint64_t amount) = 0;
+  virtual uint64_t Get(Counter counter) const = 0;
+  virtual bool latencies_enabled() const = 0;
+  virtual void Record(Latency latency, uint64_t nanos) = 0;
+  virtual HistogramData GetHistogram(Latency latency) const = 0;
+  virtual void Reset() = 0;
+  // One line a counter and a histogram, for people.
+  virtual std::string ToString() const = 0;
+};
+
+// Names as ToString() and GetProperty print them, for example "wal_bytes".
+const char* CounterName(Counter counter);
+const char* LatencyName(Latency latency);
+
+}  // namespace varve
+
+#endif  // VARVE_INCLUDE_VARVE_STATISTICS_H_

@@ -1,0 +1,103 @@
+#ifndef VARVE_MEMTABLE_MEMTABLE_H_
+#define VARVE_MEMTABLE_MEMTABLE_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "util/internal_iterator.h"
+#include "util/internal_key.h"
+#include "varve/slice.h"
+
+namespace varve {
+
+class SkipList;
+
+// The newest writes, in memory and in order: a skiplist of entries in an arena
+// (memtable/skiplist.h). It only grows; a full one becomes immutable by being left alone, and goes
+// when its last owner does.
+//
+// Thread safety: any number of readers (Get, iterators, counters) run beside any writer, without
+// locks. Writers are either one caller of Add() at a time, or any number of AddConcurrently();
+// the two kinds must not overlap, and the caller orders one after the other (the commit group's
+// leader does).
+//
+// What readers see: an entry is linked in before the call that adds it returns, and whole. Which
+// entries a reader may use is decided by its sequence, which the caller publishes after the calls.
+class MemTable {
+ public:
+  // What the entries of one AddConcurrently() caller sum up to; AddTally() makes it count.
+  struct Tally {
+    uint64_t entries = 0;
+    uint64_t deletes = 0;
+    SequenceNumber smallest_sequence = kMaxSequence;
+    SequenceNumber largest_sequence = 0;
+
+    void Count(SequenceNumber sequence, ValueType type) {
+      ++entries;
+      deletes += type == ValueType::kDelete;
+      if (sequence < smallest_sequence) smallest_sequence = sequence;
+      if (sequence > largest_sequence) largest_sequence = sequence;
+    }
+  };
+
+  explicit MemTable(const InternalKeyComparator& comparator);
+  ~MemTable();
+  MemTable(const MemTable&) = delete;
+  MemTable& operator=(const MemTable&) = delete;
+
+  // Adds an entry; the bytes are copied. No entry with the same key and sequence may be there.
+  // Sizes are the caller's duty: key at most 64 KiB, value under 4 GiB (the batch checked them).
+  void Add(SequenceNumber sequence, ValueType type, Slice key, Slice value);
+  // The same, beside other callers of AddConcurrently(). It does not touch the counters below but
+  // *tally, which the caller owns.
+  void AddConcurrently(SequenceNumber sequence, ValueType type, Slice key, Slice value,
+                       Tally* tally);
+  // Adds to the counters what AddConcurrently() left in `tally`. Any thread.
+  void AddTally(const Tally& tally);
+
+  // The newest entry of the key at or below the lookup's sequence, whatever its type: true, with
+  // its value and trailer. The value's bytes live as long as the memtable. False if there is none.
+  bool Get(const LookupKey& lookup, Slice* value, uint64_t* trailer) const;
+
+  // Must not outlive the memtable. Sees entries that are added while it is in use. Its keys and
+  // values live as long as the memtable, not only until it moves. Prev() searches anew from the
+  // top and so costs as much as a Get: the list has no links back.
+  std::unique_ptr<InternalIterator> NewIterator() const;
+
+  // Bytes of memory taken from the system, unused rests of blocks included.
+  size_t bytes() const;
+  // Bytes of the entries, list links included: what grows towards Options::memtable_bytes.
+  size_t used_bytes() const;
+  // An upper bound of what used_bytes() grows by when `entries` entries of together `data_bytes`
+  // bytes of keys and values are added. A batch fits if used_bytes() + BytesMax() is within the
+  // limit.
+  static size_t BytesMax(uint64_t entries, size_t data_bytes);
+
+  uint64_t entries() const { return entries_.load(std::memory_order_relaxed); }
+  uint64_t deletes() const { return deletes_.load(std::memory_order_relaxed); }
+  bool empty() const { return entries() == 0; }
+  // kMaxSequence and 0 while there are no entries.
+  SequenceNumber smallest_sequence() const {
+    return smallest_sequence_.load(std::memory_order_relaxed);
+  }
+  SequenceNumber largest_sequence() const {
+    return largest_sequence_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  const InternalKeyComparator comparator_;
+  std::unique_ptr<SkipList> list_;
+
+  // Relaxed: they are summaries. Who needs them exact (a flush) reads them after the last writer is
+  // done, which the caller's own synchronisation says.
+  std::atomic<uint64_t> entries_{0};
+  std::atomic<uint64_t> deletes_{0};
+  std::atomic<SequenceNumber> smallest_sequence_{kMaxSequence};
+  std::atomic<SequenceNumber> largest_sequence_{0};
+};
+
+}  // namespace varve
+
+#endif  // VARVE_MEMTABLE_MEMTABLE_H_

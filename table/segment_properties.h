@@ -1,0 +1,45 @@
+#ifndef VARVE_TABLE_SEGMENT_PROPERTIES_H_
+#define VARVE_TABLE_SEGMENT_PROPERTIES_H_
+
+#include <cstdint>
+#include <string>
+
+#include "util/internal_key.h"
+#include "varve/options.h"
+#include "varve/slice.h"
+#include "varve/status.h"
+
+namespace varve {
+
+// What a segment says about itself: written by its builder, kept in memory while it is open.
+struct SegmentProperties {
+  uint64_t entries = 0;
+  uint64_t deletes = 0;          // of them, of type kDelete
+  uint64_t user_keys = 0;        // different user keys
+  uint64_t raw_key_bytes = 0;    // internal keys, before prefix compression
+  uint64_t raw_value_bytes = 0;  // before compression
+  uint64_t data_bytes = 0;       // from the start of the file to the end of the last data block
+  uint64_t data_blocks = 0;
+  uint64_t block_raw_bytes_max = 0;  // of one data block, uncompressed
+  std::string smallest_key;          // internal keys; both empty if there is no entry
+  std::string largest_key;
+  SequenceNumber sequence_min = 0;  // 0 if there is no entry
+  SequenceNumber sequence_max = 0;
+  Compression compression = Compression::kNone;  // asked for; blocks that do not shrink are raw
+  int filter_bits_per_key = 0;                   // 0: there is no filter
+  std::string comparator;
+  FileNumber number = 0;
+  uint64_t created_ms = 0;  // wall clock, since 1970
+  std::string creator;      // for people: "flush", …
+
+  // Bytes of the file; not stored in the properties block but known to builder and reader.
+  uint64_t file_bytes = 0;
+
+  void EncodeTo(std::string* out) const;
+  // Corruption that says which property is missing, doubled, cut off or out of range.
+  static Status Decode(Slice input, SegmentProperties* properties);
+};
+
+}  // namespace varve
+
+#endif  // VARVE_TABLE_SEGMENT_PROPERTIES_H_

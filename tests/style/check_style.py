@@ -125,14 +125,11 @@ def check_include_directions(files):
 
 
 def guard_of(path):
-    if path.startswith("include/varve/"):
-        path = path[len("include/") :]
-    stem = re.sub(r"[^A-Za-z0-9]", "_", path).upper() + "_"
-    return stem if stem.startswith("VARVE_") else "VARVE_" + stem
+    return "VARVE_" + re.sub(r"[^A-Za-z0-9]", "_", path).upper() + "_"
 
 
 def check_include_guards(files):
-    """VARVE_<FOLDER>_<FILE>_H_ around the whole header; for public headers VARVE_<FILE>_H_."""
+    """VARVE_<PATH>_H_ around the whole header."""
     found = []
     for path, text in sorted(files.items()):
         if not path.endswith(".h"):
@@ -297,7 +294,7 @@ PLANTED = [
     ("include_directions", "db/a.cc", '#include "table/block_builder.h"\n'),
     ("include_guards", "util/a.h", "#pragma once\n"),
     ("include_guards", "util/a.h", "#ifndef A_H_\n#define A_H_\n#endif  // A_H_\n"),
-    ("include_guards", "include/varve/a.h", "#ifndef VARVE_A_H_\n#define VARVE_A_H_\n#endif\n"),
+    ("include_guards", "include/varve/a.h", "#ifndef VARVE_A_H_\n#define VARVE_A_H_\n#endif  // VARVE_A_H_\n"),
     ("include_cycles", "util/coding.h", '#include "util/coding.h"\n'),
     ("characters", "util/a.cc", "// caf\u00e9\n"),
     ("characters", "docs/a.md", "right\u202eleft\n"),

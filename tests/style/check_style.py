@@ -72,6 +72,10 @@ CXX = (".h", ".cc")
 BINARY_FOLDERS = ("tests/golden/",)
 
 
+# What comments in sources may hold besides ASCII.
+TYPOGRAPHY = str.maketrans("", "", "\u2026\u2013\u2014\u2190\u2192\u2264\u2265\u00d7\u00b5\u00a7")
+
+
 def is_cxx(path):
     return path.endswith(CXX)
 
@@ -169,7 +173,7 @@ def check_include_cycles(files):
 
 
 def check_characters(files):
-    """ASCII in sources; nowhere a character that hides or reorders text, a tab or a stray space."""
+    """ASCII (and a few signs) in sources; nowhere a character that hides or reorders text, a tab or a stray space."""
     found = []
     for path, text in sorted(files.items()):
         prose = path.endswith(".md")
@@ -177,7 +181,7 @@ def check_characters(files):
             where = "%s:%d: " % (path, number)
             if DECEPTIVE.search(line):
                 found.append(where + "invisible or deceptive character")
-            elif not prose and not line.isascii():
+            elif not prose and not line.translate(TYPOGRAPHY).isascii():
                 found.append(where + "not ASCII")
             if "\r" in line or "\t" in line:
                 found.append(where + "tab or carriage return")

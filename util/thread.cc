@@ -108,7 +108,7 @@ Thread& Thread::operator=(Thread&& other) noexcept {
 
 Status Thread::Start(const char* name, std::function<void()> body) {
   scheduler_ = Scheduler::Current();
-  auto start = std::make_unique<ThreadStart>(name, std::move(body), scheduler_, 0);
+  std::unique_ptr<ThreadStart> start(new ThreadStart{name, std::move(body), scheduler_, 0});
   if (scheduler_ != nullptr) start->task = task_ = scheduler_->Spawn(name);
   const int error = pthread_create(&native_, nullptr, &RunThread, start.get());
   if (error != 0) {

@@ -9,7 +9,7 @@ VARVE_BUILD_PACKAGES=(
 
 # What the tests take besides: clang for the sanitizers, and the peer that comparisons run beside.
 VARVE_TEST_PACKAGES=(
-  clang libclang-rt-14-dev llvm clang-format git procps
+  clang libclang-rt-14-dev llvm clang-format git python3
   libgoogle-glog-dev libgtest-dev libgmock-dev libbenchmark-dev liburing-dev
   librocksdb-dev rocksdb-tools
 )

@@ -25,7 +25,7 @@ varve_missing_packages() {
 
 # Installs those of the packages that are missing; says which. Changes nothing when all are there.
 varve_install() {
-  local missing as_root=()
+  local missing log as_root=()
   if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     echo "This is no Debian. Install by hand what these packages hold: $*" >&2
     return 1
@@ -35,7 +35,7 @@ varve_install() {
     echo "All $# packages are installed already."
     return 0
   fi
-  echo "Installing: ${missing[*]}"
+  echo "Installing with apt-get, which takes about a minute: ${missing[*]}"
   if ((EUID != 0)); then
     if ! command -v sudo >/dev/null; then
       echo "This takes root, and there is no sudo. Run as root:" >&2
@@ -44,9 +44,16 @@ varve_install() {
     fi
     as_root=(sudo)
   fi
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq </dev/null || return
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-    --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" </dev/null || return
+  log=$(mktemp) || return
+  if ! { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -q &&
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q \
+      --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null; then
+    echo "apt-get failed. The end of what it said:" >&2
+    tail -n 30 "$log" >&2
+    rm -f "$log"
+    return 1
+  fi
+  rm -f "$log"
   mapfile -t missing < <(varve_missing_packages "$@")
   if ((${#missing[@]} > 0)); then
     echo "Still missing after apt-get: ${missing[*]}" >&2

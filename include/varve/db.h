@@ -22,8 +22,8 @@ namespace varve {
 //
 // After a crash the database holds the state after some prefix of the writes, in the order in which
 // they were acknowledged: one prefix for all keys, batches whole. It reaches at least to the last
-// write known durable (`sync`, SyncWAL, Flush), and after the death of the process alone to the last
-// logged write that was acknowledged.
+// write known durable (`sync`, SyncWAL, Flush), and after the death of the process alone to the
+// last logged write that was acknowledged.
 //
 // After a failed write to the log, or a failed flush or commit, the database is read-only: reads go
 // on, writes return that first error. Reopen it once the cause is gone.

@@ -110,7 +110,7 @@ struct FileInfo {
 };
 
 struct LogFileOptions {
-  uint64_t capacity = 0;  // bytes, a multiple of 4096
+  uint64_t capacity = 0;     // bytes, a multiple of 4096
   bool allow_mapped = true;  // false: always plain writes
 };
 
@@ -166,9 +166,9 @@ class Clock {
 class Machine {
  public:
   virtual ~Machine() = default;
-  virtual std::string BootId() = 0;          // another string after each boot; "" if unknown
-  virtual uint64_t MemoryLimitBytes() = 0;   // the cgroup's limit, else physical memory
-  virtual uint64_t RandomSeed() = 0;         // 64 bits of entropy, other ones each call
+  virtual std::string BootId() = 0;         // another string after each boot; "" if unknown
+  virtual uint64_t MemoryLimitBytes() = 0;  // the cgroup's limit, else physical memory
+  virtual uint64_t RandomSeed() = 0;        // 64 bits of entropy, other ones each call
 };
 
 // The world as one value. Default() is the operating system's: POSIX files, the system's clocks.

@@ -9,31 +9,31 @@ namespace varve {
 
 // What is counted. Never renumbered: append before kCounterCount.
 enum class Counter : uint32_t {
-  kGets = 0,                // Get calls and MultiGet keys
-  kGetHits,                 // of them, found
-  kGetBytes,                // value bytes returned
-  kMemtableHits,            // gets answered by a memtable
-  kWrites,                  // batches written
-  kWriteEntries,            // entries in them
-  kWriteBytes,              // key and value bytes of the entries
-  kSeeks,                   // iterator seeks of every kind
-  kIteratorSteps,           // Next and Prev calls
-  kWalBytes,                // bytes framed into logs, headers included
-  kWalSyncs,                // fsync calls on logs
-  kWalGroups,               // commit groups
-  kFlushes,                 // flush jobs committed
-  kFlushBytes,              // bytes of segments they wrote
-  kSegmentBytesRead,        // bytes read from segment files
-  kBlockCacheHits,          // block lookups served by the cache
-  kBlockCacheMisses,        // block lookups that had to read
+  kGets = 0,          // Get calls and MultiGet keys
+  kGetHits,           // of them, found
+  kGetBytes,          // value bytes returned
+  kMemtableHits,      // gets answered by a memtable
+  kWrites,            // batches written
+  kWriteEntries,      // entries in them
+  kWriteBytes,        // key and value bytes of the entries
+  kSeeks,             // iterator seeks of every kind
+  kIteratorSteps,     // Next and Prev calls
+  kWalBytes,          // bytes framed into logs, headers included
+  kWalSyncs,          // fsync calls on logs
+  kWalGroups,         // commit groups
+  kFlushes,           // flush jobs committed
+  kFlushBytes,        // bytes of segments they wrote
+  kSegmentBytesRead,  // bytes read from segment files
+  kBlockCacheHits,    // block lookups served by the cache
+  kBlockCacheMisses,  // block lookups that had to read
   kBlockCacheInserts,
-  kFilterChecks,            // filters asked
-  kFilterNegatives,         // of them, "not here"
-  kFilterFalsePositives,    // of them, "maybe", and the key was not there
-  kWriteStalls,             // writes that waited for room in the memtables
-  kWriteStallMicros,        // how long, microseconds
+  kFilterChecks,          // filters asked
+  kFilterNegatives,       // of them, "not here"
+  kFilterFalsePositives,  // of them, "maybe", and the key was not there
+  kWriteStalls,           // writes that waited for room in the memtables
+  kWriteStallMicros,      // how long, microseconds
   kManifestCommits,
-  kManifestBytes,           // bytes written to the manifest
+  kManifestBytes,  // bytes written to the manifest
   kCounterCount,
 };
 

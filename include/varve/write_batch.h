@@ -15,7 +15,7 @@ namespace varve {
 // of the same key. Not thread-safe. Reusable after Clear(), which keeps the memory.
 class WriteBatch {
  public:
-  static constexpr size_t kKeyBytesMax = 64 << 10;           // a key's limit; the empty key is legal
+  static constexpr size_t kKeyBytesMax = 64 << 10;  // a key's limit; the empty key is legal
   static constexpr uint64_t kValueBytesMax = 0xffffffffull;  // a value's limit, 4 GiB - 1
 
   explicit WriteBatch(size_t reserved_bytes = 0);

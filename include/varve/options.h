@@ -47,28 +47,26 @@ struct Options {
   // A database: loses nothing that its sync mode promised.
   static Options ForDatabase() { return Options(); }
 
-  // ---- Identity
-  // ---------------------------------------------------------------------------------- Make a new
-  // database where the directory holds none (the directory too, not its parents).
+  // ---- Identity ----
+  // Make a new database where the directory holds none (the directory too, not its parents).
   bool create_if_missing = false;
   // Refuse with InvalidArgument where the directory already holds one.
   bool error_if_exists = false;
   // Order of the keys; must be the one the database was made with. Must outlive the DB.
   const Comparator* comparator = BytewiseComparator();
 
-  // ---- The world
-  // --------------------------------------------------------------------------------- Files,
-  // clocks, machine; null members are replaced by those of Env::Default().
+  // ---- The world ----
+  // Files, clocks, machine; null members are replaced by those of Env::Default().
   Env env;
   // Null: DefaultLogger().
   std::shared_ptr<Logger> logger;
   // Null: nothing is counted. Counters cost a few nanoseconds an operation, histograms some more.
   std::shared_ptr<Statistics> statistics;
 
-  // ---- Writing
-  // ----------------------------------------------------------------------------------- Bytes of
-  // one memtable; a full one is switched and later flushed. Smaller ones fit the CPU's caches and
-  // insert faster; several are merged into one segment by a flush. 64 KiB to 1 GiB. Live.
+  // ---- Writing ----
+  // Bytes of one memtable; a full one is switched and later flushed. Smaller ones fit the CPU's
+  // caches and insert faster; several are merged into one segment by a flush. 64 KiB to 1 GiB.
+  // Live.
   size_t memtable_bytes = size_t{8} << 20;
   // Memtables, the active one included, that may exist before writes wait for a flush. 2 to 128.
   // Live.
@@ -86,9 +84,8 @@ struct Options {
   // process.
   bool wal_mapped = true;
 
-  // ---- Segments
-  // ---------------------------------------------------------------------------------- Of blocks;
-  // one that does not shrink by an eighth is stored as it is.
+  // ---- Segments ----
+  // Of blocks; one that does not shrink by an eighth is stored as it is.
   Compression compression = Compression::kLz4;
   // Uncompressed bytes of a data block, at most. 1 KiB to 1 MiB. Larger ones compress better, and
   // cost more for each cold or uncached point read.
@@ -98,17 +95,15 @@ struct Options {
   // Read segments with O_DIRECT: the block cache is then the only cache.
   bool use_direct_reads = false;
 
-  // ---- Memory
-  // ------------------------------------------------------------------------------------ Bytes of
-  // the block cache, which holds the blocks of segments, uncompressed and charged with all they
-  // take. 0: no cache. Live.
+  // ---- Memory ----
+  // Bytes of the block cache, which holds the blocks of segments, uncompressed and charged with all
+  // they take. 0: no cache. Live.
   size_t block_cache_bytes = size_t{64} << 20;
   // Segments kept open, each a file descriptor with its index and filter in memory. At least 16.
   int open_segments_max = 1000;
 
-  // ---- Background
-  // -------------------------------------------------------------------------------- Threads for
-  // flushes and other work; started when first needed. 1 to 64.
+  // ---- Background ----
+  // Threads for flushes and other work; started when first needed. 1 to 64.
   int background_threads = 2;
   // Bytes a second that background work writes; 0: no limit. Live.
   uint64_t background_bytes_per_second = 0;

@@ -53,15 +53,15 @@ struct SimPage {
 using SimPageRef = std::shared_ptr<const SimPage>;
 
 enum class SimOpKind : uint8_t {
-  kCreate,         // a new file `name` in directory `directory`; `inode` is its number
-  kMakeDirectory,  // a new directory, likewise
-  kWrite,          // `data` at `offset` of `inode`; grows the file, unless it is a log's
-  kResize,         // length of `inode` becomes `offset`
-  kSyncBegin,      // of `inode`
-  kSyncEnd,        // what was written before op `begin`; `ok`, or the fates are drawn from `seed`
-  kLink,           // a further name for `inode`
-  kUnlink,         // `name` in `directory` goes
-  kRename,         // `name` becomes `new_name` in the same directory, which it replaces
+  kCreate,          // a new file `name` in directory `directory`; `inode` is its number
+  kMakeDirectory,   // a new directory, likewise
+  kWrite,           // `data` at `offset` of `inode`; grows the file, unless it is a log's
+  kResize,          // length of `inode` becomes `offset`
+  kSyncBegin,       // of `inode`
+  kSyncEnd,         // what was written before op `begin`; `ok`, or the fates are drawn from `seed`
+  kLink,            // a further name for `inode`
+  kUnlink,          // `name` in `directory` goes
+  kRename,          // `name` becomes `new_name` in the same directory, which it replaces
   kDirectorySyncBegin,
   kDirectorySyncEnd,
 };
@@ -119,9 +119,8 @@ class SimDisk {
   uint64_t clock() const { return clock_; }
   InodeNumber next_inode() const { return next_inode_; }
 
-  // ---- The cached view
-  // --------------------------------------------------------------------------- 0 if there is none.
-  // Paths are absolute.
+  // ---- The cached view ---------------------------------------------------------------------------
+  // 0 if there is none. Paths are absolute.
   InodeNumber Find(std::string_view path) const;
   // The directory a path lies in (0: there is none) and the last component of it.
   InodeNumber FindParent(std::string_view path, std::string* name) const;
@@ -134,9 +133,8 @@ class SimDisk {
   // Every path of the cached view, directories too, with the root left out.
   std::vector<std::string> Paths() const;
 
-  // ---- Crashes
-  // ----------------------------------------------------------------------------------- Items a
-  // power loss decides about now.
+  // ---- Crashes -----------------------------------------------------------------------------------
+  // Items a power loss decides about now.
   size_t PendingCount() const;
   std::string DescribePending() const;  // one line each
   // The disk after the machine lost power: nothing pending.
@@ -189,10 +187,10 @@ class SimDisk {
   // One pending item and its outcomes: 0 is "as it was", the last is "as it is cached".
   struct Item {
     enum class Kind : uint8_t { kSize, kSector, kName } kind;
-    InodeNumber inode;  // the directory's, for a name
-    uint32_t page;      // for a name: which of the pending operations
+    InodeNumber inode;   // the directory's, for a name
+    uint32_t page;       // for a name: which of the pending operations
     uint8_t sector;
-    uint32_t versions;  // outcomes 1 … versions
+    uint32_t versions;   // outcomes 1 … versions
   };
   static constexpr uint32_t kZeros = 0xfffffffe, kGarbage = 0xffffffff;
 

@@ -63,8 +63,8 @@ struct SimFault {
 
 struct SimOptions {
   uint64_t seed = 1;
-  bool record = false;      // keep a history
-  bool mapped_logs = true;  // LogFile stores through a mapping, where the caller allows it
+  bool record = false;       // keep a history
+  bool mapped_logs = true;   // LogFile stores through a mapping, where the caller allows it
   uint64_t capacity_bytes = UINT64_MAX;
 };
 
@@ -74,9 +74,8 @@ class SimFileSystem : public FileSystem, public std::enable_shared_from_this<Sim
   static std::shared_ptr<SimFileSystem> New(const SimOptions& options = {});
   static std::shared_ptr<SimFileSystem> New(const SimOptions& options, SimDisk disk);
 
-  // ---- For the harness
-  // --------------------------------------------------------------------------- A copy of the disk
-  // as it is now.
+  // ---- For the harness ---------------------------------------------------------------------------
+  // A copy of the disk as it is now.
   SimDisk disk() const;
   // Changes so far; with `record` the size of the history. What a caller does between two reads of
   // it lies between those boundaries.
@@ -100,8 +99,7 @@ class SimFileSystem : public FileSystem, public std::enable_shared_from_this<Sim
   std::string ReadAll(const std::string& path) const;
   void Damage(const std::string& path, uint64_t offset, Slice bytes);
 
-  // ---- FileSystem
-  // --------------------------------------------------------------------------------
+  // ---- FileSystem --------------------------------------------------------------------------------
   Status NewRandomAccessFile(const std::string& path, bool direct,
                              std::unique_ptr<RandomAccessFile>* file) override;
   Status NewWritableFile(const std::string& path, uint64_t expected_bytes,
@@ -142,8 +140,7 @@ class SimFileSystem : public FileSystem, public std::enable_shared_from_this<Sim
   Status Reserve(uint64_t bytes, const std::string& path);
   Status Create(SimOpKind kind, const std::string& path, InodeNumber* inode);
   Status Open(const std::string& path, InodeNumber* inode);
-  Status Write(InodeNumber inode, const std::string& path, uint64_t offset, Slice data,
-               bool mapped);
+  Status Write(InodeNumber inode, const std::string& path, uint64_t offset, Slice data, bool mapped);
   Status Rename(const std::string& from, const std::string& to, InodeNumber* inode);
   // Takes mutex_ itself, twice.
   Status Sync(InodeNumber inode, const std::string& path);

@@ -43,8 +43,10 @@ using InodeNumber = uint32_t;
 
 struct SimPage {
   std::array<char, kSimPageBytes> bytes;
-  // Of the bytes; computed when first asked for, when the page no longer changes.
+  // Of the bytes; computed when first asked for.
   uint64_t Hash() const;
+  // To be called after a page that was ever hashed has changed.
+  void Changed() { hash_.store(0, std::memory_order_relaxed); }
 
  private:
   mutable std::atomic<uint64_t> hash_{0};
@@ -53,15 +55,15 @@ struct SimPage {
 using SimPageRef = std::shared_ptr<const SimPage>;
 
 enum class SimOpKind : uint8_t {
-  kCreate,          // a new file `name` in directory `directory`; `inode` is its number
-  kMakeDirectory,   // a new directory, likewise
-  kWrite,           // `data` at `offset` of `inode`; grows the file, unless it is a log's
-  kResize,          // length of `inode` becomes `offset`
-  kSyncBegin,       // of `inode`
-  kSyncEnd,         // what was written before op `begin`; `ok`, or the fates are drawn from `seed`
-  kLink,            // a further name for `inode`
-  kUnlink,          // `name` in `directory` goes
-  kRename,          // `name` becomes `new_name` in the same directory, which it replaces
+  kCreate,         // a new file, number `inode`, as `new_entry` of `directory`
+  kMakeDirectory,  // a new directory, likewise
+  kWrite,          // `data` at `offset` of `inode`; grows the file where needed
+  kResize,         // length of `inode` becomes `offset`
+  kSyncBegin,      // of `inode`
+  kSyncEnd,        // what was written before op `begin`; `ok`, or the fates are drawn from `seed`
+  kLink,           // `new_entry` of `directory` is a further name for `inode`
+  kUnlink,         // `old_entry` of `directory` goes
+  kRename,         // `old_entry` becomes `new_entry`, which it replaces
   kDirectorySyncBegin,
   kDirectorySyncEnd,
 };
@@ -76,8 +78,9 @@ struct SimOp {
   uint64_t offset = 0;
   uint64_t begin = 0;
   uint64_t seed = 0;
-  std::string name, new_name;
-  std::shared_ptr<const std::string> data;
+  std::string path = {};  // for people
+  std::string old_entry = {}, new_entry = {};
+  std::shared_ptr<const std::string> data = nullptr;
   // Where it belongs, for people and cells: "log.copy", "manifest.root.sync", "segment.create" …
   std::string Label() const;
   std::string ToString() const;
@@ -107,6 +110,9 @@ class SimDisk {
 
   SimDisk();
 
+  // From now on nothing is pending: a disk that will only be killed. Makes changes cheaper.
+  void StopTracking();
+
   // Applies one change. The caller has checked that it is possible (names exist, and so on).
   void Apply(const SimOp& op);
   // Applies a part of a write: of a mapped one the 64-byte lines that `seed` chooses; of others a
@@ -119,7 +125,7 @@ class SimDisk {
   uint64_t clock() const { return clock_; }
   InodeNumber next_inode() const { return next_inode_; }
 
-  // ---- The cached view ---------------------------------------------------------------------------
+  // ---- The cached view --------------------------------------------------------------------
   // 0 if there is none. Paths are absolute.
   InodeNumber Find(std::string_view path) const;
   // The directory a path lies in (0: there is none) and the last component of it.
@@ -130,10 +136,12 @@ class SimDisk {
   uint32_t Links(InodeNumber inode) const;
   size_t Read(InodeNumber inode, uint64_t offset, size_t size, char* buffer) const;
   const std::map<std::string, InodeNumber>& Entries(InodeNumber directory) const;
+  // Allocated bytes of all files that have a name or are open.
+  uint64_t UsedBytes(const std::map<InodeNumber, int>& open) const;
   // Every path of the cached view, directories too, with the root left out.
   std::vector<std::string> Paths() const;
 
-  // ---- Crashes -----------------------------------------------------------------------------------
+  // ---- Crashes ----------------------------------------------------------------------------
   // Items a power loss decides about now.
   size_t PendingCount() const;
   std::string DescribePending() const;  // one line each
@@ -141,7 +149,8 @@ class SimDisk {
   SimDisk PowerLoss(const SimLoss& loss) const;
   // The disk after the process died: the same, with files that have neither name nor future gone.
   SimDisk Kill() const;
-  // Replaces bytes of a file, durable and cached, as decay or a stray write would. For tests.
+  // Replaces bytes of a file, durable and cached, as decay or a stray write would. Nothing of the
+  // file is pending afterwards.
   void Damage(InodeNumber inode, uint64_t offset, Slice bytes);
 
   // Of names, lengths and content as a process would now see them. Equal disks, equal hashes.
@@ -167,7 +176,7 @@ class SimDisk {
   };
   struct Inode {
     bool is_directory = false;
-    bool fixed_size = false;
+    bool ragged = false;  // a failed sync may have left durable bytes past the durable length
     uint32_t links = 0;
     std::shared_ptr<const Content> durable;
     std::shared_ptr<const Content> cached;
@@ -187,10 +196,10 @@ class SimDisk {
   // One pending item and its outcomes: 0 is "as it was", the last is "as it is cached".
   struct Item {
     enum class Kind : uint8_t { kSize, kSector, kName } kind;
-    InodeNumber inode;   // the directory's, for a name
-    uint32_t page;       // for a name: which of the pending operations
+    InodeNumber inode;  // the directory's, for a name
+    uint32_t page;      // for a name: which of the pending operations
     uint8_t sector;
-    uint32_t versions;   // outcomes 1 … versions
+    uint32_t versions;  // outcomes 1 … versions
   };
   static constexpr uint32_t kZeros = 0xfffffffe, kGarbage = 0xffffffff;
 
@@ -205,6 +214,7 @@ class SimDisk {
   static void ApplyName(const NameOp& op, std::map<std::string, InodeNumber>* names);
   void CountLinks();
 
+  bool tracking_ = true;
   uint64_t clock_ = 0;
   InodeNumber next_inode_ = 2;
   std::map<InodeNumber, Inode> inodes_;
@@ -224,7 +234,7 @@ class SimReplay {
   size_t position() const { return position_; }
   const SimDisk& disk() const { return disk_; }
   bool AtEnd() const { return position_ == history_->ops.size(); }
-  void Step() { disk_.Apply(history_->ops[position_++]); }
+  void Step();
   void AdvanceTo(size_t position) {
     while (position_ < position) Step();
   }

@@ -54,17 +54,18 @@ enum SimCall : uint32_t {
 };
 
 struct SimFault {
-  uint32_t calls = kSimAll;  // bits of SimCall that count
-  std::string path_part;     // only paths that hold this; "": all
-  uint64_t nth = 1;          // the first to fail, counted from 1 since InjectFault
-  bool forever = false;      // and all that follow
+  uint32_t calls = kSimAll;    // bits of SimCall that count
+  std::string path_part = {};  // only paths that hold this; "": all
+  uint64_t nth = 1;            // the first to fail, counted from 1 since InjectFault
+  bool forever = false;        // and all that follow
   Status::Code code = Status::Code::kIOError;
 };
 
 struct SimOptions {
   uint64_t seed = 1;
-  bool record = false;       // keep a history
-  bool mapped_logs = true;   // LogFile stores through a mapping, where the caller allows it
+  bool record = false;      // keep a history
+  bool track = true;        // false: nothing is ever pending; for disks that are only killed
+  bool mapped_logs = true;  // LogFile stores through a mapping, where the caller allows it
   uint64_t capacity_bytes = UINT64_MAX;
 };
 
@@ -74,7 +75,7 @@ class SimFileSystem : public FileSystem, public std::enable_shared_from_this<Sim
   static std::shared_ptr<SimFileSystem> New(const SimOptions& options = {});
   static std::shared_ptr<SimFileSystem> New(const SimOptions& options, SimDisk disk);
 
-  // ---- For the harness ---------------------------------------------------------------------------
+  // ---- For the harness --------------------------------------------------------------------
   // A copy of the disk as it is now.
   SimDisk disk() const;
   // Changes so far; with `record` the size of the history. What a caller does between two reads of
@@ -99,7 +100,7 @@ class SimFileSystem : public FileSystem, public std::enable_shared_from_this<Sim
   std::string ReadAll(const std::string& path) const;
   void Damage(const std::string& path, uint64_t offset, Slice bytes);
 
-  // ---- FileSystem --------------------------------------------------------------------------------
+  // ---- FileSystem -------------------------------------------------------------------------
   Status NewRandomAccessFile(const std::string& path, bool direct,
                              std::unique_ptr<RandomAccessFile>* file) override;
   Status NewWritableFile(const std::string& path, uint64_t expected_bytes,
@@ -133,16 +134,20 @@ class SimFileSystem : public FileSystem, public std::enable_shared_from_this<Sim
 
   // All below require mutex_.
   Status Check(SimCall call, const std::string& path);
-  Status Missing(const char* what, const std::string& path) const;
+  Status Missing(const std::string& path) const;
   void Record(SimOp op);
   uint64_t Draw(uint64_t bound);  // 0 … bound - 1
   uint64_t UsedBytes() const;
   Status Reserve(uint64_t bytes, const std::string& path);
   Status Create(SimOpKind kind, const std::string& path, InodeNumber* inode);
   Status Open(const std::string& path, InodeNumber* inode);
-  Status Write(InodeNumber inode, const std::string& path, uint64_t offset, Slice data, bool mapped);
+  Status Write(InodeNumber inode, const std::string& path, uint64_t offset, Slice data,
+               bool mapped);
+  Status Resize(InodeNumber inode, const std::string& path, uint64_t size);
   Status Rename(const std::string& from, const std::string& to, InodeNumber* inode);
-  // Takes mutex_ itself, twice.
+  Status Unlink(const std::string& path);
+  // These take mutex_ themselves, twice.
+  Status SyncInode(SimOpKind begin, InodeNumber inode, const std::string& path);
   Status Sync(InodeNumber inode, const std::string& path);
 
   const SimOptions options_;

@@ -270,6 +270,24 @@ def check_format(files):
     return found
 
 
+def check_scripts(files):
+    """Every shell script parses."""
+    found = []
+    for path, text in sorted(files.items()):
+        if path.endswith(".sh") or re.match(r"#!.*\bbash\b", text):
+            run = subprocess.run(
+                ["bash", "-n"],
+                input=text,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                universal_newlines=True,
+                check=False,
+            )
+            if run.returncode != 0:
+                found.append("%s: %s" % (path, run.stdout.strip()))
+    return found
+
+
 CHECKS = [
     ("include_directions", check_include_directions),
     ("include_guards", check_include_guards),
@@ -278,6 +296,7 @@ CHECKS = [
     ("no_leftovers", check_no_leftovers),
     ("readme_example", check_readme_example),
     ("links", check_links),
+    ("scripts", check_scripts),
     ("format", check_format),
 ]
 
@@ -311,6 +330,7 @@ PLANTED = [
     ("no_leftovers", "util/a.cc", "// TO" "DO later\n"),
     ("readme_example", "README.md", "```cpp\nint main() { return 0; }\n```\n"),
     ("links", "docs/a.md", "[there](nowhere.md)\n"),
+    ("scripts", "tools/a", "#!/usr/bin/env bash\nif true; then\n"),
     ("format", "util/a.cc", "int  a ;\n"),
 ]
 
@@ -337,6 +357,7 @@ def clean_tree():
     tree["examples/embed/main.cc"] = "// Why.\n\n" + example
     tree["README.md"] = "See [docs](docs/a.md) in /usr/include.\n\n```cpp\n" + example + "```\n"
     tree["docs/a.md"] = "A dash \u2013 is fine in prose.\n"
+    tree["tools/a"] = "#!/usr/bin/env bash\nif true; then true; fi\n"
     tree[".clang-format"] = "BasedOnStyle: Google\n"
     return tree
 

@@ -29,10 +29,9 @@ Status DumpLog(FileSystem* file_system, const std::string& path, LogDumpSink* si
     return Status::OK();
   }
   if (log->header().version != kVersion || (log->header().incompat & ~kIncompatKnown) != 0) {
-    return Status::NotSupported(path + ": the log has format version " +
-                                std::to_string(log->header().version) +
-                                " and incompatible features " +
-                                std::to_string(log->header().incompat));
+    return Status::NotSupported(
+        path + ": the log has format version " + std::to_string(log->header().version) +
+        " and incompatible features " + std::to_string(log->header().incompat));
   }
 
   uint64_t place = kDataOffset;  // the end of the record before
@@ -48,7 +47,8 @@ Status DumpLog(FileSystem* file_system, const std::string& path, LogDumpSink* si
     if (Status status = log->Scan(place, first, &nonzero_end); !status.ok()) return status;
     const bool found = begin < log->data_end();
     // Up to the next block it may be the writer that skipped.
-    if (!found || (begin != place && begin != RoundUpToBlock(place)) || (begin != place && header.prev.offset != place)) {
+    if (!found || (begin != place && begin != RoundUpToBlock(place)) ||
+        (begin != place && header.prev.offset != place)) {
       bool header_there = false;
       std::string why;
       RecordHeader ignored;

@@ -27,9 +27,9 @@ class LogDumpSink {
   virtual void OnGap(uint64_t from, uint64_t to, bool all_zero, const std::string& why) = 0;
 };
 
-// Describes a log, whatever its name and however damaged it is: a log that recovery would refuse or cut is
-// shown whole. NotSupported, after the headers, if it was written by a newer version; other errors
-// are those of the file system.
+// Describes a log, whatever its name and however damaged it is: a log that recovery would refuse or
+// cut is shown whole. NotSupported, after the headers, if it was written by a newer version; other
+// errors are those of the file system.
 Status DumpLog(FileSystem* file_system, const std::string& path, LogDumpSink* sink);
 
 }  // namespace varve::wal

@@ -8,7 +8,8 @@
 
 namespace varve::wal {
 
-// ---- File ------------------------------------------------------------------------------------------
+// ---- File
+// ------------------------------------------------------------------------------------------
 
 // The unit in which the disk may tear what is rewritten: a block that was synced is never written
 // again. Also the size of a header page and what the size of a log is a multiple of.
@@ -20,7 +21,8 @@ inline constexpr uint64_t kDataOffset = kHeaderCopies * kBlockBytes;
 inline constexpr uint64_t kUnitBytes = 8;
 inline constexpr uint64_t kLogBytesMax = (uint64_t{1} << 35) - kBlockBytes;
 
-// ---- Header page: its first 64 bytes; the rest is zero and not looked at -----------------------------
+// ---- Header page: its first 64 bytes; the rest is zero and not looked at
+// -----------------------------
 //
 //   0        8    12      16      24            32        40      48     56        64
 //   | magic  | crc | version | compat | read-only compat | incompat | number | nonce | capacity |
@@ -46,19 +48,21 @@ inline constexpr uint64_t kCompatZeroed = 1;  // behind the header pages the fil
 inline constexpr uint64_t kReadOnlyCompatKnown = 0;
 inline constexpr uint64_t kIncompatKnown = 0;
 
-// ---- Record: a header, the payload, zeros up to a multiple of kUnitBytes ------------------------------
+// ---- Record: a header, the payload, zeros up to a multiple of kUnitBytes
+// ------------------------------
 //
-//   0            4             8               14     15      16            20             24            28        32
-//   | header crc | payload crc | payload bytes | type | flags | prev offset | prev distance | durable offset | durable distance |
+//   0            4             8               14     15      16            20             24 28 32
+//   | header crc | payload crc | payload bytes | type | flags | prev offset | prev distance |
+//   durable offset | durable distance |
 
 inline constexpr size_t kRecordHeaderCrcOffset = 0;
 inline constexpr size_t kRecordPayloadCrcOffset = 4;
 inline constexpr size_t kRecordPayloadBytesOffset = 8;  // 48 bits
 inline constexpr size_t kRecordTypeOffset = 14;
 inline constexpr size_t kRecordFlagsOffset = 15;
-inline constexpr size_t kRecordPrevOffset = 16;      // units; 0: nothing before
-inline constexpr size_t kRecordPrevDistance = 20;    // number of this log - number of that log
-inline constexpr size_t kRecordDurableOffset = 24;   // units; 0: nothing known
+inline constexpr size_t kRecordPrevOffset = 16;     // units; 0: nothing before
+inline constexpr size_t kRecordPrevDistance = 20;   // number of this log - number of that log
+inline constexpr size_t kRecordDurableOffset = 24;  // units; 0: nothing known
 inline constexpr size_t kRecordDurableDistance = 28;
 inline constexpr size_t kRecordHeaderBytes = 32;
 static_assert(kRecordDurableDistance + 4 == kRecordHeaderBytes);

@@ -80,7 +80,8 @@ Status LogReader::Fetch(uint64_t offset, uint64_t size, Slice* bytes) {
     }
     window_bytes_ = read;
   }
-  *bytes = Slice(window_.get() + (offset - window_offset_), window_offset_ + window_bytes_ - offset);
+  *bytes =
+      Slice(window_.get() + (offset - window_offset_), window_offset_ + window_bytes_ - offset);
   return Status::OK();
 }
 
@@ -129,8 +130,7 @@ Status LogReader::ReadPayload(uint64_t offset, const RecordHeader& header, bool*
   bytes = bytes.substr(kRecordHeaderBytes, header.payload_bytes);
   const uint32_t checksum = ExtendCrc32c(salt_, bytes);
   if (checksum != header.payload_crc) {
-    *why = "expected payload checksum " + Hex32(header.payload_crc) + ", found " +
-           Hex32(checksum);
+    *why = "expected payload checksum " + Hex32(header.payload_crc) + ", found " + Hex32(checksum);
     return Status::OK();
   }
   *good = true;

@@ -21,7 +21,7 @@ namespace varve::wal {
 struct HeaderCopy {
   bool good = false;  // complete and undamaged; its number may still be another log's
   LogHeader header;
-  std::string why;    // not good: what was expected and found
+  std::string why;  // not good: what was expected and found
 };
 
 // Reads one log file through a window of at most the larger of kWindowBytes and its largest record,
@@ -49,8 +49,8 @@ class LogReader {
   // Where records end at the latest: the capacity, or the end of a file cut short.
   uint64_t data_end() const { return data_end_; }
 
-  // Looks for a record header at `offset`, a multiple of kUnitBytes. *found tells whether one stands
-  // there; otherwise *why, which may be null, says what does.
+  // Looks for a record header at `offset`, a multiple of kUnitBytes. *found tells whether one
+  // stands there; otherwise *why, which may be null, says what does.
   Status ReadRecordHeader(uint64_t offset, bool* found, RecordHeader* header, std::string* why);
 
   // Reads the payload of the record at `offset`. *good is false if it is damaged or cut off; *why
@@ -58,9 +58,9 @@ class LogReader {
   Status ReadPayload(uint64_t offset, const RecordHeader& header, bool* good, Slice* payload,
                      std::string* why);
 
-  // Calls `visit` for every record header at or behind `from` (a multiple of kUnitBytes), ascending,
-  // until it returns false. *nonzero_end is the end of the last byte that is not zero of those
-  // passed, at least `from`.
+  // Calls `visit` for every record header at or behind `from` (a multiple of kUnitBytes),
+  // ascending, until it returns false. *nonzero_end is the end of the last byte that is not zero of
+  // those passed, at least `from`.
   Status Scan(uint64_t from, const std::function<bool(uint64_t, const RecordHeader&)>& visit,
               uint64_t* nonzero_end);
 

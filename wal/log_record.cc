@@ -17,7 +17,8 @@ uint32_t HeaderCrc(const char* bytes) {
   return Crc32c(Slice(bytes + kHeaderVersionOffset, kHeaderBytes - kHeaderVersionOffset));
 }
 
-// A position as a header holds it; false if it names a log below number 0 or a place that is no end.
+// A position as a header holds it; false if it names a log below number 0 or a place that is no
+// end.
 bool DecodePosition(const char* bytes, FileNumber number, LogPosition* position) {
   const uint64_t offset = uint64_t{DecodeFixed32(bytes)} * kUnitBytes;
   const uint64_t distance = DecodeFixed32(bytes + 4);

@@ -54,10 +54,11 @@ inline uint64_t RoundUpToBlock(uint64_t offset) {
 
 // Writes the kRecordHeaderBytes of a record of log `number`. Both positions are in this log or, by
 // less than 2^32, earlier ones.
-inline void EncodeRecordHeader(const RecordHeader& header, uint32_t salt, FileNumber number, char* to) {
+inline void EncodeRecordHeader(const RecordHeader& header, uint32_t salt, FileNumber number,
+                               char* to) {
   EncodeFixed32(to + kRecordPayloadCrcOffset, header.payload_crc);
-  EncodeFixed64(to + kRecordPayloadBytesOffset, header.payload_bytes | uint64_t{header.type} << 48 |
-                                                    uint64_t{header.flags} << 56);
+  EncodeFixed64(to + kRecordPayloadBytesOffset,
+                header.payload_bytes | uint64_t{header.type} << 48 | uint64_t{header.flags} << 56);
   const auto position = [number, to](LogPosition p, size_t at) {
     EncodeFixed32(to + at, static_cast<uint32_t>(p.offset / kUnitBytes));
     EncodeFixed32(to + at + 4, p.offset == 0 ? 0 : static_cast<uint32_t>(number - p.log));
@@ -80,8 +81,8 @@ inline bool MayStandAt(const char* bytes, uint64_t offset) {
 
 // The checksum a header with these bytes must have.
 inline uint32_t RecordHeaderCrc(const char* bytes, uint32_t salt) {
-  return ExtendCrc32c(salt, Slice(bytes + kRecordPayloadCrcOffset,
-                                  kRecordHeaderBytes - kRecordPayloadCrcOffset));
+  return ExtendCrc32c(
+      salt, Slice(bytes + kRecordPayloadCrcOffset, kRecordHeaderBytes - kRecordPayloadCrcOffset));
 }
 
 // False if the bytes are no header of a record at `offset` of log `number`: the checksum is wrong,

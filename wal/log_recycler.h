@@ -28,9 +28,9 @@ class LogRecycler {
   // kept if it has `log_bytes` and there is room, otherwise removed.
   Status Put(FileNumber number, bool recycled, uint64_t log_bytes);
 
-  // Makes the file of log `number`: from a waiting one of this size, else a new one. *recycled tells
-  // which. Waiting files of other sizes that it meets are removed. Neither name nor content is
-  // synced.
+  // Makes the file of log `number`: from a waiting one of this size, else a new one. *recycled
+  // tells which. Waiting files of other sizes that it meets are removed. Neither name nor content
+  // is synced.
   Status Make(FileNumber number, const LogFileOptions& options, std::unique_ptr<LogFile>* file,
               bool* recycled);
 

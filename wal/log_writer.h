@@ -20,10 +20,12 @@ namespace varve::wal {
 //
 // A block that was synced is never written again (RULES R5.2), and a sync must not begin while a
 // record that shares a block with what it covers is half copied. Append and BeginSync agree on that
-// through one word, `tail_`: the offset where the given out bytes end and, in its lowest bit, the fence.
+// through one word, `tail_`: the offset where the given out bytes end and, in its lowest bit, the
+// fence.
 //  1. Append moves `tail_` past its record, from the next block on if the fence was up, which takes
 //     it down; then it copies the record; then it moves `complete_`.
-//  2. BeginSync raises the fence, which also reads the end E of what was given out before, and waits
+//  2. BeginSync raises the fence, which also reads the end E of what was given out before, and
+//  waits
 //     until `complete_` reaches E. Whatever is given out later starts in a later block than E - 1.
 //
 // Thread safety: Append by one caller at a time, BeginSync by one caller at a time, both
@@ -42,8 +44,8 @@ class LogWriter {
 
   // Whether Append has room, wherever a sync puts the next record.
   bool Fits(uint64_t payload_bytes) const;
-  // Requires Fits(). `before` is the end of the record before the log's first one; `durable` what is
-  // known durable. After an error nothing more may be appended.
+  // Requires Fits(). `before` is the end of the record before the log's first one; `durable` what
+  // is known durable. After an error nothing more may be appended.
   Status Append(std::span<const Slice> parts, uint64_t payload_bytes, LogPosition before,
                 LogPosition durable, char* scratch, uint64_t* bytes_written);
 

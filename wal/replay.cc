@@ -12,8 +12,8 @@
 // Recovery as wal/FORMAT.md defines it:
 //  1. List the logs.
 //  2. Follow the chain through them, feeding the sink. What is passed on the way, the rest of a log
-//     included, is kept as *tail* as long as the chain has not gone on behind it: a later record that
-//     names the chain's end proves that there was nothing in between.
+//     included, is kept as *tail* as long as the chain has not gone on behind it: a later record
+//     that names the chain's end proves that there was nothing in between.
 //  3. Scan the tail for record headers, and what positions they recorded.
 //  4. Judge.
 
@@ -44,8 +44,8 @@ class Replay {
 
   Status ListLogs();
   Status FollowChain();
-  // Goes through one log; where the chain reaches it, feeds it to the sink. *over is set where it is
-  // certain that the chain goes on in no later log either.
+  // Goes through one log; where the chain reaches it, feeds it to the sink. *over is set where it
+  // is certain that the chain goes on in no later log either.
   Status FollowLog(FileNumber number, bool* over);
   Status CheckVersion(const LogReader& log) const;
   // The record after the chain's end in `log`, which starts at or behind `place`.
@@ -217,7 +217,8 @@ Status Replay::Feed(uint64_t offset, const RecordHeader& header, LogReader* log,
   if (header.type != static_cast<uint8_t>(wal::RecordType::kGroup) || header.flags != 0) {
     return Status::NotSupported(log->path() + ": the record at offset " + std::to_string(offset) +
                                 " has type " + std::to_string(header.type) + " and flags " +
-                                std::to_string(header.flags) + ", which this version does not know");
+                                std::to_string(header.flags) +
+                                ", which this version does not know");
   }
   Know(header.durable);
   result_->end = {log->number(), offset + wal::RecordBytes(header.payload_bytes)};
@@ -276,10 +277,9 @@ Status Replay::Judge() {
   if (status.ok() && result_->cut && options_.mode == WalRecoveryMode::kAbsolute) {
     for (const Tail& tail : tail_) {
       if (!tail.usable) continue;
-      status = Status::Corruption(Path(tail.number) + ": damaged at offset " +
-                                  std::to_string(tail.from) + ": " + tail.why + "; " +
-                                  std::to_string(result_->bytes_discarded) +
-                                  " bytes stand behind the last record");
+      status = Status::Corruption(
+          Path(tail.number) + ": damaged at offset " + std::to_string(tail.from) + ": " + tail.why +
+          "; " + std::to_string(result_->bytes_discarded) + " bytes stand behind the last record");
       break;
     }
   }

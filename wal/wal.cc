@@ -100,7 +100,7 @@ class WalImpl final : public Wal {
   struct Log {
     Log(std::unique_ptr<LogWriter> w, LogPosition b) : writer(std::move(w)), before(b) {}
     const std::unique_ptr<LogWriter> writer;
-    const LogPosition before;  // the end of the record before its first
+    const LogPosition before;               // the end of the record before its first
     uint64_t durable_offset = kDataOffset;  // guarded by the Wal's mutex_
   };
 
@@ -136,7 +136,7 @@ class WalImpl final : public Wal {
 
   // ---- Guarded ---------------------------------------------------------------------------------
   mutable Mutex mutex_;
-  CondVar sync_done_;  // durable_, latch_ or syncing_ changed
+  CondVar sync_done_;   // durable_, latch_ or syncing_ changed
   CondVar sync_asked_;  // asked_ or closing_ changed
   std::deque<std::shared_ptr<Log>> logs_ GUARDED_BY(mutex_);  // ascending; the last one is in use
   LogPosition durable_ GUARDED_BY(mutex_);
@@ -168,8 +168,8 @@ Status WalImpl::Prepare(FileNumber number, uint64_t payload_bytes_min,
 
   LogFileOptions file_options;
   const uint64_t log_bytes = log_bytes_.load(std::memory_order_relaxed);
-  file_options.capacity = std::max(
-      log_bytes, wal::RoundUpToBlock(kDataOffset + wal::RecordBytes(payload_bytes_min)));
+  file_options.capacity =
+      std::max(log_bytes, wal::RoundUpToBlock(kDataOffset + wal::RecordBytes(payload_bytes_min)));
   file_options.allow_mapped = options_.mapped && file_options.capacity == log_bytes;
 
   const std::string path = LogFileName(options_.directory, number);
@@ -218,8 +218,7 @@ Status WalImpl::Use(std::unique_ptr<PreparedLog> log) {
                                      std::to_string(earlier));
     }
   }
-  logs_.push_back(
-      std::make_shared<Log>(static_cast<PreparedLogImpl*>(log.get())->Take(), before));
+  logs_.push_back(std::make_shared<Log>(static_cast<PreparedLogImpl*>(log.get())->Take(), before));
   appender_ = logs_.back().get();
   return Status::OK();
 }
@@ -245,8 +244,8 @@ Status WalImpl::Append(std::span<const Slice> parts, LogPosition* end) {
     durable = {writer->number() - distance, (packed & UINT32_MAX) * wal::kUnitBytes};
   }
   uint64_t bytes = 0;
-  const Status status = writer->Append(parts, payload_bytes, appender_->before, durable,
-                                       scratch_.get(), &bytes);
+  const Status status =
+      writer->Append(parts, payload_bytes, appender_->before, durable, scratch_.get(), &bytes);
   if (!status.ok()) {
     Latch(status);
     return status;

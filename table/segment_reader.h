@@ -19,6 +19,7 @@
 namespace varve {
 
 class BlockCache;
+class OpenSegment;
 
 struct SegmentReaderOptions {
   // Must be the one the segment was built with.
@@ -109,12 +110,9 @@ class SegmentReader {
   void EraseCachedBlocks() const;
 
  private:
-  struct Rep;
-  explicit SegmentReader(std::unique_ptr<Rep> rep);
+  explicit SegmentReader(std::unique_ptr<const OpenSegment> segment);
 
-  friend class SegmentIterator;
-  friend class SegmentDumper;
-  std::unique_ptr<Rep> rep_;
+  std::unique_ptr<const OpenSegment> segment_;
 };
 
 }  // namespace varve

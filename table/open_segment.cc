@@ -1,0 +1,301 @@
+#include "table/open_segment.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "table/segment_format.h"
+
+namespace varve {
+
+namespace {
+
+// Read at once from the end of the file: footer and properties, and for a small segment all else.
+constexpr uint64_t kTailBytes = 16 * 1024;
+// Blocks whose reads are under way at once in a batch.
+constexpr size_t kBatchBlocksMax = 128;
+
+// An owned block is pinned for a value of at least this part of it, else the value is copied.
+constexpr size_t kPinnedPart = 4;
+
+}  // namespace
+
+// ---- BlockRef ----------------------------------------------------------------------------------
+
+BlockRef& BlockRef::operator=(BlockRef&& other) noexcept {
+  if (this == &other) return *this;
+  Reset();
+  held_ = std::exchange(other.held_, nullptr);
+  cache_ = std::exchange(other.cache_, nullptr);
+  handle_ = std::exchange(other.handle_, nullptr);
+  return *this;
+}
+
+BlockRef BlockRef::Pinned(BlockCache* cache, BlockCache::Handle* handle) {
+  BlockRef ref;
+  ref.held_ = static_cast<HeldBlock*>(BlockCache::Value(handle));
+  ref.cache_ = cache;
+  ref.handle_ = handle;
+  return ref;
+}
+
+BlockRef BlockRef::Owned(HeldBlock* held) {
+  BlockRef ref;
+  ref.held_ = held;
+  return ref;
+}
+
+void BlockRef::Reset() {
+  if (handle_ != nullptr) {
+    BlockCache::Release(handle_);
+  } else if (held_ != nullptr) {
+    HeldBlock::Delete(held_);
+  }
+  held_ = nullptr;
+  cache_ = nullptr;
+  handle_ = nullptr;
+}
+
+void BlockRef::MoveValueTo(Slice value, PinnedValue* out) {
+  if (value.empty()) {
+    out->Reset();
+    Reset();
+  } else if (handle_ != nullptr) {
+    out->Pin(value, &BlockCache::ReleaseFor, cache_, handle_);
+    held_ = nullptr;
+    handle_ = nullptr;
+  } else if (value.size() >= held_->charge() / kPinnedPart) {
+    out->Pin(
+        value, [](void*, void* held) { HeldBlock::Delete(held); }, nullptr,
+        std::exchange(held_, nullptr));
+  } else {
+    out->Assign(value);
+    Reset();
+  }
+}
+
+void BlockRef::ShareValueWith(Slice value, PinnedValue* out) const {
+  if (value.empty()) {
+    out->Reset();
+  } else if (handle_ != nullptr) {
+    BlockCache::Ref(handle_);
+    out->Pin(value, &BlockCache::ReleaseFor, cache_, handle_);
+  } else {
+    out->Assign(value);
+  }
+}
+
+// ---- Opening -----------------------------------------------------------------------------------
+
+OpenSegment::OpenSegment(const SegmentReaderOptions& options,
+                         std::shared_ptr<const RandomAccessFile> file, std::string path)
+    : options_(options),
+      comparator_(options.comparator),
+      identical_(options.comparator->EqualMeansIdentical()),
+      file_(std::move(file)) {
+  source_.file = file_.get();
+  source_.path = std::move(path);
+}
+
+Status OpenSegment::Open(const SegmentReaderOptions& options,
+                         std::unique_ptr<RandomAccessFile> file, std::string path,
+                         FileNumber number, std::unique_ptr<OpenSegment>* segment) {
+  std::unique_ptr<OpenSegment> opened(new OpenSegment(options, std::move(file), std::move(path)));
+  if (Status s = opened->Load(number); !s.ok()) return s;
+  *segment = std::move(opened);
+  return Status::OK();
+}
+
+Status OpenSegment::Load(FileNumber number) {
+  uint64_t file_bytes;
+  if (Status s = file_->Size(&file_bytes); !s.ok()) return s;
+  if (file_bytes < kFooterBytes) {
+    return source_.Corrupt("size of the segment", 0,
+                           "expected at least " + std::to_string(kFooterBytes) + ", found " +
+                               std::to_string(file_bytes));
+  }
+  const uint64_t tail_bytes = std::min(file_bytes, kTailBytes);
+  RangeRead tail_read(*file_, file_bytes - tail_bytes, tail_bytes);
+  tail_read.Run(*file_);
+  Count(Counter::kSegmentBytesRead, tail_bytes);
+  Slice tail;
+  if (Status s = tail_read.Result(source_, &tail); !s.ok()) return s;
+
+  if (Status s = Footer::Decode(tail, file_bytes, &footer_); !s.ok()) {
+    return s.WithContext(source_.path);
+  }
+  source_.number = footer_.number;
+  if (number != 0 && footer_.number != number) {
+    return source_.Corrupt(
+        "segment number", file_bytes - kFooterBytes + kFooterNumber,
+        "expected " + std::to_string(number) + ", found " + std::to_string(footer_.number));
+  }
+
+  const uint64_t meta_bytes = file_bytes - footer_.data_bytes();
+  const bool in_tail = meta_bytes <= tail_bytes;
+  RangeRead meta_read(*file_, footer_.data_bytes(), in_tail ? 0 : meta_bytes);
+  Slice meta = tail.substr(in_tail ? tail_bytes - meta_bytes : 0);
+  if (!in_tail) {
+    meta_read.Run(*file_);
+    Count(Counter::kSegmentBytesRead, meta_bytes);
+    if (Status s = meta_read.Result(source_, &meta); !s.ok()) return s;
+  }
+  Slice properties, index, filter;
+  Status s = CheckMetaBlock(meta, footer_.properties, &properties);
+  if (s.ok()) s = LoadProperties(properties);
+  if (s.ok()) s = CheckMetaBlock(meta, footer_.index, &index);
+  if (s.ok()) s = LoadIndex(index);
+  if (s.ok() && footer_.filter.size != 0) {
+    s = CheckMetaBlock(meta, footer_.filter, &filter);
+    if (s.ok()) s = LoadFilter(filter);
+  }
+  return s;
+}
+
+Status OpenSegment::CheckMetaBlock(Slice meta, const BlockHandle& handle, Slice* content) const {
+  const Slice stored = meta.substr(handle.offset - footer_.data_bytes(), handle.size);
+  Compression compression;
+  if (Status s = CheckStored(source_, stored, handle.offset, true, &compression); !s.ok()) return s;
+  if (compression != Compression::kNone) {
+    return source_.Corrupt("compression of filter, index or properties", handle.offset,
+                           "expected 0, found " + std::to_string(static_cast<int>(compression)));
+  }
+  *content = stored.substr(0, stored.size() - kBlockTrailerBytes);
+  return Status::OK();
+}
+
+Status OpenSegment::LoadProperties(Slice content) {
+  const uint64_t at = footer_.properties.offset;
+  SegmentProperties& p = properties_;
+  if (Status s = SegmentProperties::Decode(content, &p); !s.ok()) {
+    return source_.Corrupt("properties", at, s.message());
+  }
+  p.file_bytes = footer_.file_bytes;
+  if (p.number != footer_.number || p.data_bytes != footer_.data_bytes()) {
+    return source_.Corrupt("properties", at, "do not agree with the footer");
+  }
+  if (p.comparator != options_.comparator->Name()) {
+    return Status::InvalidArgument(source_.path + ": comparator is " + options_.comparator->Name() +
+                                   ", but the segment was built with " + p.comparator);
+  }
+  return Status::OK();
+}
+
+Status OpenSegment::LoadIndex(Slice content) {
+  const uint64_t at = footer_.index.offset;
+  index_size_ = content.size();
+  index_bytes_.reset(new char[index_size_]);
+  std::copy(content.begin(), content.end(), index_bytes_.get());
+  if (const char* wrong =
+          index_.Parse(Slice(index_bytes_.get(), index_size_), footer_.data_bytes())) {
+    return source_.Corrupt("index", at, wrong);
+  }
+  if (index_.blocks() != properties_.data_blocks) {
+    return source_.Corrupt("blocks in the index", at,
+                           "expected " + std::to_string(properties_.data_blocks) + ", found " +
+                               std::to_string(index_.blocks()));
+  }
+  if (index_.has_prefixes() && !comparator_.bytewise()) {
+    return source_.Corrupt("index", at, "has prefixes under another than the bytewise order");
+  }
+  return Status::OK();
+}
+
+Status OpenSegment::LoadFilter(Slice content) {
+  // Lines are aligned to the CPU's, so that each probe touches one of them.
+  filter_size_ = content.size() + kFilterLineBytes;
+  filter_bytes_.reset(new char[filter_size_]);
+  const uintptr_t address = reinterpret_cast<uintptr_t>(filter_bytes_.get());
+  char* const aligned = filter_bytes_.get() + (-address % kFilterLineBytes);
+  std::copy(content.begin(), content.end(), aligned);
+  if (const char* wrong = filter_.Parse(Slice(aligned, content.size()))) {
+    return source_.Corrupt("filter", footer_.filter.offset, wrong);
+  }
+  filtered_ = identical_;
+  return Status::OK();
+}
+
+size_t OpenSegment::memory_bytes() const {
+  return sizeof(*this) + index_size_ + filter_size_ + source_.path.capacity() +
+         properties_.smallest_key.capacity() + properties_.largest_key.capacity() +
+         properties_.comparator.capacity() + properties_.creator.capacity();
+}
+
+// ---- Data blocks -------------------------------------------------------------------------------
+
+BlockRef OpenSegment::LookupBlock(uint64_t offset) const {
+  if (options_.cache == nullptr) return BlockRef();
+  BlockCache::Handle* const handle = options_.cache->Lookup(BlockKey{source_.number, offset});
+  if (handle == nullptr) {
+    Count(Counter::kBlockCacheMisses);
+    return BlockRef();
+  }
+  Count(Counter::kBlockCacheHits);
+  return BlockRef::Pinned(options_.cache, handle);
+}
+
+BlockRef OpenSegment::KeepBlock(uint64_t offset, HeldBlock* held, bool fill_cache) const {
+  if (!keeps_blocks(fill_cache)) return BlockRef::Owned(held);
+  Count(Counter::kBlockCacheInserts);
+  return BlockRef::Pinned(options_.cache,
+                          options_.cache->Insert(BlockKey{source_.number, offset}, held,
+                                                 &HeldBlock::Delete, held->charge()));
+}
+
+Status OpenSegment::ReadBlock(const SegmentReadOptions& options, uint64_t i,
+                              BlockRef* block) const {
+  const BlockHandle handle = index_.handle(i);
+  RangeRead read(*file_, handle.offset, handle.size);
+  read.Run(*file_);
+  Count(Counter::kSegmentBytesRead, handle.size);
+  HeldBlock* held;
+  Status s = MakeBlock(source_, &read, handle.offset, options.verify_checksums,
+                       properties_.block_raw_bytes_max, &held);
+  if (s.ok()) *block = KeepBlock(handle.offset, held, options.fill_cache);
+  return s;
+}
+
+void OpenSegment::FetchBlocks(const SegmentReadOptions& options,
+                              const std::vector<uint64_t>& numbers, std::vector<BlockRef>* blocks,
+                              std::vector<Status>* statuses) const {
+  blocks->clear();
+  blocks->resize(numbers.size());
+  statuses->assign(numbers.size(), Status::OK());
+  std::vector<size_t> missing;
+  for (size_t n = 0; n < numbers.size(); ++n) {
+    (*blocks)[n] = LookupBlock(index_.handle(numbers[n]).offset);
+    if (!(*blocks)[n]) missing.push_back(n);
+  }
+  for (size_t first = 0; first < missing.size(); first += kBatchBlocksMax) {
+    const size_t count = std::min(missing.size() - first, kBatchBlocksMax);
+    std::vector<RangeRead> reads;
+    std::vector<ReadRequest> requests;
+    reads.reserve(count);
+    requests.reserve(count);
+    for (size_t n = first; n < first + count; ++n) {
+      const BlockHandle handle = index_.handle(numbers[missing[n]]);
+      reads.emplace_back(*file_, handle.offset, handle.size);
+      requests.push_back(*reads.back().request());
+      Count(Counter::kSegmentBytesRead, handle.size);
+    }
+    file_->MultiRead(requests.data(), count);
+    for (size_t n = 0; n < count; ++n) {
+      const size_t place = missing[first + n];
+      const BlockHandle handle = index_.handle(numbers[place]);
+      *reads[n].request() = std::move(requests[n]);
+      HeldBlock* held;
+      Status s = MakeBlock(source_, &reads[n], handle.offset, options.verify_checksums,
+                           properties_.block_raw_bytes_max, &held);
+      if (s.ok()) (*blocks)[place] = KeepBlock(handle.offset, held, options.fill_cache);
+      (*statuses)[place] = std::move(s);
+    }
+  }
+}
+
+void OpenSegment::EraseCachedBlocks() const {
+  if (options_.cache == nullptr) return;
+  for (uint64_t i = 0; i < index_.blocks(); ++i) {
+    options_.cache->Erase(BlockKey{source_.number, index_.handle(i).offset});
+  }
+}
+
+}  // namespace varve

@@ -1,0 +1,128 @@
+#ifndef VARVE_TABLE_OPEN_SEGMENT_H_
+#define VARVE_TABLE_OPEN_SEGMENT_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cache/block_cache.h"
+#include "table/block.h"
+#include "table/filter.h"
+#include "table/footer.h"
+#include "table/index.h"
+#include "table/segment_properties.h"
+#include "table/segment_reader.h"
+#include "table/stored_block.h"
+#include "util/internal_key.h"
+#include "varve/env.h"
+#include "varve/pinned_value.h"
+#include "varve/statistics.h"
+#include "varve/status.h"
+
+// What is in memory of an open segment, and how its data blocks are got. SegmentReader is its
+// face; the iterator, Verify and the dump stand on it directly.
+//
+// Thread safety: immutable after Open.
+
+namespace varve {
+
+// A data block that is in use: pinned in the cache, or owned. Movable.
+class BlockRef {
+ public:
+  BlockRef() = default;
+  ~BlockRef() { Reset(); }
+  BlockRef(BlockRef&& other) noexcept { *this = std::move(other); }
+  BlockRef& operator=(BlockRef&& other) noexcept;
+  BlockRef(const BlockRef&) = delete;
+  BlockRef& operator=(const BlockRef&) = delete;
+
+  static BlockRef Pinned(BlockCache* cache, BlockCache::Handle* handle);
+  static BlockRef Owned(HeldBlock* held);
+
+  void Reset();
+  explicit operator bool() const { return held_ != nullptr; }
+  const Block* get() const { return &held_->block; }
+  const Block& operator*() const { return held_->block; }
+  const Block* operator->() const { return &held_->block; }
+
+  // Gives `value`, bytes of this block, to *out: pinned, or copied where the block is owned and
+  // much larger than the value. This is empty afterwards.
+  void MoveValueTo(Slice value, PinnedValue* out);
+  // The same for a block that is still needed: pinned once more, or copied where it is owned.
+  void ShareValueWith(Slice value, PinnedValue* out) const;
+
+ private:
+  HeldBlock* held_ = nullptr;
+  BlockCache* cache_ = nullptr;  // null: owned
+  BlockCache::Handle* handle_ = nullptr;
+};
+
+class OpenSegment {
+ public:
+  // See SegmentReader::Open.
+  static Status Open(const SegmentReaderOptions& options, std::unique_ptr<RandomAccessFile> file,
+                     std::string path, FileNumber number, std::unique_ptr<OpenSegment>* segment);
+
+  const InternalKeyComparator& comparator() const { return comparator_; }
+  const SegmentSource& source() const { return source_; }
+  const Footer& footer() const { return footer_; }
+  const SegmentProperties& properties() const { return properties_; }
+  const Index& index() const { return index_; }
+  // Null if there is none, or none that may be used under this comparator.
+  const Filter* filter() const { return filtered_ ? &filter_ : nullptr; }
+  // True if equal keys are identical, so that blocks have tags and there may be a filter.
+  bool identical() const { return identical_; }
+  size_t memory_bytes() const;
+
+  void Count(Counter counter, uint64_t amount = 1) const {
+    if (options_.statistics != nullptr) options_.statistics->Add(counter, amount);
+  }
+
+  // The block that starts at `offset` from the cache, or an empty reference.
+  BlockRef LookupBlock(uint64_t offset) const;
+  // True if blocks that are read go into the cache.
+  bool keeps_blocks(bool fill_cache) const { return options_.cache != nullptr && fill_cache; }
+  // Puts a block that was read where it belongs: into the cache, or owned by the reference.
+  BlockRef KeepBlock(uint64_t offset, HeldBlock* held, bool fill_cache) const;
+  // Block i from the file.
+  Status ReadBlock(const SegmentReadOptions& options, uint64_t i, BlockRef* block) const;
+  // Several blocks, with all that are not cached read at once. statuses and blocks have one place
+  // for each of `numbers`.
+  void FetchBlocks(const SegmentReadOptions& options, const std::vector<uint64_t>& numbers,
+                   std::vector<BlockRef>* blocks, std::vector<Status>* statuses) const;
+
+  void EraseCachedBlocks() const;
+  // See SegmentReader::Verify. In segment_verify.cc.
+  Status Verify() const;
+
+ private:
+  OpenSegment(const SegmentReaderOptions& options, std::shared_ptr<const RandomAccessFile> file,
+              std::string path);
+
+  Status Load(FileNumber number);
+  // The content of filter, index or properties out of `meta`, the bytes from data_bytes() on.
+  Status CheckMetaBlock(Slice meta, const BlockHandle& handle, Slice* content) const;
+  Status LoadProperties(Slice content);
+  Status LoadIndex(Slice content);
+  Status LoadFilter(Slice content);
+
+  const SegmentReaderOptions options_;
+  const InternalKeyComparator comparator_;
+  const bool identical_;
+  const std::shared_ptr<const RandomAccessFile> file_;
+  SegmentSource source_;
+  Footer footer_;
+  SegmentProperties properties_;
+  std::unique_ptr<char[]> index_bytes_;
+  size_t index_size_ = 0;
+  Index index_;
+  std::unique_ptr<char[]> filter_bytes_;
+  size_t filter_size_ = 0;
+  Filter filter_;
+  bool filtered_ = false;
+};
+
+}  // namespace varve
+
+#endif  // VARVE_TABLE_OPEN_SEGMENT_H_

@@ -1,0 +1,127 @@
+#include "table/segment_properties.h"
+
+#include "table/compression.h"
+#include "table/segment_format.h"
+#include "util/coding.h"
+
+// The properties block: | varint tag | varint length | value | … . A reader takes the tags it knows
+// and steps over the others, so later versions may add some.
+
+namespace varve {
+
+namespace {
+
+void PutNumber(std::string* out, PropertyTag tag, uint64_t value) {
+  PutVarint32(out, static_cast<uint32_t>(tag));
+  PutVarint32(out, VarintLength(value));
+  PutVarint64(out, value);
+}
+
+void PutBytes(std::string* out, PropertyTag tag, Slice value) {
+  PutVarint32(out, static_cast<uint32_t>(tag));
+  PutLengthPrefixed(out, value);
+}
+
+bool TakeNumber(Slice value, uint64_t* number) {
+  return GetVarint64(&value, number) && value.empty();
+}
+
+// One known tag: where its value goes.
+struct Field {
+  PropertyTag tag;
+  const char* name;
+  uint64_t* number;
+  std::string* bytes;
+};
+
+}  // namespace
+
+void SegmentProperties::EncodeTo(std::string* out) const {
+  PutNumber(out, PropertyTag::kEntries, entries);
+  PutNumber(out, PropertyTag::kDeletes, deletes);
+  PutNumber(out, PropertyTag::kUserKeys, user_keys);
+  PutNumber(out, PropertyTag::kRawKeyBytes, raw_key_bytes);
+  PutNumber(out, PropertyTag::kRawValueBytes, raw_value_bytes);
+  PutNumber(out, PropertyTag::kDataBytes, data_bytes);
+  PutNumber(out, PropertyTag::kDataBlocks, data_blocks);
+  PutNumber(out, PropertyTag::kBlockRawBytesMax, block_raw_bytes_max);
+  PutBytes(out, PropertyTag::kSmallestKey, smallest_key);
+  PutBytes(out, PropertyTag::kLargestKey, largest_key);
+  PutNumber(out, PropertyTag::kSequenceMin, sequence_min);
+  PutNumber(out, PropertyTag::kSequenceMax, sequence_max);
+  PutNumber(out, PropertyTag::kCompression, static_cast<uint8_t>(compression));
+  PutNumber(out, PropertyTag::kFilterBitsPerKey, filter_bits_per_key);
+  PutBytes(out, PropertyTag::kComparator, comparator);
+  PutNumber(out, PropertyTag::kNumber, number);
+  PutNumber(out, PropertyTag::kCreatedMillis, created_ms);
+  PutBytes(out, PropertyTag::kCreator, creator);
+}
+
+Status SegmentProperties::Decode(Slice input, SegmentProperties* properties) {
+  *properties = SegmentProperties();
+  SegmentProperties& p = *properties;
+  uint64_t compression_number = 0, filter_bits = 0;
+  const Field fields[] = {
+      {PropertyTag::kEntries, "entries", &p.entries, nullptr},
+      {PropertyTag::kDeletes, "deletes", &p.deletes, nullptr},
+      {PropertyTag::kUserKeys, "user keys", &p.user_keys, nullptr},
+      {PropertyTag::kRawKeyBytes, "raw key bytes", &p.raw_key_bytes, nullptr},
+      {PropertyTag::kRawValueBytes, "raw value bytes", &p.raw_value_bytes, nullptr},
+      {PropertyTag::kDataBytes, "data bytes", &p.data_bytes, nullptr},
+      {PropertyTag::kDataBlocks, "data blocks", &p.data_blocks, nullptr},
+      {PropertyTag::kBlockRawBytesMax, "block raw bytes", &p.block_raw_bytes_max, nullptr},
+      {PropertyTag::kSmallestKey, "smallest key", nullptr, &p.smallest_key},
+      {PropertyTag::kLargestKey, "largest key", nullptr, &p.largest_key},
+      {PropertyTag::kSequenceMin, "lowest sequence", &p.sequence_min, nullptr},
+      {PropertyTag::kSequenceMax, "highest sequence", &p.sequence_max, nullptr},
+      {PropertyTag::kCompression, "compression", &compression_number, nullptr},
+      {PropertyTag::kFilterBitsPerKey, "filter bits", &filter_bits, nullptr},
+      {PropertyTag::kComparator, "comparator", nullptr, &p.comparator},
+      {PropertyTag::kNumber, "segment number", &p.number, nullptr},
+      {PropertyTag::kCreatedMillis, "creation time", &p.created_ms, nullptr},
+      {PropertyTag::kCreator, "creator", nullptr, &p.creator},
+  };
+  constexpr size_t kFields = sizeof(fields) / sizeof(fields[0]);
+  bool seen[kFields] = {};
+  while (!input.empty()) {
+    uint32_t tag;
+    Slice value;
+    if (!GetVarint32(&input, &tag) || !GetLengthPrefixed(&input, &value)) {
+      return Status::Corruption("a property is cut off");
+    }
+    for (size_t i = 0; i < kFields; ++i) {
+      const Field& field = fields[i];
+      if (static_cast<uint32_t>(field.tag) != tag) continue;
+      if (seen[i]) return Status::Corruption(std::string("property twice: ") + field.name);
+      seen[i] = true;
+      if (field.bytes != nullptr) {
+        field.bytes->assign(value);
+      } else if (!TakeNumber(value, field.number)) {
+        return Status::Corruption(std::string("property is no number: ") + field.name);
+      }
+    }
+  }
+  for (size_t i = 0; i < kFields; ++i) {
+    if (!seen[i]) return Status::Corruption(std::string("property missing: ") + fields[i].name);
+  }
+  if (compression_number > UINT8_MAX ||
+      !KnownCompression(static_cast<uint8_t>(compression_number))) {
+    return Status::Corruption("property out of range: compression");
+  }
+  p.compression = static_cast<Compression>(compression_number);
+  if (filter_bits > INT32_MAX) return Status::Corruption("property out of range: filter bits");
+  p.filter_bits_per_key = static_cast<int>(filter_bits);
+  if (p.sequence_min > p.sequence_max || p.sequence_max > kMaxSequence) {
+    return Status::Corruption("property out of range: sequences");
+  }
+  for (const std::string* key : {&p.smallest_key, &p.largest_key}) {
+    const bool fits =
+        key->size() >= kTrailerBytes && key->size() <= kUserKeyBytesMax + kTrailerBytes;
+    if (p.entries == 0 ? !key->empty() : !fits) {
+      return Status::Corruption("property out of range: smallest or largest key");
+    }
+  }
+  return Status::OK();
+}
+
+}  // namespace varve

@@ -44,6 +44,9 @@ class WriteBatchInternal {
   // Bytes of keys and values, at most: for MemTable::BytesMax(Count(data), DataBytesMax(data)).
   static size_t DataBytesMax(Slice data) { return data.size() - kHeaderBytes; }
 
+  // What Put() and Delete() do. `type` is kValue, or kDelete with an empty value.
+  static Status Append(WriteBatch* batch, ValueType type, Slice key, Slice value);
+
   // OK if `batch` may be logged and inserted as it is. Batches made by Put() and Delete() always
   // may, at no cost; the bytes that FromData() took are read through first. Whoever writes a batch
   // asks this before anything is logged.
@@ -90,6 +93,11 @@ class SingleWrite {
 
   void InsertInto(MemTable* memtable, SequenceNumber sequence) const {
     memtable->Add(sequence, type_, key_, value_);
+  }
+  void InsertConcurrently(MemTable* memtable, SequenceNumber sequence) const {
+    MemTable::Tally tally;
+    memtable->AddConcurrently(sequence, type_, key_, value_, &tally);
+    memtable->AddTally(tally);
   }
 
  private:

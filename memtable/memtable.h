@@ -54,16 +54,16 @@ class MemTable {
   // *tally, which the caller owns.
   void AddConcurrently(SequenceNumber sequence, ValueType type, Slice key, Slice value,
                        Tally* tally);
-  // Adds to the counters what AddConcurrently() left in `tally`. Any thread.
+  // Adds to the counters what AddConcurrently() left in `tally`. Any thread, but not beside Add().
   void AddTally(const Tally& tally);
 
   // The newest entry of the key at or below the lookup's sequence, whatever its type: true, with
   // its value and trailer. The value's bytes live as long as the memtable. False if there is none.
   bool Get(const LookupKey& lookup, Slice* value, uint64_t* trailer) const;
 
-  // Must not outlive the memtable. Sees entries that are added while it is in use. Its keys and
-  // values live as long as the memtable, not only until it moves. Prev() searches anew from the
-  // top and so costs as much as a Get: the list has no links back.
+  // Must not outlive the memtable. May or may not see entries that are added while it is in use.
+  // Its keys and values live as long as the memtable, not only until it moves. The list has no
+  // links back: Prev() takes up to 32 nodes with one search, and costs two or three times a Next().
   std::unique_ptr<InternalIterator> NewIterator() const;
 
   // Bytes of memory taken from the system, unused rests of blocks included.

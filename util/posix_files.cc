@@ -34,9 +34,13 @@ class PosixRandomAccessFile final : public RandomAccessFile {
 
   Status Read(uint64_t offset, size_t size, char* buffer, size_t* bytes_read) const override {
     if (!direct()) return ReadAt(fd_.get(), path_, offset, size, buffer, bytes_read);
-    const int error =
-        ReadFully(buffer, size, offset, bytes_read,
-                  [this](char* to, size_t n, uint64_t at) { return ReadSomeDirect(to, n, at); });
+    const int error = ReadFully(buffer, size, offset, bytes_read,
+                                [this, offset](char* to, size_t n, uint64_t at) {
+                                  // A direct read that stopped inside a block has met the end of
+                                  // the file.
+                                  if (at != offset && at % kDirectAlignment != 0) return ssize_t{0};
+                                  return ReadSomeDirect(to, n, at);
+                                });
     return error == 0 ? Status::OK() : ErrnoError(path_, "read", error, offset + *bytes_read);
   }
 
@@ -46,8 +50,6 @@ class PosixRandomAccessFile final : public RandomAccessFile {
 
  private:
   ssize_t ReadSomeDirect(char* to, size_t n, uint64_t at) const {
-    // A direct read that stops inside a block has met the end of the file.
-    if (at % kDirectAlignment != 0) return 0;
     const ssize_t result = pread(fd_.get(), to, n, static_cast<off_t>(at));
     if (result >= 0 || errno != EINVAL) return result;
     // Some file systems take the flag at open and refuse the read (Checklist I2). Buffered from

@@ -112,6 +112,7 @@ Status Thread::Start(const char* name, std::function<void()> body) {
   if (scheduler_ != nullptr) start->task = task_ = scheduler_->Spawn(name);
   const int error = pthread_create(&native_, nullptr, &RunThread, start.get());
   if (error != 0) {
+    if (scheduler_ != nullptr) scheduler_->Abandon(task_);
     return Status::IOError(std::string("cannot start thread ") + name + ": " +
                            std::strerror(error));
   }

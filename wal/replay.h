@@ -46,8 +46,8 @@ struct ReplayResult {
   std::vector<FileNumber> found;  // every log at or above lowest_needed, ascending; usable or not
   uint64_t records = 0;           // replayed
   uint64_t payload_bytes = 0;     // in them
-  // What stands after `end` and was given up: records (as far as their headers can be read), and the
-  // bytes these take. `cut` is true where there was anything, a torn record's remains included
+  // What stands after `end` and was given up: records (as far as their headers can be read), and
+  // the bytes these take. `cut` is true where there was anything, a torn record's remains included
   // (unless in a recycled log, where they cannot be told from what the file held before).
   uint64_t records_discarded = 0;
   uint64_t bytes_discarded = 0;
@@ -56,9 +56,9 @@ struct ReplayResult {
 
 // Feeds the unbroken chain of records, from the lowest log on, to `sink`; then judges its end:
 //   OK            the chain ends where a crash may have ended it. *result is set.
-//   Corruption    something known durable is missing or damaged: names file, offset, expected, found.
-//   NotSupported  a log, or a record of the chain, was written by a newer version.
-//   other errors  of the file system or the sink.
+//   Corruption    something known durable is missing or damaged: names file, offset, expected,
+//   found. NotSupported  a log, or a record of the chain, was written by a newer version. other
+//   errors  of the file system or the sink.
 // Records are fed before the end is judged: nothing of them may be made permanent unless the call
 // returns OK. In mode kPointInTime damage is never an error: the chain ends there.
 // Memory is bounded by the larger of 1 MiB and the largest record, and by the size of the file.

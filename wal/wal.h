@@ -48,8 +48,8 @@ class PreparedLog {
 // group); everything else from any thread, concurrently with them.
 //
 // The latch: the first failed write or sync of a log latches that error. From then on nothing is
-// framed, synced, switched or released, and every call that would, those that already wait included,
-// returns the error. Only closing and opening the database again leads out of it.
+// framed, synced, switched or released, and every call that would, those that already wait
+// included, returns the error. Only closing and opening the database again leads out of it.
 class Wal {
  public:
   // Checks the options; touches no file.
@@ -60,8 +60,8 @@ class Wal {
   // Makes a log: creates a file or takes a recycled one, writes its headers, syncs file and
   // directory. May take long; concurrent with everything. `number` must never have been used and be
   // above that of every log used so far. The log has room for a first record of
-  // `payload_bytes_min`. After an error the number is burnt and nothing else has changed: the log in
-  // use goes on. InvalidArgument if no log could hold such a record.
+  // `payload_bytes_min`. After an error the number is burnt and nothing else has changed: the log
+  // in use goes on. InvalidArgument if no log could hold such a record.
   virtual Status Prepare(FileNumber number, uint64_t payload_bytes_min,
                          std::unique_ptr<PreparedLog>* log) = 0;
   // Later records go to `log`, whose first one names the end of the log used before.
@@ -75,10 +75,10 @@ class Wal {
   // Sync(*end). InvalidArgument, with nothing changed, if it does not fit.
   virtual Status Append(std::span<const Slice> parts, LogPosition* end) = 0;
 
-  // Returns OK when every record up to `upto` is durable, those of earlier logs first. Callers share
-  // syncs; one sync runs at a time. An error is the latched one. TimedOut (see sync_wait_ms_max)
-  // says that the records may become durable or not: the sync goes on, and a later call may succeed.
-  // InvalidArgument if `upto` is beyond end().
+  // Returns OK when every record up to `upto` is durable, those of earlier logs first. Callers
+  // share syncs; one sync runs at a time. An error is the latched one. TimedOut (see
+  // sync_wait_ms_max) says that the records may become durable or not: the sync goes on, and a
+  // later call may succeed. InvalidArgument if `upto` is beyond end().
   virtual Status Sync(LogPosition upto) = 0;
 
   // The end of the last record appended; {0, 0} before the first.

@@ -17,13 +17,14 @@ class WriteBatch {
  public:
   static constexpr size_t kKeyBytesMax = 64 << 10;  // a key's limit; the empty key is legal
   static constexpr uint64_t kValueBytesMax = 0xffffffffull;  // a value's limit, 4 GiB - 1
+  static constexpr uint64_t kBatchBytesMax = 0xffffffffull;  // DataSize()'s limit: a log record's
 
   explicit WriteBatch(size_t reserved_bytes = 0);
   // A batch with the contents of `representation`, as Data() of another gave it. Damage shows as
   // Corruption when it is iterated over or written.
   static WriteBatch FromData(Slice representation);
 
-  // InvalidArgument, with the batch unchanged, if key or value is over its limit.
+  // InvalidArgument, with the batch unchanged, if key, value or batch would be over its limit.
   Status Put(Slice key, Slice value);
   Status Delete(Slice key);
 
@@ -60,6 +61,7 @@ class WriteBatch {
   // 8 bytes sequence, 4 bytes count, entries; see db/write_batch.cc.
   std::string rep_;
   std::vector<SavePoint> save_points_;
+  bool foreign_ = false;  // holds bytes that FromData() took, and nobody read through yet
 };
 
 }  // namespace varve

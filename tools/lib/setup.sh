@@ -60,3 +60,9 @@ varve_install() {
     return 1
   fi
 }
+
+# Ends the Bazel server of this workspace. In a container whose first process collects no orphans
+# Bazel would wait a minute for a server that is gone.
+varve_bazel_shutdown() {
+  timeout -k 5 10 bazel shutdown >/dev/null 2>&1 || true
+}

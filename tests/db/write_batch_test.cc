@@ -1,0 +1,308 @@
+#include "varve/write_batch.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "db/write_batch_internal.h"
+#include "memtable/memtable.h"
+#include "util/random.h"
+
+namespace varve {
+namespace {
+
+// Writes down what it is handed, and stops where it is told to.
+class Recorder final : public WriteBatch::Handler {
+ public:
+  Status Put(Slice key, Slice value) override {
+    return Record("put(" + std::string(key) + "," + std::string(value) + ")");
+  }
+  Status Delete(Slice key) override { return Record("delete(" + std::string(key) + ")"); }
+
+  std::string text;
+  int entries = 0;
+  int stop_at = -1;
+
+ private:
+  Status Record(const std::string& entry) {
+    if (entries++ == stop_at) return Status::Aborted("told to");
+    text += entry;
+    return Status::OK();
+  }
+};
+
+std::string Text(const WriteBatch& batch) {
+  Recorder recorder;
+  const Status s = batch.Iterate(&recorder);
+  return s.ok() ? recorder.text : recorder.text + " " + StatusCodeName(s.code());
+}
+
+std::string Bytes(std::initializer_list<int> bytes) {
+  std::string s;
+  for (const int byte : bytes) s.push_back(static_cast<char>(byte));
+  return s;
+}
+
+std::string Header(uint32_t count) {
+  std::string header(WriteBatchInternal::kHeaderBytes, '\0');
+  WriteBatchInternal::EncodeHeader(header.data(), 0, count);
+  return header;
+}
+
+// The memtable's entries, newest version first within a key.
+std::string Text(const MemTable& table) {
+  std::string text;
+  const auto it = table.NewIterator();
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    const uint64_t trailer = ExtractTrailer(it->key());
+    text +=
+        std::string(ExtractUserKey(it->key())) + "@" + std::to_string(TrailerSequence(trailer)) +
+        (TrailerType(trailer) == ValueType::kDelete ? "-" : "=" + std::string(it->value())) + " ";
+  }
+  return text;
+}
+
+TEST(WriteBatch, KeepsEntriesInOrder) {
+  WriteBatch batch;
+  EXPECT_EQ(batch.Count(), 0u);
+  EXPECT_EQ(Text(batch), "");
+  ASSERT_TRUE(batch.Put("a", "1").ok());
+  ASSERT_TRUE(batch.Delete("b").ok());
+  ASSERT_TRUE(batch.Put("", "").ok());
+  ASSERT_TRUE(batch.Put("a", "2").ok());
+  EXPECT_EQ(batch.Count(), 4u);
+  EXPECT_EQ(Text(batch), "put(a,1)delete(b)put(,)put(a,2)");
+  batch.Clear();
+  EXPECT_EQ(batch.Count(), 0u);
+  EXPECT_EQ(batch.DataSize(), WriteBatchInternal::kHeaderBytes);
+}
+
+TEST(WriteBatch, HasTheDocumentedBytes) {
+  WriteBatch batch;
+  ASSERT_TRUE(batch.Put("key", "value").ok());
+  ASSERT_TRUE(batch.Delete("k").ok());
+  WriteBatchInternal::SetSequence(&batch, 0x0102);
+  EXPECT_EQ(batch.Data(), Bytes({0x02, 0x01, 0,   0,   0,   0, 0,   0,   2,   0,   0,   0,  //
+                                 1,    3,    'k', 'e', 'y', 5, 'v', 'a', 'l', 'u', 'e',     //
+                                 0,    1,    'k'}));
+  EXPECT_EQ(WriteBatchInternal::Sequence(batch.Data()), 0x0102u);
+}
+
+// Checklist S10
+TEST(WriteBatch, RefusesSizesOverTheLimitsAndStaysAsItWas) {
+  WriteBatch batch;
+  ASSERT_TRUE(batch.Put("a", "1").ok());
+  const std::string before(batch.Data());
+  const std::string longest(WriteBatch::kKeyBytesMax, 'k');
+  // A slice that claims the size: nothing may be read of it.
+  const Slice too_large(longest.data(), WriteBatch::kValueBytesMax + 1);
+  const Slice fills_batch(longest.data(), WriteBatch::kValueBytesMax);
+  EXPECT_TRUE(batch.Put(longest + "k", "1").IsInvalidArgument());
+  EXPECT_TRUE(batch.Delete(longest + "k").IsInvalidArgument());
+  EXPECT_TRUE(batch.Put("k", too_large).IsInvalidArgument());
+  EXPECT_TRUE(batch.Put("k", fills_batch).IsInvalidArgument());
+  EXPECT_EQ(batch.Data(), before);
+  SingleWrite write;
+  EXPECT_TRUE(write.InitPut(longest + "k", "1").IsInvalidArgument());
+  EXPECT_TRUE(write.InitDelete(longest + "k").IsInvalidArgument());
+  EXPECT_TRUE(write.InitPut("k", too_large).IsInvalidArgument());
+  EXPECT_TRUE(write.InitPut("k", fills_batch).IsInvalidArgument());
+  EXPECT_TRUE(batch.Put(longest, "1").ok());
+  EXPECT_TRUE(batch.Delete(longest).ok());
+  EXPECT_EQ(batch.Count(), 3u);
+  EXPECT_TRUE(WriteBatchInternal::Verify(batch.Data()).ok());
+}
+
+TEST(WriteBatch, SavePointsNest) {
+  WriteBatch batch;
+  EXPECT_TRUE(batch.RollbackToSavePoint().IsNotFound());
+  EXPECT_TRUE(batch.PopSavePoint().IsNotFound());
+  ASSERT_TRUE(batch.Put("a", "1").ok());
+  batch.SetSavePoint();
+  ASSERT_TRUE(batch.Put("b", "2").ok());
+  batch.SetSavePoint();
+  ASSERT_TRUE(batch.Delete("c").ok());
+  ASSERT_TRUE(batch.RollbackToSavePoint().ok());
+  EXPECT_EQ(Text(batch), "put(a,1)put(b,2)");
+  batch.SetSavePoint();
+  ASSERT_TRUE(batch.Put("d", "4").ok());
+  ASSERT_TRUE(batch.PopSavePoint().ok());
+  EXPECT_EQ(Text(batch), "put(a,1)put(b,2)put(d,4)");
+  ASSERT_TRUE(batch.RollbackToSavePoint().ok());
+  EXPECT_EQ(Text(batch), "put(a,1)");
+  EXPECT_TRUE(batch.RollbackToSavePoint().IsNotFound());
+  batch.SetSavePoint();
+  batch.Clear();
+  EXPECT_TRUE(batch.RollbackToSavePoint().IsNotFound());
+}
+
+TEST(WriteBatch, StopsWhereTheHandlerDoes) {
+  WriteBatch batch;
+  for (const char* key : {"a", "b", "c"}) ASSERT_TRUE(batch.Delete(key).ok());
+  Recorder recorder;
+  recorder.stop_at = 1;
+  EXPECT_EQ(batch.Iterate(&recorder).code(), Status::Code::kAborted);
+  EXPECT_EQ(recorder.text, "delete(a)");
+}
+
+TEST(WriteBatch, FromDataIsTheSameBatch) {
+  WriteBatch batch;
+  ASSERT_TRUE(batch.Put("a", "1").ok());
+  ASSERT_TRUE(batch.Delete("b").ok());
+  WriteBatch copy = WriteBatch::FromData(batch.Data());
+  EXPECT_EQ(copy.Data(), batch.Data());
+  EXPECT_TRUE(WriteBatchInternal::CheckForWrite(copy).ok());
+  ASSERT_TRUE(copy.Put("c", "3").ok());
+  EXPECT_EQ(Text(copy), "put(a,1)delete(b)put(c,3)");
+}
+
+TEST(WriteBatch, DamageIsAnErrorBeforeAnythingIsWritten) {
+  struct Case {
+    std::string data;
+    Status::Code code;
+    std::string read_before;
+  };
+  const std::string put = Bytes({1, 1, 'k', 1, 'v'});
+  const Case cases[] = {
+      {"", Status::Code::kCorruption, ""},
+      {Header(0).substr(1), Status::Code::kCorruption, ""},
+      {Header(1), Status::Code::kCorruption, ""},
+      {Header(2) + put, Status::Code::kCorruption, "put(k,v)"},
+      {Header(0) + put, Status::Code::kCorruption, ""},
+      {Header(1) + put + put, Status::Code::kCorruption, "put(k,v)"},
+      {Header(1) + put.substr(0, 4), Status::Code::kCorruption, ""},
+      {Header(1) + put.substr(0, 3), Status::Code::kCorruption, ""},
+      {Header(1) + put.substr(0, 2), Status::Code::kCorruption, ""},
+      {Header(1) + put.substr(0, 1), Status::Code::kCorruption, ""},
+      {Header(2) + put + Bytes({0, 5, 'k'}), Status::Code::kCorruption, "put(k,v)"},
+      {Header(1) + Bytes({0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}), Status::Code::kCorruption, ""},
+      {Header(1) + Bytes({0, 0x81, 0x80, 4}) + std::string(65537, 'k'), Status::Code::kCorruption,
+       ""},
+      {Header(2) + put + Bytes({7, 1, 'k', 1, 'v'}), Status::Code::kCorruption, "put(k,v)"},
+      {Header(2) + put + Bytes({0xff}), Status::Code::kCorruption, "put(k,v)"},
+      {Header(2) + put + Bytes({2, 1, 'k', 1, 'v'}), Status::Code::kNotSupported, "put(k,v)"},
+      {Header(1) + Bytes({6, 1, 'k', 1, 'v'}), Status::Code::kNotSupported, ""},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(testing::PrintToString(c.data.substr(0, 40)));
+    const WriteBatch batch = WriteBatch::FromData(c.data);
+    EXPECT_EQ(WriteBatchInternal::CheckForWrite(batch).code(), c.code);
+    EXPECT_EQ(WriteBatchInternal::Verify(c.data).code(), c.code);
+    Recorder recorder;
+    EXPECT_EQ(batch.Iterate(&recorder).code(), c.code);
+    EXPECT_EQ(recorder.text, c.read_before);
+    for (const bool concurrently : {false, true}) {
+      MemTable table{InternalKeyComparator(BytewiseComparator())};
+      EXPECT_EQ(WriteBatchInternal::InsertInto(c.data, 1, &table, concurrently).code(), c.code);
+    }
+  }
+}
+
+TEST(WriteBatch, BytesTooShortForAHeaderTakeNoEntries) {
+  WriteBatch batch = WriteBatch::FromData("short");
+  EXPECT_EQ(batch.Count(), 0u);
+  batch.SetSavePoint();
+  EXPECT_TRUE(batch.Put("a", "1").IsCorruption());
+  EXPECT_TRUE(batch.RollbackToSavePoint().ok());
+  EXPECT_EQ(batch.Data(), "short");
+  batch.Clear();
+  EXPECT_TRUE(batch.Put("a", "1").ok());
+  EXPECT_TRUE(WriteBatchInternal::CheckForWrite(batch).ok());
+}
+
+// Every truncation and many changed bytes of a batch: an answer, never a read past the end (asan).
+TEST(WriteBatch, RandomDamageNeverCrashes) {
+  Random random(11);
+  WriteBatch batch;
+  for (int i = 0; i < 30; ++i) {
+    const std::string key(random.Uniform(20), 'k'), value(random.Uniform(200), 'v');
+    ASSERT_TRUE((random.OneIn(3) ? batch.Delete(key) : batch.Put(key, value)).ok());
+  }
+  const std::string data(batch.Data());
+  for (size_t size = 0; size < data.size(); ++size) {
+    const std::string cut = data.substr(0, size);
+    EXPECT_TRUE(WriteBatchInternal::Verify(cut).IsCorruption()) << size;
+  }
+  int refused = 0;
+  for (int i = 0; i < 20000; ++i) {
+    std::string changed = data;
+    for (uint64_t n = 1 + random.Uniform(3); n > 0; --n) {
+      changed[random.Uniform(changed.size())] = static_cast<char>(random.Next());
+    }
+    const WriteBatch damaged = WriteBatch::FromData(changed);
+    Recorder recorder;
+    const Status s = damaged.Iterate(&recorder);
+    refused += !s.ok();
+    EXPECT_EQ(WriteBatchInternal::CheckForWrite(damaged), s);
+    if (s.ok()) {
+      EXPECT_EQ(recorder.entries, static_cast<int>(damaged.Count()));
+    }
+  }
+  EXPECT_GT(refused, 1000);
+}
+
+TEST(WriteBatch, EachEntryHasItsOwnSequence) {
+  WriteBatch batch;
+  ASSERT_TRUE(batch.Put("a", "1").ok());
+  ASSERT_TRUE(batch.Delete("b").ok());
+  ASSERT_TRUE(batch.Put("a", "2").ok());
+  for (const bool concurrently : {false, true}) {
+    MemTable table{InternalKeyComparator(BytewiseComparator())};
+    ASSERT_TRUE(WriteBatchInternal::InsertInto(batch.Data(), 10, &table, concurrently).ok());
+    EXPECT_EQ(Text(table), "a@12=2 a@10=1 b@11- ");
+    EXPECT_EQ(table.entries(), 3u);
+    EXPECT_EQ(table.deletes(), 1u);
+    EXPECT_EQ(table.smallest_sequence(), 10u);
+    EXPECT_EQ(table.largest_sequence(), 12u);
+  }
+}
+
+TEST(WriteBatch, GroupsAreOneHeaderAndTheEntriesOfEach) {
+  WriteBatch first, second;
+  ASSERT_TRUE(first.Put("a", "1").ok());
+  ASSERT_TRUE(second.Delete("a").ok());
+  ASSERT_TRUE(second.Put("b", "2").ok());
+  std::string record = Header(3);
+  record += WriteBatchInternal::Entries(first.Data());
+  record += WriteBatchInternal::Entries(second.Data());
+  EXPECT_EQ(Text(WriteBatch::FromData(record)), "put(a,1)delete(a)put(b,2)");
+}
+
+TEST(SingleWrite, GivesTheBytesOfABatchOfOne) {
+  const std::string long_key(300, 'k'), long_value(70000, 'v');
+  const std::pair<std::string, std::string> cases[] = {
+      {"", ""}, {"key", "value"}, {long_key, long_value}};
+  for (const auto& [key, value] : cases) {
+    for (const bool is_delete : {false, true}) {
+      WriteBatch batch;
+      ASSERT_TRUE((is_delete ? batch.Delete(key) : batch.Put(key, value)).ok());
+      WriteBatchInternal::SetSequence(&batch, 77);
+
+      SingleWrite write;
+      ASSERT_TRUE((is_delete ? write.InitDelete(key) : write.InitPut(key, value)).ok());
+      write.SetSequence(77);
+      std::string record, entry;
+      for (const Slice part : write.Record()) record += part;
+      for (const Slice part : write.EntryParts()) entry += part;
+      EXPECT_EQ(record, batch.Data());
+      EXPECT_EQ(entry, WriteBatchInternal::Entries(batch.Data()));
+      EXPECT_EQ(write.entry_bytes(), entry.size());
+
+      for (const bool concurrently : {false, true}) {
+        MemTable table{InternalKeyComparator(BytewiseComparator())};
+        if (concurrently) {
+          write.InsertConcurrently(&table, 77);
+        } else {
+          write.InsertInto(&table, 77);
+        }
+        EXPECT_EQ(Text(table), key + "@77" + (is_delete ? "-" : "=" + value) + " ");
+        EXPECT_EQ(table.deletes(), is_delete ? 1u : 0u);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace varve

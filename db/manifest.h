@@ -1,7 +1,6 @@
 #ifndef VARVE_DB_MANIFEST_H_
 #define VARVE_DB_MANIFEST_H_
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -47,6 +46,10 @@
 // in which they get the lock.
 
 namespace varve {
+
+namespace manifest {
+class Writer;
+}
 
 struct ManifestOptions {
   std::shared_ptr<FileSystem> file_system;
@@ -123,6 +126,7 @@ struct ManifestStats {
   uint64_t pages_written = 0;
   uint64_t syncs = 0;
   uint64_t rewrites = 0;
+  uint64_t rewrites_failed = 0;  // without harm: tried again at the next Seal()
 };
 
 class Manifest {
@@ -173,7 +177,7 @@ class Manifest {
   Status NewFileNumber(FileNumber* number);
 
   // Sequences below it may be used: both roots reserve them.
-  SequenceNumber sequence_limit() const { return sequence_limit_.load(std::memory_order_acquire); }
+  SequenceNumber sequence_limit() const;
   // Commits until sequence_limit() is at least `upto` (and further ahead, so this is rare). Every
   // commit moves the reservation on as well.
   Status ReserveSequences(SequenceNumber upto);
@@ -187,9 +191,7 @@ class Manifest {
   // version refers to them. Numbers that were never committed are the caller's own to remove.
   std::vector<FileNumber> TakeReleased();
   // Logs below it are needed by neither root: they may be recycled or removed.
-  FileNumber lowest_log_needed() const {
-    return lowest_log_needed_.load(std::memory_order_acquire);
-  }
+  FileNumber lowest_log_needed() const;
 
   // OK, or the error after which nothing is committed until it is opened again.
   Status poisoned() const;
@@ -197,12 +199,9 @@ class Manifest {
   DatabaseId database_id() const;
 
  private:
-  struct Rep;
-  explicit Manifest(std::unique_ptr<Rep> rep);
+  explicit Manifest(std::unique_ptr<manifest::Writer> writer);
 
-  std::unique_ptr<Rep> rep_;
-  std::atomic<SequenceNumber> sequence_limit_{0};
-  std::atomic<FileNumber> lowest_log_needed_{0};
+  const std::unique_ptr<manifest::Writer> writer_;
 };
 
 }  // namespace varve

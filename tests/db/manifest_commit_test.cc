@@ -1,0 +1,382 @@
+#include <algorithm>
+
+#include "tests/db/manifest_fixture.h"
+
+// What the manifest promises to its caller, one promise a test.
+
+namespace varve {
+namespace {
+
+TEST_F(ManifestTest, CreatesAnEmptyDatabaseThatOpens) {
+  Create();
+  const DatabaseId id = manifest_->database_id();
+  Open();
+  EXPECT_EQ(state_.database_id, id);
+  EXPECT_EQ(state_.comparator, "varve.BytewiseComparator");
+  EXPECT_EQ(state_.valid_roots, 2);
+  EXPECT_TRUE(state_.segments.empty());
+  EXPECT_FALSE(state_.clean_close);
+  EXPECT_EQ(state_.format_version, 1u);
+}
+
+TEST_F(ManifestTest, KeepsEveryFieldOfAnEdit) {
+  Create();
+  ManifestEdit edit;
+  for (int i = 0; i < 10; ++i) edit.added.push_back(MakeEntry(NewNumber()));
+  edit.lowest_log = 3;
+  edit.durable_log = {4, 4711};
+  edit.retained_sequence = 17;
+  edit.clock_mark_ms = 1700000000001;
+  edit.mode_bits = 5;
+  ASSERT_TRUE(manifest_->Commit(edit).ok());
+  Open();
+  EXPECT_EQ(state_.segments, edit.added);
+  EXPECT_EQ(state_.lowest_log, 3u);
+  EXPECT_EQ(state_.durable_log, (LogPosition{4, 4711}));
+  EXPECT_EQ(state_.retained_sequence, 17u);
+  EXPECT_EQ(state_.clock_mark_ms, 1700000000001u);
+  EXPECT_EQ(state_.mode_bits, 5u);
+  EXPECT_EQ(state_.boot_id, "boot-1");
+
+  // Commits may come in another order than their edits were made in: nothing runs back.
+  ManifestEdit late;
+  late.lowest_log = 2;
+  late.durable_log = {4, 4000};
+  late.retained_sequence = 16;
+  late.clock_mark_ms = 1;
+  ASSERT_TRUE(manifest_->Commit(late).ok());
+  Open();
+  EXPECT_EQ(state_.lowest_log, 3u);
+  EXPECT_EQ(state_.durable_log, (LogPosition{4, 4711}));
+  EXPECT_EQ(state_.retained_sequence, 17u);
+  EXPECT_EQ(state_.clock_mark_ms, 1700000000001u);
+  EXPECT_EQ(state_.mode_bits, 5u);
+}
+
+// Checklist N3: no cap on entries.
+TEST_F(ManifestTest, TenThousandSegmentsCommitAndComeBack) {
+  Create();
+  EntryMap expected;
+  for (int i = 0; i < 10000; ++i) {
+    const FileNumber number = Add();
+    expected[number] = MakeEntry(number);
+  }
+  Open();
+  EXPECT_EQ(ToMap(state_.segments), expected);
+  EXPECT_EQ(manifest_->stats().segments, 10000u);
+}
+
+// RULES R4.1: what root N or N-1 needs is not released until N+1 is durable.
+TEST_F(ManifestTest, ASegmentIsReleasedByTheCommitAfterItsRemoval) {
+  Create();
+  const FileNumber a = Add(), b = Add();
+  EXPECT_TRUE(manifest_->TakeReleased().empty());
+  Remove(a);
+  EXPECT_TRUE(manifest_->TakeReleased().empty());
+  Remove(b);
+  EXPECT_EQ(manifest_->TakeReleased(), std::vector<FileNumber>{a});
+  EXPECT_TRUE(manifest_->TakeReleased().empty());
+  ASSERT_TRUE(manifest_->Seal().ok());
+  EXPECT_EQ(manifest_->TakeReleased(), std::vector<FileNumber>{b});
+  ASSERT_TRUE(manifest_->Seal().ok());
+  EXPECT_TRUE(manifest_->TakeReleased().empty());
+}
+
+TEST_F(ManifestTest, AReplacedSegmentIsNotReleased) {
+  Create();
+  const FileNumber a = Add();
+  ManifestEdit edit;
+  edit.removed = {a};
+  edit.added = {MakeEntry(a, 16, /*level=*/4)};
+  ASSERT_TRUE(manifest_->Commit(edit).ok());
+  ASSERT_TRUE(manifest_->Seal().ok());
+  ASSERT_TRUE(manifest_->Seal().ok());
+  EXPECT_TRUE(manifest_->TakeReleased().empty());
+  EXPECT_EQ(Inspected(), (EntryMap{{a, MakeEntry(a, 16, 4)}}));
+}
+
+TEST_F(ManifestTest, ALogIsNeededUntilBothRootsPassIt) {
+  Create();
+  ManifestEdit edit;
+  edit.lowest_log = 7;
+  ASSERT_TRUE(manifest_->Commit(edit).ok());
+  EXPECT_EQ(manifest_->lowest_log_needed(), 0u);
+  ASSERT_TRUE(manifest_->Seal().ok());
+  EXPECT_EQ(manifest_->lowest_log_needed(), 7u);
+  // And what open found needed is needed until both fresh roots say otherwise.
+  edit.lowest_log = 9;
+  ASSERT_TRUE(manifest_->Commit(edit).ok());
+  Open();
+  EXPECT_EQ(state_.lowest_log, 9u);
+  EXPECT_EQ(manifest_->lowest_log_needed(), 9u);
+}
+
+// RULES R4.6; Checklist S6: numbers of uncommitted work are not used again.
+TEST_F(ManifestTest, NumbersAreNeverGivenOutTwice) {
+  Create();
+  FileNumber highest = 0;
+  for (int opening = 0; opening < 5; ++opening) {
+    for (int i = 0; i < 30; ++i) {
+      const FileNumber number = NewNumber();
+      EXPECT_GT(number, highest);
+      highest = number;
+    }
+    Open();
+    EXPECT_GT(state_.next_file_number, highest);
+  }
+}
+
+TEST_F(ManifestTest, ANumberIsReservedInBothRootsBeforeItIsUsed) {
+  Create();
+  for (int i = 0; i < 100; ++i) {
+    const FileNumber number = NewNumber();
+    for (const uint64_t slot : {0, 1}) {  // either root may be the one that is left
+      auto copy = SimFileSystem::New({}, fs_->disk());
+      copy->Damage(path(), slot * 4096 + 100, "X");
+      ManifestState state;
+      ASSERT_TRUE(Manifest::Inspect(copy.get(), kManifestTestDir, &state).ok());
+      EXPECT_EQ(state.valid_roots, 1);
+      EXPECT_GT(state.next_file_number, number);
+      EXPECT_GE(state.next_sequence, manifest_->sequence_limit());
+    }
+    if (i % 10 == 3) Add();
+    if (i % 10 == 7) {
+      ASSERT_TRUE(manifest_->ReserveSequences(i * 50).ok());
+    }
+  }
+}
+
+TEST_F(ManifestTest, SequencesAreReservedAhead) {
+  Create();
+  SequenceNumber limit = manifest_->sequence_limit();
+  EXPECT_EQ(limit, 101u);
+  ASSERT_TRUE(manifest_->ReserveSequences(limit).ok());
+  EXPECT_EQ(manifest_->stats().commits, 0u);  // nothing to do
+  ASSERT_TRUE(manifest_->ReserveSequences(1000).ok());
+  EXPECT_GE(manifest_->sequence_limit(), 1000u);
+  // Every commit moves the reservation on, once both roots carry it.
+  ManifestEdit edit;
+  edit.next_sequence = 5000;
+  ASSERT_TRUE(manifest_->Commit(edit).ok());
+  EXPECT_LT(manifest_->sequence_limit(), 5000u);
+  ASSERT_TRUE(manifest_->Seal().ok());
+  EXPECT_EQ(manifest_->sequence_limit(), 5100u);
+  Open();
+  EXPECT_EQ(state_.next_sequence, 5100u);
+  EXPECT_EQ(manifest_->sequence_limit(), 5200u);
+}
+
+TEST_F(ManifestTest, SequencesEndAt56Bits) {
+  Create();
+  ASSERT_TRUE(manifest_->ReserveSequences(kMaxSequence - 10).ok());
+  ASSERT_TRUE(manifest_->ReserveSequences(kMaxSequence + 1).ok());
+  EXPECT_EQ(manifest_->sequence_limit(), kMaxSequence + 1);
+  EXPECT_TRUE(manifest_->ReserveSequences(kMaxSequence + 2).IsNoSpace());
+  Open();
+  EXPECT_EQ(manifest_->sequence_limit(), kMaxSequence + 1);
+}
+
+TEST_F(ManifestTest, ACleanCloseLeavesExactCounters) {
+  Create();
+  const FileNumber number = Add();
+  ManifestEdit last;
+  last.next_sequence = 42;
+  last.durable_log = {9, 8};
+  ASSERT_TRUE(manifest_->Close(last).ok());
+  ASSERT_TRUE(manifest_->Close(last).ok());  // Checklist L1
+  FileNumber unused;
+  EXPECT_TRUE(manifest_->NewFileNumber(&unused).IsAborted());
+  EXPECT_TRUE(manifest_->Commit({}).IsAborted());
+  EXPECT_TRUE(manifest_->Seal().IsAborted());
+  EXPECT_TRUE(manifest_->ReserveSequences(1).IsAborted());
+  for (const uint64_t slot : {0, 1}) {  // in both roots
+    auto copy = SimFileSystem::New({}, fs_->disk());
+    copy->Damage(path(), slot * 4096 + 100, "X");
+    ManifestState state;
+    ASSERT_TRUE(Manifest::Inspect(copy.get(), kManifestTestDir, &state).ok());
+    EXPECT_TRUE(state.clean_close);
+    EXPECT_EQ(state.next_file_number, number + 1);
+    EXPECT_EQ(state.next_sequence, 42u);
+    EXPECT_EQ(state.durable_log, (LogPosition{9, 8}));
+  }
+  Open();
+  EXPECT_TRUE(state_.clean_close);
+  EXPECT_EQ(NewNumber(), number + 1);
+  Open();  // no longer
+  EXPECT_FALSE(state_.clean_close);
+  EXPECT_GT(state_.next_file_number, number + 1);
+}
+
+TEST_F(ManifestTest, ACloseWithASequenceThatCannotBeTheNextIsRefused) {
+  Create();
+  ManifestEdit last;
+  last.next_sequence = manifest_->sequence_limit() + 1;
+  EXPECT_TRUE(manifest_->Close(last).IsInvalidArgument());
+  last.next_sequence = 0;
+  EXPECT_TRUE(manifest_->Close(last).IsInvalidArgument());
+  last.next_sequence = 1;
+  EXPECT_TRUE(manifest_->Close(last).ok());
+}
+
+// Checklist N5: a failed commit publishes nothing.
+TEST_F(ManifestTest, AnEditThatContradictsTheStateIsRefusedAndChangesNothing) {
+  Create();
+  const FileNumber a = Add(), b = Add();
+  Remove(b);
+  const uint64_t generation = manifest_->stats().generation;
+  const auto refused = [&](std::vector<SegmentEntry> added, std::vector<FileNumber> removed) {
+    ManifestEdit edit;
+    edit.added = std::move(added);
+    edit.removed = std::move(removed);
+    edit.lowest_log = 1000;
+    Status s = manifest_->Commit(edit);
+    EXPECT_TRUE(s.IsInvalidArgument()) << s.ToString();
+  };
+  refused({MakeEntry(a)}, {});                 // there already
+  refused({MakeEntry(b)}, {});                 // removed a moment ago
+  refused({MakeEntry(1000)}, {});              // never given out
+  refused({}, {b});                            // gone
+  refused({}, {a, a});                         // twice
+  refused({MakeEntry(a), MakeEntry(a)}, {a});  // twice
+  SegmentEntry wrong = MakeEntry(NewNumber());
+  wrong.largest_sequence = wrong.smallest_sequence - 1;
+  wrong.smallest_sequence += 2;
+  refused({wrong}, {});
+  wrong = MakeEntry(wrong.number, 1 << 20);  // longer than an entry may be
+  refused({wrong}, {});
+  wrong = MakeEntry(wrong.number);
+  wrong.extensions = "\x01\x05x";
+  refused({wrong}, {});
+  EXPECT_EQ(manifest_->stats().generation, generation);
+  ASSERT_TRUE(manifest_->poisoned().ok());
+  ASSERT_TRUE(manifest_->Seal().ok());
+  EXPECT_EQ(manifest_->lowest_log_needed(), 0u);
+  EXPECT_EQ(Inspected(), (EntryMap{{a, MakeEntry(a)}}));
+}
+
+TEST_F(ManifestTest, LongKeysSpillAndAreNeverTruncated) {
+  Create();
+  EntryMap expected;
+  const size_t sizes[] = {0, 300, 400, 470, 480, 500, 2000, 4044, 8200, 65536};
+  for (const size_t key_bytes : sizes) {
+    const FileNumber number = Add(key_bytes);
+    expected[number] = MakeEntry(number, key_bytes);
+  }
+  EXPECT_EQ(Inspected(), expected);
+  // Through the tree, replaced, removed again, and rewritten.
+  for (int i = 0; i < 200; ++i) {
+    const FileNumber number = Add();
+    expected[number] = MakeEntry(number);
+  }
+  const FileNumber longest = 10;
+  ManifestEdit edit;
+  edit.removed = {longest};
+  edit.added = {MakeEntry(longest, 65535, 3)};
+  ASSERT_TRUE(manifest_->Commit(edit).ok());
+  expected[longest] = edit.added[0];
+  Open();
+  EXPECT_EQ(ToMap(state_.segments), expected);
+  for (FileNumber number = 1; number <= 200; ++number) {
+    if (!expected.contains(number)) continue;
+    Remove(number);
+    expected.erase(number);
+  }
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(manifest_->Seal().ok());
+  EXPECT_EQ(Inspected(), expected);
+  const uint64_t used = manifest_->stats().file_pages - manifest_->stats().free_pages;
+  EXPECT_LT(used, 20u);  // no chain of spill pages was forgotten
+  Open();
+  EXPECT_EQ(ToMap(state_.segments), expected);
+  EXPECT_EQ(manifest_->stats().file_pages - manifest_->stats().free_pages, used);
+}
+
+// The tree and the file do not leak: churn keeps both at the size of what lives.
+TEST_F(ManifestTest, ChurnKeepsTheFileSmall) {
+  Create();
+  std::vector<FileNumber> live;
+  Random random(5);
+  for (int i = 0; i < 1000; ++i) live.push_back(Add());
+  const uint64_t pages = manifest_->stats().file_pages;
+  EXPECT_LT(pages, 30u);
+  for (int i = 0; i < 20000; ++i) {
+    const size_t victim = random.Uniform(live.size());
+    ManifestEdit edit;
+    edit.removed = {live[victim]};
+    live[victim] = NewNumber();
+    edit.added = {MakeEntry(live[victim])};
+    ASSERT_TRUE(manifest_->Commit(edit).ok());
+  }
+  EXPECT_LT(manifest_->stats().file_pages, 5 * pages);  // leaves a quarter full at worst
+  // Everything goes: the file follows.
+  for (const FileNumber number : live) Remove(number);
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(manifest_->Seal().ok());
+  EXPECT_LE(fs_->ReadAll(path()).size() / 4096, 34u);
+  Open();
+  EXPECT_TRUE(state_.segments.empty());
+}
+
+TEST_F(ManifestTest, RewritesTheFileWhenLittleOfItIsLive) {
+  Create();
+  for (int i = 0; i < 5000; ++i) Add();
+  // The last segments stay, in the last pages, so that no tail can be cut.
+  ManifestEdit edit;
+  for (FileNumber number = 1; number <= 4900; ++number) edit.removed.push_back(number);
+  ASSERT_TRUE(manifest_->Commit(edit).ok());
+  const uint64_t generation = manifest_->stats().generation;
+  ASSERT_TRUE(manifest_->Seal().ok());
+  EXPECT_EQ(manifest_->stats().rewrites, 1u);
+  EXPECT_GT(manifest_->stats().generation, generation + 1);
+  EXPECT_LT(fs_->ReadAll(path()).size(), 16u * 4096);
+  EXPECT_EQ(manifest_->TakeReleased().size(), 4900u);
+  std::vector<std::string> names;
+  ASSERT_TRUE(fs_->ListDirectory(kManifestTestDir, &names).ok());
+  EXPECT_EQ(names, std::vector<std::string>{"MANIFEST"});
+  EXPECT_EQ(Inspected().size(), 100u);
+  const FileNumber next = Add();  // it is the new file that is written
+  Open();
+  EXPECT_EQ(state_.segments.size(), 101u);
+  EXPECT_EQ(state_.segments.back(), MakeEntry(next));
+}
+
+TEST_F(ManifestTest, OpenAndInspectSayWhatIsWrong) {
+  ManifestState state;
+  EXPECT_TRUE(TryOpen().IsNotFound());
+  EXPECT_TRUE(Manifest::Inspect(fs_.get(), kManifestTestDir, &state).IsNotFound());
+  Create();
+  std::unique_ptr<Manifest> second;
+  EXPECT_TRUE(Manifest::Create(Options(), kManifestTestDir, &second).IsInvalidArgument());
+  ManifestOptions options = Options();
+  options.comparator = "reverse";
+  Status s = Manifest::Open(options, kManifestTestDir, &state, &second);
+  EXPECT_TRUE(s.IsInvalidArgument()) << s.ToString();
+  EXPECT_NE(s.message().find("varve.BytewiseComparator"), std::string::npos);
+  EXPECT_NE(s.message().find("reverse"), std::string::npos);
+}
+
+TEST_F(ManifestTest, InspectAndDescribeWriteNothing) {
+  Create();
+  for (int i = 0; i < 300; ++i) Add();
+  Add(5000);
+  const uint64_t ops = fs_->op_count();
+  EXPECT_EQ(Inspected().size(), 301u);
+  std::string text;
+  ASSERT_TRUE(Manifest::Describe(fs_.get(), kManifestTestDir, &text).ok());
+  EXPECT_EQ(fs_->op_count(), ops);
+  EXPECT_NE(text.find("segment 300: level 0, epoch 900"), std::string::npos);
+  EXPECT_NE(text.find("301 segments"), std::string::npos);
+  EXPECT_NE(text.find("spilled to 3 pages"), std::string::npos);
+  EXPECT_NE(text.find("no damage found"), std::string::npos);
+}
+
+TEST_F(ManifestTest, OpenRemovesATemporaryManifest) {
+  Create();
+  std::unique_ptr<WritableFile> file;
+  ASSERT_TRUE(fs_->NewWritableFile("/db/MANIFEST.tmp", 0, &file).ok());
+  file.reset();
+  Open();
+  FileInfo info;
+  EXPECT_TRUE(fs_->GetFileInfo("/db/MANIFEST.tmp", &info).IsNotFound());
+}
+
+}  // namespace
+}  // namespace varve

@@ -34,6 +34,12 @@ class MemTableIterator final : public InternalIterator {
       __builtin_prefetch(next->Next());
     }
   }
+  bool NextKey(Slice* key) override {
+    MemTableIterator::Next();
+    if (node_ == nullptr) return false;
+    *key = node_->internal_key();
+    return true;
+  }
   void Prev() override {
     if (behind_ == 0) behind_ = list_->FindPredecessors(node_, before_, kBatch);
     node_ = behind_ == 0 ? nullptr : before_[--behind_];

@@ -30,6 +30,14 @@ class InternalIterator {
   virtual void SeekForPrev(Slice target) = 0;
   virtual void Next() = 0;
   virtual void Prev() = 0;
+  // Next(), and in the same call the key it came to: false, and *key as it was, where Valid() is
+  // false then. For those who merge; worth overriding where steps are cheap.
+  virtual bool NextKey(Slice* key) {
+    Next();
+    if (!Valid()) return false;
+    *key = this->key();
+    return true;
+  }
   virtual Slice key() const = 0;
   virtual Slice value() const = 0;
   virtual Status status() const = 0;

@@ -1,0 +1,253 @@
+#include "db/merging_iterator.h"
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+// A tournament ("loser tree") of the children. Leaf i is child i, an inner node holds the loser of
+// the match between the winners of its two halves, and the winner of all is the current entry. A
+// step moves the winner's child and replays the matches on its way up: one comparison a level, and,
+// as each node keeps its loser's rank, without a look at other children.
+//
+// The rank of a child is the KeyPrefix of its current key going forward, and the complement going
+// backward: the lower rank wins. Under a comparator without prefixes all ranks are 0. Only where
+// ranks tie are keys compared. A child that is at its end has the highest rank, and loses every
+// tie.
+//
+// Invariants, going forward (backward is the mirror image):
+//  1. The children not current stand at their first entry after the current one, in the order of
+//     (internal key, number of the child), or at their end.
+//  2. tree_ and each child's key agree with the children's positions.
+// A change of direction puts the other children where 1. wants them, by a seek each.
+
+namespace varve {
+
+namespace {
+
+class EmptyIterator final : public InternalIterator {
+ public:
+  bool Valid() const override { return false; }
+  void SeekToFirst() override {}
+  void SeekToLast() override {}
+  void Seek(Slice) override {}
+  void SeekForPrev(Slice) override {}
+  void Next() override {}
+  void Prev() override {}
+  Slice key() const override { return Slice(); }
+  Slice value() const override { return Slice(); }
+  Status status() const override { return Status::OK(); }
+};
+
+class MergingIterator final : public InternalIterator {
+ public:
+  MergingIterator(const InternalKeyComparator& comparator,
+                  std::vector<std::unique_ptr<InternalIterator>> children)
+      : comparator_(comparator), bytewise_(comparator.bytewise()), tree_(children.size()) {
+    children_.reserve(children.size());
+    for (auto& child : children) children_.push_back({std::move(child), Slice(), false});
+    winners_.resize(2 * children_.size());
+  }
+
+  bool Valid() const override { return valid_; }
+
+  void SeekToFirst() override {
+    Begin(/*forward=*/true);
+    for (Child& child : children_) child.iterator->SeekToFirst();
+    PlayAll();
+  }
+  void SeekToLast() override {
+    Begin(/*forward=*/false);
+    for (Child& child : children_) child.iterator->SeekToLast();
+    PlayAll();
+  }
+  void Seek(Slice target) override {
+    Begin(/*forward=*/true);
+    for (Child& child : children_) child.iterator->Seek(target);
+    PlayAll();
+  }
+  void SeekForPrev(Slice target) override {
+    Begin(/*forward=*/false);
+    for (Child& child : children_) child.iterator->SeekForPrev(target);
+    PlayAll();
+  }
+
+  void Next() override {
+    if (!forward_) {
+      TurnForward();
+      return;
+    }
+    Child& child = children_[current_];
+    child.valid = child.iterator->NextKey(&child.key);
+    Replay(child);
+  }
+  bool NextKey(Slice* key) override {
+    MergingIterator::Next();
+    if (!valid_) return false;
+    *key = children_[current_].key;
+    return true;
+  }
+  void Prev() override {
+    if (forward_) {
+      TurnBackward();
+      return;
+    }
+    Child& child = children_[current_];
+    child.iterator->Prev();
+    child.valid = child.iterator->Valid();
+    if (child.valid) child.key = child.iterator->key();
+    Replay(child);
+  }
+
+  Slice key() const override { return children_[current_].key; }
+  Slice value() const override { return children_[current_].iterator->value(); }
+  Status status() const override { return status_; }
+
+ private:
+  struct Child {
+    std::unique_ptr<InternalIterator> iterator;
+    Slice key;   // where valid
+    bool valid;  // as iterator->Valid()
+  };
+  // One side of a match.
+  struct Player {
+    uint64_t rank;
+    uint64_t child;
+  };
+  static constexpr uint64_t kRankOfNone = UINT64_MAX;
+
+  void Begin(bool forward) {
+    forward_ = forward;
+    valid_ = false;
+    status_ = Status::OK();
+  }
+
+  Player PlayerOf(uint64_t index) const {
+    const Child& child = children_[index];
+    if (!child.valid) return {kRankOfNone, index};
+    if (!bytewise_) return {0, index};
+    const uint64_t prefix = KeyPrefix(ExtractUserKey(child.key));
+    return {forward_ ? prefix : ~prefix, index};
+  }
+
+  // Whether child a wins against child b, whose ranks tie.
+  bool WinsTie(uint64_t a, uint64_t b) const {
+    if (!children_[a].valid || !children_[b].valid) return children_[a].valid;
+    const int order = comparator_.Compare(children_[a].key, children_[b].key);
+    if (order != 0) return (order < 0) == forward_;
+    return (a < b) == forward_;
+  }
+  bool Wins(const Player& a, const Player& b) const {
+    return a.rank != b.rank ? a.rank < b.rank : WinsTie(a.child, b.child);
+  }
+
+  // Takes over where the children are, and plays all matches. Stops at the first child with an
+  // error.
+  void PlayAll() {
+    for (Child& child : children_) {
+      child.valid = child.iterator->Valid();
+      if (child.valid) {
+        child.key = child.iterator->key();
+      } else if (Fails(child)) {
+        return;
+      }
+    }
+    // winners_[n + i] is leaf i, winners_[i] the winner of what is below inner node i.
+    const size_t n = children_.size();
+    for (size_t i = 0; i < n; ++i) winners_[n + i] = PlayerOf(i);
+    for (size_t node = n - 1; node > 0; --node) {
+      const Player &left = winners_[2 * node], &right = winners_[2 * node + 1];
+      const bool left_wins = Wins(left, right);
+      winners_[node] = left_wins ? left : right;
+      tree_[node] = left_wins ? right : left;
+    }
+    current_ = winners_[1].child;
+    valid_ = children_[current_].valid;
+  }
+
+  // After the current child moved.
+  void Replay(const Child& child) {
+    if (!child.valid && Fails(child)) return;
+    Player winner = PlayerOf(current_);
+    for (size_t node = (current_ + children_.size()) / 2; node > 0; node /= 2) {
+      const Player other = tree_[node];
+      const bool other_wins =
+          other.rank == winner.rank ? WinsTie(other.child, winner.child) : other.rank < winner.rank;
+      // Who wins is a toss-up: select by masks, as a branch would be mispredicted half the time.
+      const uint64_t mask = -static_cast<uint64_t>(other_wins);
+      const uint64_t rank_bits = (other.rank ^ winner.rank) & mask;
+      const uint64_t child_bits = (other.child ^ winner.child) & mask;
+      tree_[node] = {other.rank ^ rank_bits, other.child ^ child_bits};
+      winner = {winner.rank ^ rank_bits, winner.child ^ child_bits};
+    }
+    current_ = winner.child;
+    valid_ = children_[current_].valid;
+  }
+
+  // True, and the whole is invalid, if `child`, which is invalid, had an error.
+  bool Fails(const Child& child) {
+    status_ = child.iterator->status();
+    if (status_.ok()) return false;
+    valid_ = false;
+    return true;
+  }
+
+  void TurnForward() {
+    const uint64_t from = current_;
+    saved_key_.assign(children_[from].key);
+    Begin(/*forward=*/true);
+    for (uint64_t i = 0; i < children_.size(); ++i) {
+      InternalIterator* const child = children_[i].iterator.get();
+      if (i == from) {
+        child->Next();
+        continue;
+      }
+      child->Seek(saved_key_);
+      // One with the same key came before the current child, if its number is lower.
+      if (i < from && child->Valid() && comparator_.Compare(child->key(), saved_key_) == 0) {
+        child->Next();
+      }
+    }
+    PlayAll();
+  }
+
+  void TurnBackward() {
+    const uint64_t from = current_;
+    saved_key_.assign(children_[from].key);
+    Begin(/*forward=*/false);
+    for (uint64_t i = 0; i < children_.size(); ++i) {
+      InternalIterator* const child = children_[i].iterator.get();
+      if (i == from) {
+        child->Prev();
+        continue;
+      }
+      child->SeekForPrev(saved_key_);
+      if (i > from && child->Valid() && comparator_.Compare(child->key(), saved_key_) == 0) {
+        child->Prev();
+      }
+    }
+    PlayAll();
+  }
+
+  const InternalKeyComparator comparator_;
+  const bool bytewise_;
+  std::vector<Child> children_;  // at least 2
+  std::vector<Player> tree_;     // losers, from index 1
+  std::vector<Player> winners_;  // of PlayAll() alone
+  uint64_t current_ = 0;         // the winner; meaningful while valid_
+  bool valid_ = false;
+  bool forward_ = true;
+  Status status_;
+  std::string saved_key_;
+};
+
+}  // namespace
+
+std::unique_ptr<InternalIterator> NewMergingIterator(
+    const InternalKeyComparator& comparator,
+    std::vector<std::unique_ptr<InternalIterator>> children) {
+  if (children.empty()) return std::make_unique<EmptyIterator>();
+  if (children.size() == 1) return std::move(children[0]);
+  return std::make_unique<MergingIterator>(comparator, std::move(children));
+}
+
+}  // namespace varve

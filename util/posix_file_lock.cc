@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include <cstring>
-#include <set>
+#include <map>
 #include <utility>
 
 #include "util/mutex.h"
@@ -16,7 +16,9 @@
 // 1. Open LOCK, creating it. It is never unlinked: whoever waits on an unlinked inode and whoever
 //    creates a new one would both hold "the" lock.
 // 2. Enter its (device, inode) into a registry of this process; there already means Busy. Names do
-//    not matter: a second path to the same file is the same lock.
+//    not matter: a second path to the same file is the same lock. The lock of step 3 would refuse
+//    it too where the file system implements it; the registry does not depend on that, and can say
+//    who.
 // 3. Take an open-file-description lock, which other processes see. Classic POSIX locks would be
 //    dropped by any other close() of the file in this process; open-file-description locks are not.
 // 4. See that the path still names the inode that was locked.
@@ -34,11 +36,16 @@ struct FileId {
   friend auto operator<=>(const FileId&, const FileId&) = default;
 };
 
+// Entries name the process that made them: what a forked child inherits is its parent's and says
+// nothing about the child, which asks the kernel.
 class LockRegistry {
  public:
   bool Insert(FileId id) {
     MutexLock lock(&mutex_);
-    return held_.insert(id).second;
+    pid_t& owner = held_[id];
+    if (owner == getpid()) return false;
+    owner = getpid();
+    return true;
   }
   void Erase(FileId id) {
     MutexLock lock(&mutex_);
@@ -47,7 +54,7 @@ class LockRegistry {
 
  private:
   Mutex mutex_;
-  std::set<FileId> held_ GUARDED_BY(mutex_);
+  std::map<FileId, pid_t> held_ GUARDED_BY(mutex_);
 };
 
 LockRegistry& Registry() {

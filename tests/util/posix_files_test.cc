@@ -110,6 +110,7 @@ TEST(PosixRandomAccessFile, DirectReadsReachTheEndOfAnUnalignedFile) {
   WriteTestFile(dir.File("a"), content);
   std::unique_ptr<RandomAccessFile> file;
   ASSERT_TRUE(OpenRandomAccessFile(dir.File("a"), true, &file).ok());
+  const bool direct = file->direct();
   AlignedBuffer buffer(8 * 4096);
   size_t size = 0;
   ASSERT_TRUE(file->Read(4096, 7 * 4096, buffer.data, &size).ok());
@@ -118,6 +119,7 @@ TEST(PosixRandomAccessFile, DirectReadsReachTheEndOfAnUnalignedFile) {
   EXPECT_EQ(Slice(buffer.data, size), Slice(content).substr(4096, 4096));
   ASSERT_TRUE(file->Read(4 * 4096, 4096, buffer.data, &size).ok());
   EXPECT_EQ(size, 0u);
+  EXPECT_EQ(file->direct(), direct);  // the end of the file was not taken for a refusal
 }
 
 // Checklist I2: where direct I/O is refused at open, the file is read through the cache, and says

@@ -40,8 +40,8 @@ struct RecordHeader {
   uint64_t payload_bytes = 0;
   uint8_t type = 0;
   uint8_t flags = 0;
-  LogPosition prev;     // {0, 0}: nothing before
-  LogPosition durable;  // {0, 0}: nothing known
+  LogPosition prev = {};     // {0, 0}: nothing before
+  LogPosition durable = {};  // {0, 0}: nothing known
 };
 
 // Bytes a record with such a payload takes.

@@ -34,8 +34,8 @@
 // through a 64 MiB log: 21 ns where the faults were taken ahead (MADV_POPULATE_WRITE), 52 ns where
 // each page took its own. But a page so populated is dirty, and the next sync writes it, used or
 // not. So only as much is populated ahead as one period between syncs is likely to fill: what the
-// last period filled, on whichever log of this file system that was. It happens at opening and at
-// the end of Sync(), both off the path of a write.
+// last period filled, on whichever log of this file system that was. It happens at opening and, for
+// less, at the end of Sync(), both off the path of a write.
 //
 // The zeros are written in pieces of 16 KiB because ext4 makes folios as large as the write (Linux
 // 6.16 and later) and a write fault costs time in the size of the folio: 1 us a page with pieces of
@@ -52,8 +52,9 @@ namespace {
 
 constexpr uint64_t kPageBytes = 4096;
 constexpr size_t kZeroWriteBytes = 16 << 10;
-// What is populated ahead while nothing is known: the first log of a program.
-constexpr uint64_t kFirstPopulateBytes = 4 << 20;
+// What is populated ahead while nothing is known, by the first log of a program, and at most after
+// a sync, which may have been the log's last.
+constexpr uint64_t kPopulateAheadBytes = 4 << 20;
 
 // From linux/magic.h, xfs's from its own fs/xfs/libxfs/xfs_format.h.
 constexpr uint64_t kExtMagic = 0xEF53;  // ext2, ext3, ext4
@@ -88,17 +89,6 @@ class PosixLogFile : public LogFile {
 
   uint64_t capacity() const final { return capacity_; }
 
-  Status Copy(uint64_t offset, Slice data) final {
-    if (offset > capacity_ || data.size() > capacity_ - offset) [[unlikely]] {
-      return Status::InvalidArgument(path_ + ": copy of " + std::to_string(data.size()) +
-                                     " bytes at offset " + std::to_string(offset) +
-                                     " passes the capacity, " + std::to_string(capacity_));
-    }
-    if (error_.failed()) [[unlikely]]
-      return error_.Get();
-    return DoCopy(offset, data);
-  }
-
   Status Sync() final {
     if (error_.failed()) return error_.Get();
     if (!fd_.valid()) return Status::IOError(path_ + ": sync: the file is closed");
@@ -115,8 +105,22 @@ class PosixLogFile : public LogFile {
   }
 
  protected:
-  virtual Status DoCopy(uint64_t offset, Slice data) = 0;
   virtual void DidSync() {}
+
+  // Whether a copy may go on; if not, *why.
+  bool MayCopy(uint64_t offset, size_t size, Status* why) const {
+    if (offset > capacity_ || size > capacity_ - offset) [[unlikely]] {
+      *why = Status::InvalidArgument(path_ + ": copy of " + std::to_string(size) +
+                                     " bytes at offset " + std::to_string(offset) +
+                                     " passes the capacity, " + std::to_string(capacity_));
+      return false;
+    }
+    if (error_.failed()) [[unlikely]] {
+      *why = error_.Get();
+      return false;
+    }
+    return true;
+  }
 
   Status Fail(const Status& s) { return error_.Set(s); }
   const std::string& path() const { return path_; }
@@ -135,9 +139,10 @@ class WriteLogFile final : public PosixLogFile {
 
   bool mapped() const override { return false; }
 
- private:
-  Status DoCopy(uint64_t offset, Slice data) override {
-    const Status s = WriteAt(fd(), path(), offset, data);
+  Status Copy(uint64_t offset, Slice data) override {
+    Status s;
+    if (!MayCopy(offset, data.size(), &s)) return s;
+    s = WriteAt(fd(), path(), offset, data);
     return s.ok() ? s : Fail(s);
   }
 };
@@ -151,7 +156,7 @@ class MappedLogFile final : public PosixLogFile {
         base_(base),
         history_(std::move(history)) {
     const uint64_t expected = history_->bytes_per_sync.load(std::memory_order_relaxed);
-    Populate(0, expected == 0 ? kFirstPopulateBytes : expected);
+    Populate(0, expected == 0 ? kPopulateAheadBytes : expected);
   }
 
   ~MappedLogFile() override { Unmap(); }
@@ -163,8 +168,9 @@ class MappedLogFile final : public PosixLogFile {
 
   bool mapped() const override { return true; }
 
- private:
-  Status DoCopy(uint64_t offset, Slice data) override {
+  Status Copy(uint64_t offset, Slice data) override {
+    Status s;
+    if (!MayCopy(offset, data.size(), &s)) return s;
     if (base_ == nullptr) [[unlikely]] {
       return Status::IOError(path() + ": copy: the file is closed");
     }
@@ -177,9 +183,10 @@ class MappedLogFile final : public PosixLogFile {
     if (end > copied_to_.load(std::memory_order_relaxed)) {
       copied_to_.store(end, std::memory_order_relaxed);
     }
-    return Status::OK();
+    return s;
   }
 
+ private:
   // One sync at a time makes a difference here, not two; both estimate, neither breaks.
   void DidSync() override {
     const uint64_t end = copied_to_.load(std::memory_order_relaxed);
@@ -187,7 +194,7 @@ class MappedLogFile final : public PosixLogFile {
         end - std::min(end, synced_to_.exchange(end, std::memory_order_relaxed));
     if (filled == 0) return;
     history_->bytes_per_sync.store(filled, std::memory_order_relaxed);
-    Populate(end, filled);
+    Populate(end, std::min(filled, kPopulateAheadBytes));
   }
 
   // Takes the write faults of the pages from `offset` on. Failing is harmless: they are then taken

@@ -38,9 +38,9 @@ class Scheduler {
   virtual bool Wait(const void* condvar, const void* mutex, uint64_t nanos) = 0;
   virtual void Signal(const void* condvar, bool all) = 0;
 
-  // A thread: Spawn in its parent gives its task, Enter is the first thing the thread does and Leave
-  // the last, Join returns in any task once it has left. Abandon: the system gave no thread after
-  // all.
+  // A thread: Spawn in its parent gives its task, Enter is the first thing the thread does and
+  // Leave the last, Join returns in any task once it has left. Abandon: the system gave no thread
+  // after all.
   virtual uint64_t Spawn(const char* name) = 0;
   virtual void Abandon(uint64_t task) = 0;
   virtual void Enter(uint64_t task) = 0;

@@ -1,0 +1,151 @@
+#include "varve/statistics.h"
+
+#include <array>
+#include <atomic>
+#include <cstdio>
+#include <iterator>
+
+#include "util/histogram.h"
+#include "util/thread.h"
+
+namespace varve {
+
+namespace {
+
+constexpr size_t kCounters = static_cast<size_t>(Counter::kCounterCount);
+constexpr size_t kLatencies = static_cast<size_t>(Latency::kLatencyCount);
+
+constexpr const char* kCounterNames[] = {
+    "gets",
+    "get_hits",
+    "get_bytes",
+    "memtable_hits",
+    "writes",
+    "write_entries",
+    "write_bytes",
+    "seeks",
+    "iterator_steps",
+    "wal_bytes",
+    "wal_syncs",
+    "wal_groups",
+    "flushes",
+    "flush_bytes",
+    "segment_bytes_read",
+    "block_cache_hits",
+    "block_cache_misses",
+    "block_cache_inserts",
+    "filter_checks",
+    "filter_negatives",
+    "filter_false_positives",
+    "write_stalls",
+    "write_stall_micros",
+    "manifest_commits",
+    "manifest_bytes",
+};
+static_assert(std::size(kCounterNames) == kCounters, "name each counter");
+
+constexpr const char* kLatencyNames[] = {
+    "get_nanos",          "write_nanos",           "seek_nanos", "wal_sync_nanos", "flush_nanos",
+    "segment_read_nanos", "manifest_commit_nanos",
+};
+static_assert(std::size(kLatencyNames) == kLatencies, "name each latency");
+
+// A thread whose ThreadIndex() is below kOwnStripes has a stripe of its own and adds with a plain
+// load and store; all others share one and add atomically. A number goes from a thread that ended
+// to a new one under a mutex, so no count is lost.
+//
+// All accesses are relaxed: nothing else is concluded from a count. An Add() during Reset() may
+// survive it.
+class StatisticsImpl final : public Statistics {
+ public:
+  explicit StatisticsImpl(bool latencies) : latencies_(latencies) {}
+
+  void Add(Counter counter, uint64_t amount) override {
+    const uint32_t index = ThreadIndex();
+    const size_t i = static_cast<size_t>(counter);
+    if (index < kOwnStripes) [[likely]] {
+      std::atomic<uint64_t>& own = stripes_[index].counters[i];
+      own.store(own.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+    } else {
+      stripes_[kOwnStripes].counters[i].fetch_add(amount, std::memory_order_relaxed);
+    }
+  }
+
+  uint64_t Get(Counter counter) const override {
+    uint64_t sum = 0;
+    for (const Stripe& stripe : stripes_) {
+      sum += stripe.counters[static_cast<size_t>(counter)].load(std::memory_order_relaxed);
+    }
+    return sum;
+  }
+
+  bool latencies_enabled() const override { return latencies_; }
+
+  void Record(Latency latency, uint64_t nanos) override {
+    if (latencies_) histograms_[static_cast<size_t>(latency)].Add(nanos);
+  }
+
+  HistogramData GetHistogram(Latency latency) const override {
+    Histogram merged;
+    histograms_[static_cast<size_t>(latency)].MergeInto(&merged);
+    return merged.Summary();
+  }
+
+  void Reset() override {
+    for (Stripe& stripe : stripes_) {
+      for (auto& counter : stripe.counters) counter.store(0, std::memory_order_relaxed);
+    }
+    for (AtomicHistogram& histogram : histograms_) histogram.Clear();
+  }
+
+  std::string ToString() const override {
+    std::string text;
+    char line[320];
+    auto number = [](uint64_t value) { return static_cast<unsigned long long>(value); };
+    for (size_t i = 0; i < kCounters; ++i) {
+      std::snprintf(line, sizeof(line), "%-24s : %llu\n", kCounterNames[i],
+                    number(Get(static_cast<Counter>(i))));
+      text += line;
+    }
+    for (size_t i = 0; latencies_ && i < kLatencies; ++i) {
+      const HistogramData data = GetHistogram(static_cast<Latency>(i));
+      std::snprintf(line, sizeof(line),
+                    "%-24s : count %llu average %.1f min %llu median %llu p95 %llu p99 %llu p99.9 "
+                    "%llu max %llu\n",
+                    kLatencyNames[i], number(data.count), data.average, number(data.minimum),
+                    number(data.median), number(data.p95), number(data.p99), number(data.p999),
+                    number(data.maximum));
+      text += line;
+    }
+    return text;
+  }
+
+ private:
+  static constexpr uint32_t kOwnStripes = 63;
+
+  struct alignas(64) Stripe {
+    std::array<std::atomic<uint64_t>, kCounters> counters{};
+  };
+
+  const bool latencies_;
+  std::array<Stripe, kOwnStripes + 1> stripes_;
+  std::array<AtomicHistogram, kLatencies> histograms_;
+};
+
+}  // namespace
+
+std::shared_ptr<Statistics> Statistics::Create(bool latencies) {
+  return std::make_shared<StatisticsImpl>(latencies);
+}
+
+const char* CounterName(Counter counter) {
+  const size_t i = static_cast<size_t>(counter);
+  return i < kCounters ? kCounterNames[i] : "unknown";
+}
+
+const char* LatencyName(Latency latency) {
+  const size_t i = static_cast<size_t>(latency);
+  return i < kLatencies ? kLatencyNames[i] : "unknown";
+}
+
+}  // namespace varve

@@ -54,7 +54,7 @@ class DB {
   // All entries of the batch, or none. The batch is unchanged and may be reused.
   virtual Status Write(const WriteOptions& options, const WriteBatch& batch) = 0;
 
-  // NotFound if there is no such key. `*value` is unchanged unless OK.
+  // NotFound if there is no such key. `*value` means something only if OK is returned.
   virtual Status Get(const ReadOptions& options, Slice key, PinnedValue* value) = 0;
   Status Get(const ReadOptions& options, Slice key, std::string* value);
   // All keys from one state. statuses[i] and values[i] are what Get(keys[i]) would give; one failed

@@ -78,6 +78,9 @@ struct Options {
   WalSyncMode wal_sync = WalSyncMode::kInterval;
   // Milliseconds a write may stay unsynced with kInterval; 1 to 3,600,000. Live.
   uint32_t wal_sync_interval_ms = 1000;
+  // Milliseconds a write waits for the device to sync the log; past it TimedOut: the write may or
+  // may not have been applied, and writes are refused until the database is reopened. 0: for ever.
+  uint32_t wal_sync_timeout_ms = 0;
   WalRecoveryMode wal_recovery = WalRecoveryMode::kTolerateTornTail;
   // Write the log by storing into mapped memory, where the file system is known to overwrite in
   // place (ext4, xfs); otherwise, and elsewhere, by write(2). Both survive the death of the
@@ -113,7 +116,8 @@ struct Options {
 };
 
 struct ReadOptions {
-  // Read the state this snapshot saw; null: the newest. Must be of the same DB.
+  // Read the state this snapshot saw; null: the newest. Must be of the same DB, and outlive an
+  // iterator made with it.
   const Snapshot* snapshot = nullptr;
   // Verify block checksums of what is read from the file. Cached blocks were verified when read.
   bool verify_checksums = true;

@@ -1,0 +1,251 @@
+// The flush path of DBImpl: memtables to segments, oldest first, one flush at a time.
+//
+//  1. Pick the oldest memtables, up to a size, as one contiguous piece.
+//  2. Merge them into a segment: written, synced, its name too.
+//  3. Sync every log up to the last they used (RULES R4.2).
+//  4. Commit the manifest. Who needs what was in no log to be durable seals after it (RULES R4.2).
+//  5. Publish the version with the segment and without the memtables.
+//  6. Give free the logs that neither root needs any more.
+
+#include <algorithm>
+#include <utility>
+
+#include "db/db_impl.h"
+#include "db/segment_output.h"
+#include "util/filename.h"
+#include "util/stopwatch.h"
+
+namespace varve {
+
+namespace {
+
+// Bytes of memtables that one flush merges, at most. Larger sorted runs make reads cheaper, smaller
+// ones give memory back sooner.
+constexpr size_t kFlushBytesMax = size_t{64} << 20;
+
+// Between attempts of a flush that fails.
+constexpr uint64_t kRetryNanosMin = 100'000'000;
+constexpr uint64_t kRetryNanosMax = 10'000'000'000;
+
+}  // namespace
+
+void DBImpl::PublishView() {
+  auto view = std::make_shared<ReadView>();
+  view->memtable = active_memtable_;
+  for (auto table = immutables_.rbegin(); table != immutables_.rend(); ++table) {
+    view->immutables.push_back(table->memtable);
+  }
+  view->version = version_;
+  reads_->views().Publish(std::move(view));
+}
+
+bool DBImpl::FlushIsDue() const {
+  if (immutables_.empty()) return false;
+  const size_t min = live_.flush_memtables_min.load(std::memory_order_relaxed);
+  const size_t max = live_.memtables_max.load(std::memory_order_relaxed);
+  return tables_flushed_ < flush_wanted_ || immutables_.size() >= min ||
+         immutables_.size() + 1 >= max;
+}
+
+void DBImpl::ScheduleFlush() {
+  if (flush_running_ || closing_ || !background_error_.ok() || !FlushIsDue()) return;
+  const Status status =
+      pool_->Schedule(ThreadPool::Priority::kHigh, [this] { FlushInBackground(); });
+  flush_running_ = status.ok();
+  if (!status.ok()) {  // no thread can be had: who waits should not wait for ever
+    flush_error_ = status;
+    ++flush_failures_;
+    changed_.SignalAll();
+  }
+}
+
+void DBImpl::FlushInBackground() {
+  {
+    MutexLock lock(&mu_);
+    FlushWhileDue();
+  }
+  SealWhenIdle();
+  reads_->epochs().Collect();  // memtables that a read was still in
+  MutexLock lock(&mu_);
+  flush_running_ = false;
+  changed_.SignalAll();
+  ScheduleFlush();  // what became due during the seal
+}
+
+void DBImpl::FlushWhileDue() {
+  uint64_t retry_nanos = kRetryNanosMin;
+  while (FlushIsDue() && background_error_.ok()) {
+    const std::vector<Table> tables = PickFlush();
+    mu_.Unlock();
+    const Status status = FlushTables(tables);
+    mu_.Lock();
+    flush_error_ = status;
+    flush_failures_ += !status.ok();
+    changed_.SignalAll();
+    if (closing_) return;
+    if (status.ok()) {
+      retry_nanos = kRetryNanosMin;
+    } else {
+      changed_.WaitFor(&mu_, retry_nanos);
+      if (closing_) return;
+      retry_nanos = std::min(2 * retry_nanos, kRetryNanosMax);
+    }
+  }
+}
+
+std::vector<DBImpl::Table> DBImpl::PickFlush() const {
+  std::vector<Table> tables;
+  size_t bytes = 0;
+  for (const Table& table : immutables_) {
+    bytes += table.memtable->used_bytes();
+    if (!tables.empty() && bytes > kFlushBytesMax) break;
+    tables.push_back(table);
+  }
+  return tables;
+}
+
+Status DBImpl::FlushTables(const std::vector<Table>& tables) {
+  Stopwatch watch(options_.statistics.get(), options_.env.clock.get(), Latency::kFlush);
+  SegmentOutputOptions output;
+  output.options = &options_;
+  output.directory = path_;
+  output.epoch = tables.back().epoch;
+  output.creator = "flush";
+  output.snapshots = reads_->snapshots().Sequences();
+  output.limiter = limiter_.get();
+  SegmentEntry entry;
+  Status status = manifest_->NewFileNumber(&output.number);
+  if (status.ok()) {
+    std::vector<std::shared_ptr<MemTable>> newest_first;
+    for (auto table = tables.rbegin(); table != tables.rend(); ++table) {
+      newest_first.push_back(table->memtable);
+    }
+    status = WriteMemtables(output, newest_first, &entry);
+  }
+  if (status.ok()) status = InstallFlush(tables, std::move(entry));
+  if (const Status poisoned = manifest_->poisoned(); !poisoned.ok()) LatchError(poisoned);
+  if (const Status latched = wal_->latched(); !latched.ok()) LatchError(latched);
+  if (!status.ok()) {
+    options_.logger->Log(LogLevel::kWarning, path_ + ": flush failed: " + status.ToString());
+  }
+  return status;
+}
+
+Status DBImpl::InstallFlush(const std::vector<Table>& tables, SegmentEntry entry) {
+  LogPosition logged_to;
+  FileNumber lowest_log = 0;
+  for (const Table& table : tables) {
+    logged_to = std::max(logged_to, table.log_end);
+    // Numbers of logs only grow, so every log that is still needed is above the last one here.
+    if (table.log != 0) lowest_log = table.log + 1;
+  }
+  Status status = wal_->Sync(logged_to);
+  if (!status.ok()) return status;
+
+  ManifestEdit edit;
+  edit.added.push_back(entry);
+  edit.lowest_log = lowest_log;
+  edit.durable_log = wal_->durable();
+  edit.next_sequence = reads_->published() + 1;
+  {
+    Stopwatch watch(options_.statistics.get(), options_.env.clock.get(), Latency::kManifestCommit);
+    status = manifest_->Commit(edit);
+  }
+  if (!status.ok()) {
+    if (manifest_->poisoned().ok()) {  // else a root may name the segment
+      options_.env.file_system->RemoveFile(SegmentFileName(path_, entry.number)).ok();
+    }
+    return status;
+  }
+
+  if (Statistics* const statistics = options_.statistics.get(); statistics != nullptr) {
+    statistics->Add(Counter::kFlushes, 1);
+    statistics->Add(Counter::kFlushBytes, entry.file_bytes);
+  }
+  auto file = std::make_shared<SegmentFile>(std::move(entry), reads_->comparator());
+  {
+    MutexLock lock(&mu_);
+    immutables_.erase(immutables_.begin(), immutables_.begin() + tables.size());
+    tables_flushed_ += tables.size();
+    version_ = version_->With({std::move(file)});
+    PublishView();
+  }
+  RetireLogs();
+  return Status::OK();
+}
+
+void DBImpl::RetireLogs() {
+  const Status status = wal_->Retire(manifest_->lowest_log_needed());
+  if (!status.ok()) {
+    options_.logger->Log(LogLevel::kWarning, path_ + ": logs not freed: " + status.ToString());
+  }
+}
+
+void DBImpl::SealWhenIdle() {
+  {
+    MutexLock lock(&mu_);
+    if (FlushIsDue() || closing_ || !background_error_.ok()) return;
+  }
+  if (Seal().ok()) RetireLogs();
+}
+
+Status DBImpl::Seal() {
+  const Status status = manifest_->Seal();
+  if (const Status poisoned = manifest_->poisoned(); !poisoned.ok()) LatchError(poisoned);
+  if (!status.ok()) {
+    options_.logger->Log(LogLevel::kWarning, path_ + ": seal failed: " + status.ToString());
+  }
+  return status;
+}
+
+Status DBImpl::WaitForFlush(uint64_t flushed_tables) {
+  MutexLock lock(&mu_);
+  flush_wanted_ = std::max(flush_wanted_, flushed_tables);
+  const uint64_t failures = flush_failures_;
+  while (tables_flushed_ < flushed_tables) {
+    if (!background_error_.ok()) return background_error_;
+    if (flush_failures_ != failures) return flush_error_;
+    if (closing_) return Status::Aborted(path_ + ": closed");
+    ScheduleFlush();
+    changed_.Wait(&mu_);
+  }
+  return Status::OK();
+}
+
+Status DBImpl::Flush(const FlushOptions& options) {
+  if (Status status = CheckOpen(); !status.ok()) return status;
+  ExclusiveWriter lead;
+  queue_.Join(&lead);
+  Status status = CheckOpen();
+  if (status.ok()) status = WriteError();
+  if (status.ok() && !active_.memtable->empty()) status = SwitchMemtable();
+  const bool unlogged = unlogged_in_memory_;
+  uint64_t all = 0;
+  if (status.ok()) {
+    MutexLock lock(&mu_);
+    all = tables_switched_;
+    flush_wanted_ = std::max(flush_wanted_, all);
+    ScheduleFlush();
+  }
+  queue_.Finish({&lead}, status);
+  if (!status.ok() || !options.wait) return status;
+  status = WaitForFlush(all);
+  return status.ok() && unlogged ? Seal() : status;  // no log stands behind the newest root
+}
+
+Status DBImpl::SyncWAL() {
+  if (Status status = CheckOpen(); !status.ok()) return status;
+  ExclusiveWriter lead;
+  queue_.Join(&lead);
+  Status status = CheckOpen();
+  if (status.ok()) status = WriteError();
+  if (status.ok()) status = FlushUnlogged();
+  const LogPosition end = status.ok() ? wal_->end() : LogPosition{};
+  queue_.Finish({&lead}, status);
+  if (!status.ok()) return status;
+  status = wal_->Sync(end);
+  if (!status.ok()) LatchError(status);
+  return status;
+}
+
+}  // namespace varve

@@ -1,0 +1,337 @@
+#include "db/db_impl.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "util/filename.h"
+
+namespace varve {
+
+namespace {
+
+// Recycled logs kept for reuse: what is freed by one flush is enough for the next.
+constexpr size_t kRecycledLogsMax = 4;
+
+Options Complete(Options options) {
+  const Env defaults = Env::Default();
+  if (options.env.file_system == nullptr) options.env.file_system = defaults.file_system;
+  if (options.env.clock == nullptr) options.env.clock = defaults.clock;
+  if (options.env.machine == nullptr) options.env.machine = defaults.machine;
+  if (options.logger == nullptr) options.logger = DefaultLogger();
+  return options;
+}
+
+std::string ParentOf(const std::string& path) {
+  const size_t end = path.find_last_not_of('/');
+  const size_t slash = end == std::string::npos ? end : path.rfind('/', end);
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// Makes sure that `path` is a directory that may be opened, without leaving a trace where it may
+// not.
+Status PrepareDirectory(const Options& options, const std::string& path) {
+  FileSystem* const file_system = options.env.file_system.get();
+  FileInfo info;
+  Status status = file_system->GetFileInfo(path, &info);
+  if (status.IsNotFound()) {
+    if (!options.create_if_missing) {
+      return Status::InvalidArgument(path +
+                                     ": no such directory, and create_if_missing is not set");
+    }
+    status = file_system->CreateDirectory(path);
+    if (status.ok()) status = file_system->SyncDirectory(ParentOf(path));
+    return status;
+  }
+  if (!status.ok()) return status;
+  if (!info.is_directory) return Status::InvalidArgument(path + ": not a directory");
+  if (options.create_if_missing) return Status::OK();
+  std::vector<std::string> names;
+  status = file_system->ListDirectory(path, &names);
+  if (!status.ok()) return status;
+  for (const std::string& name : names) {
+    FileNumber number;
+    FileType type;
+    if (ParseFileName(name, &number, &type) && type != FileType::kLock) return Status::OK();
+  }
+  return Status::InvalidArgument(path + ": no database there, and create_if_missing is not set");
+}
+
+}  // namespace
+
+Status DB::Open(const Options& options, const std::string& path, std::unique_ptr<DB>* db) {
+  db->reset();
+  return DBImpl::Open(options, path, db);
+}
+
+Status DB::Get(const ReadOptions& options, Slice key, std::string* value) {
+  PinnedValue pinned;
+  Status status = Get(options, key, &pinned);
+  if (status.ok()) value->assign(pinned.data(), pinned.size());
+  return status;
+}
+
+Status DB::Destroy(const Options& options, const std::string& path) {
+  FileSystem* const file_system = Complete(options).env.file_system.get();
+  std::vector<std::string> names;
+  Status status = file_system->ListDirectory(path, &names);
+  if (!status.ok()) return status;
+  std::vector<std::string> ours;
+  for (const std::string& name : names) {
+    FileNumber number;
+    FileType type;
+    if (ParseFileName(name, &number, &type) && type != FileType::kLock) ours.push_back(name);
+  }
+  if (ours.empty()) return Status::NotFound(path + ": no database there");
+  std::unique_ptr<FileLock> lock;
+  status = file_system->LockFile(LockFileName(path), &lock);
+  if (!status.ok()) return status;
+  // The manifest first: what is left of an interrupted Destroy is then no database with holes.
+  std::stable_partition(ours.begin(), ours.end(), [](const std::string& name) {
+    return JoinPath("", name) == ManifestFileName("");
+  });
+  for (const std::string& name : ours) {
+    const Status removed = file_system->RemoveFile(JoinPath(path, name));
+    if (status.ok() && !removed.IsNotFound()) status = removed;
+  }
+  if (!status.ok()) return status;
+  if (ours.size() + 1 >= names.size()) {  // nothing but LOCK is left
+    status = file_system->RemoveFile(LockFileName(path));
+    lock.reset();
+    if (status.ok()) status = file_system->RemoveDirectory(path);
+  }
+  return status;
+}
+
+DBImpl::DBImpl(const Options& options, const std::string& path, std::unique_ptr<FileLock> lock)
+    : options_(options),
+      path_(path),
+      file_lock_(std::move(lock)),
+      reads_(std::make_shared<ReadPath>(options, path)),
+      live_(options) {}
+
+DBImpl::~DBImpl() {
+  MutexLock closing(&close_mu_);
+  if (!closed_.load(std::memory_order_acquire)) CloseParts().ok();
+}
+
+Status DBImpl::Open(const Options& given, const std::string& path, std::unique_ptr<DB>* db) {
+  if (Status status = given.Validate(); !status.ok()) return status;
+  const Options options = Complete(given);
+  Status status = PrepareDirectory(options, path);
+  if (!status.ok()) return status;
+  std::unique_ptr<FileLock> lock;
+  status = options.env.file_system->LockFile(LockFileName(path), &lock);
+  if (!status.ok()) return status;
+
+  Recovered recovered;
+  status = Recover(options, path, &recovered);
+  if (!status.ok()) return status;
+  std::unique_ptr<DBImpl> impl(new DBImpl(options, path, std::move(lock)));
+  status = impl->Start(std::move(recovered));
+  if (status.ok()) *db = std::move(impl);
+  return status;
+}
+
+Status DBImpl::Start(Recovered recovered) {
+  manifest_ = std::move(recovered.manifest);
+  next_sequence_ = recovered.next_sequence;
+  reads_->PublishSequence(next_sequence_ - 1);
+  limiter_ =
+      std::make_unique<RateLimiter>(options_.background_bytes_per_second, options_.env.clock.get());
+  pool_ = std::make_unique<ThreadPool>("varve-bg", options_.background_threads);
+
+  WalOptions wal;
+  wal.env = options_.env;
+  wal.directory = path_;
+  wal.log_bytes = LogBytes();
+  wal.mapped = options_.wal_mapped;
+  // A torn record cannot be told from what a recycled log held before.
+  wal.recycled_files_max =
+      options_.wal_recovery == WalRecoveryMode::kAbsolute ? 0 : kRecycledLogsMax;
+  wal.sync_wait_ms_max = options_.wal_sync_timeout_ms;
+  wal.statistics = options_.statistics;
+  Status status = Wal::Create(wal, &wal_);
+  if (status.ok()) status = manifest_->NewFileNumber(&active_.epoch);
+  if (!status.ok()) {
+    closed_.store(true, std::memory_order_release);
+    return status;
+  }
+  log_supply_ = std::make_unique<LogSupply>(wal_.get(), manifest_.get(), pool_.get());
+  syncer_ = std::make_unique<IntervalSyncer>(wal_.get(), options_.env.clock.get(),
+                                             options_.wal_sync_interval_ms);
+
+  std::vector<std::shared_ptr<SegmentFile>> segments;
+  for (SegmentEntry& entry : recovered.segments) {
+    segments.push_back(std::make_shared<SegmentFile>(std::move(entry), reads_->comparator()));
+  }
+  active_.memtable = std::make_shared<MemTable>(reads_->comparator());
+  {
+    MutexLock lock(&mu_);
+    active_memtable_ = active_.memtable;
+    version_ = std::make_shared<const Version>(std::move(segments));
+    PublishView();
+  }
+  if (!recovered.unreachable.empty()) {
+    auto remove = [this, names = std::move(recovered.unreachable)] { RemoveUnreachable(names); };
+    pool_->Schedule(ThreadPool::Priority::kLow, std::move(remove)).ok();  // else at the next open
+  }
+  return Status::OK();
+}
+
+void DBImpl::RemoveUnreachable(const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    FileNumber number;
+    FileType type;
+    if (!ParseFileName(name, &number, &type)) continue;
+    const Status status = type == FileType::kSegment
+                              ? options_.env.file_system->RemoveFile(JoinPath(path_, name))
+                              : wal_->Adopt(name);
+    if (!status.ok() && !status.IsNotFound()) {
+      options_.logger->Log(LogLevel::kWarning, "not removed: " + status.ToString());
+    }
+  }
+}
+
+Status DBImpl::Close() {
+  MutexLock closing(&close_mu_);
+  if (closed_.load(std::memory_order_acquire)) return Status::OK();
+  if (const size_t n = reads_->live_iterators(); n != 0) {
+    return Status::Busy(path_ + ": " + std::to_string(n) + " iterators are in use");
+  }
+  if (const size_t n = reads_->snapshots().count(); n != 0) {
+    return Status::Busy(path_ + ": " + std::to_string(n) + " snapshots are in use");
+  }
+  return CloseParts();
+}
+
+Status DBImpl::CloseParts() {
+  ExclusiveWriter last;
+  queue_.Join(&last);  // exclusive writers are never led by another
+  Status status = WriteError();
+  if (status.ok()) status = FlushUnlogged();
+  // Whoever leads next sees it, and answers Aborted.
+  closed_.store(true, std::memory_order_release);
+  queue_.Finish({&last}, Status::OK());
+
+  {
+    MutexLock lock(&mu_);
+    closing_ = true;
+    changed_.SignalAll();
+  }
+  limiter_->Stop();
+  syncer_->Stop();
+  log_supply_->Stop();
+  pool_->Stop();  // running jobs end, queued ones do not start
+  if (status.ok()) status = WriteError();
+  if (status.ok()) status = wal_->Sync(wal_->end());
+  if (status.ok()) {
+    ManifestEdit edit;
+    edit.next_sequence = next_sequence_;
+    edit.durable_log = wal_->durable();
+    status = manifest_->Close(edit);
+  }
+  const Status wal_closed = wal_->Close();
+  if (status.ok()) status = wal_closed;
+  manifest_.reset();
+  file_lock_.reset();
+  MutexLock lock(&mu_);
+  const bool told = error_told_ && !background_error_.ok();
+  error_told_ = true;
+  return told ? Status::OK() : status;
+}
+
+Status DBImpl::WriteError() {
+  if (!has_background_error_.load(std::memory_order_acquire)) [[likely]]
+    return Status::OK();
+  MutexLock lock(&mu_);
+  error_told_ = true;
+  return background_error_;
+}
+
+void DBImpl::LatchError(const Status& status) {
+  {
+    MutexLock lock(&mu_);
+    if (!background_error_.ok()) return;
+    background_error_ = status;
+    has_background_error_.store(true, std::memory_order_release);
+    changed_.SignalAll();
+  }
+  options_.logger->Log(LogLevel::kError, path_ + ": read-only from now on: " + status.ToString());
+}
+
+// ---- Reads
+// -----------------------------------------------------------------------------------------
+
+Status DBImpl::Get(const ReadOptions& options, Slice key, PinnedValue* value) {
+  if (Status status = CheckOpen(); !status.ok()) [[unlikely]]
+    return status;
+  return reads_->Get(options, key, value);
+}
+
+void DBImpl::MultiGet(const ReadOptions& options, std::span<const Slice> keys,
+                      std::span<PinnedValue> values, std::span<Status> statuses) {
+  Status status = CheckOpen();
+  if (status.ok() && (keys.size() != values.size() || keys.size() != statuses.size())) {
+    status = Status::InvalidArgument("MultiGet: " + std::to_string(keys.size()) + " keys, " +
+                                     std::to_string(values.size()) + " values, " +
+                                     std::to_string(statuses.size()) + " statuses");
+  }
+  if (!status.ok()) {
+    std::fill(statuses.begin(), statuses.end(), status);
+    return;
+  }
+  reads_->MultiGet(options, keys, values, statuses);
+}
+
+namespace {
+
+// What NewIterator gives where there is nothing to iterate over.
+class FailedIterator : public Iterator {
+ public:
+  explicit FailedIterator(Status status) : status_(std::move(status)) {}
+  bool Valid() const override { return false; }
+  void SeekToFirst() override {}
+  void SeekToLast() override {}
+  void Seek(Slice) override {}
+  void SeekForPrev(Slice) override {}
+  void Next() override {}
+  void Prev() override {}
+  Slice key() const override { return {}; }
+  Slice value() const override { return {}; }
+  Status status() const override { return status_; }
+  Status Refresh() override { return status_; }
+
+ private:
+  const Status status_;
+};
+
+}  // namespace
+
+std::unique_ptr<Iterator> DBImpl::NewIterator(const ReadOptions& options) {
+  Status status = CheckOpen();
+  if (!status.ok()) return std::make_unique<FailedIterator>(std::move(status));
+  return reads_->NewIterator(options);
+}
+
+std::unique_ptr<Snapshot> DBImpl::GetSnapshot() { return reads_->GetSnapshot(); }
+
+Status DBImpl::GetApproximateSizes(std::span<const Range> ranges, uint64_t* sizes) {
+  if (Status status = CheckOpen(); !status.ok()) return status;
+  const std::shared_ptr<const ReadView> view = reads_->views().Share();
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    sizes[i] = 0;
+    const LookupKey start(ranges[i].start, kMaxSequence), limit(ranges[i].limit, kMaxSequence);
+    for (const auto& file : view->version->segments()) {
+      std::shared_ptr<SegmentReader> reader;
+      Status status = reads_->segments().Share(file, &reader);
+      if (!status.ok()) return status;
+      const uint64_t from = reader->ApproximateOffset(start.internal_key());
+      const uint64_t to = reader->ApproximateOffset(limit.internal_key());
+      if (to > from) sizes[i] += to - from;
+    }
+  }
+  return Status::OK();
+}
+
+}  // namespace varve

@@ -1,0 +1,172 @@
+#ifndef VARVE_DB_DB_IMPL_H_
+#define VARVE_DB_DB_IMPL_H_
+
+#include <atomic>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "db/interval_syncer.h"
+#include "db/live_options.h"
+#include "db/log_supply.h"
+#include "db/manifest.h"
+#include "db/read_path.h"
+#include "db/recovery.h"
+#include "db/write_queue.h"
+#include "memtable/memtable.h"
+#include "util/mutex.h"
+#include "util/rate_limiter.h"
+#include "util/thread_pool.h"
+#include "varve/db.h"
+#include "wal/wal.h"
+
+namespace varve {
+
+// Puts the parts together: reads go to ReadPath, writes through WriteQueue to a leader, who logs,
+// inserts and publishes; full memtables become segments in the background.
+//
+// Who may touch what:
+//  - the leader of a commit group alone: active_, next_sequence_, wal_'s Append, Use and Fits;
+//  - under mu_: the queue of immutable memtables, the state of flushes, errors;
+//  - anyone: reads_, manifest_, wal_'s other calls.
+//
+// Lock order: the lead of WriteQueue, then mu_, then locks inside manifest_, wal_, reads_,
+// log_supply_. mu_ is never held over file I/O, nor over a call into the user's code.
+//
+// Errors: the first one that makes going on unsafe (a latched log, a poisoned manifest) is kept in
+// background_error_: from then on writes and flushes return it, reads go on. A flush that could not
+// write its segment is tried again, under another number; its memtables stay and are read. Only who
+// waits for that flush, or for the room it would give, gets its error.
+class DBImpl : public DB {
+ public:
+  static Status Open(const Options& options, const std::string& path, std::unique_ptr<DB>* db);
+  ~DBImpl() override;
+
+  Status Close() override;
+  Status Put(const WriteOptions& options, Slice key, Slice value) override;
+  Status Delete(const WriteOptions& options, Slice key) override;
+  Status Write(const WriteOptions& options, const WriteBatch& batch) override;
+  Status Get(const ReadOptions& options, Slice key, PinnedValue* value) override;
+  void MultiGet(const ReadOptions& options, std::span<const Slice> keys,
+                std::span<PinnedValue> values, std::span<Status> statuses) override;
+  std::unique_ptr<Iterator> NewIterator(const ReadOptions& options) override;
+  std::unique_ptr<Snapshot> GetSnapshot() override;
+  Status Flush(const FlushOptions& options) override;
+  Status SyncWAL() override;
+  Status SetOptions(const std::map<std::string, std::string>& changes) override;
+  bool GetProperty(Slice name, std::string* value) override;
+  bool GetIntProperty(Slice name, uint64_t* value) override;
+  Status GetApproximateSizes(std::span<const Range> ranges, uint64_t* sizes) override;
+
+ private:
+  // A memtable and its place: one log holds what was logged of it, and nothing else.
+  struct Table {
+    std::shared_ptr<MemTable> memtable;
+    uint64_t epoch = 0;     // place in the order of age, as segments have it
+    FileNumber log = 0;     // 0: nothing of it was logged
+    LogPosition log_end;    // of its last record
+    bool unlogged = false;  // holds entries that are in no log
+  };
+
+  DBImpl(const Options& options, const std::string& path, std::unique_ptr<FileLock> lock);
+
+  // ---- Opening (db_impl.cc) ----
+  Status Start(Recovered recovered);
+  void RemoveUnreachable(const std::vector<std::string>& names);
+  Status CloseParts();
+
+  // ---- Writing (db_write.cc) ----
+  Status Enter(const WriteOptions& options, WriteQueue::Writer* writer);
+  // All that follow: by the leader.
+  Status CommitGroup();
+  Status LogGroup(uint64_t count, bool sync);
+  Status InsertGroup(size_t entry_bytes);
+  // Makes the active memtable and its log take a record.
+  Status MakeRoom(uint64_t record_bytes, size_t memtable_bytes, bool logged);
+  // Makes the active memtable immutable and puts a new one in its place.
+  Status SwitchMemtable();
+  Status WaitForMemtableRoom() EXCLUDES(mu_);
+  // Until no unlogged entry is in memory only: flushed, in both roots (RULES R4.2).
+  Status FlushUnlogged() EXCLUDES(mu_);
+  Status ReserveSequences(uint64_t count);
+
+  // ---- Flushing (db_flush.cc) ----
+  void ScheduleFlush() REQUIRES(mu_);
+  bool FlushIsDue() const REQUIRES(mu_);
+  void FlushInBackground();
+  // One flush after another, while one is due.
+  void FlushWhileDue() REQUIRES(mu_);
+  // The oldest memtables that go into one segment.
+  std::vector<Table> PickFlush() const REQUIRES(mu_);
+  Status FlushTables(const std::vector<Table>& tables) EXCLUDES(mu_);
+  Status InstallFlush(const std::vector<Table>& tables, SegmentEntry entry) EXCLUDES(mu_);
+  // A seal, after which what the older root needed is free.
+  Status Seal() EXCLUDES(mu_);
+  void SealWhenIdle() EXCLUDES(mu_);
+  void RetireLogs();
+  // Waits until the first `flushed_tables` memtables of this run are in segments.
+  Status WaitForFlush(uint64_t flushed_tables) EXCLUDES(mu_);
+  void PublishView() REQUIRES(mu_);
+
+  // ---- Errors ----
+  Status CheckOpen() const {
+    return closed_.load(std::memory_order_acquire) ? Status::Aborted(path_ + ": closed")
+                                                   : Status::OK();
+  }
+  // OK, or why nothing may be written any more.
+  Status WriteError() EXCLUDES(mu_);
+  void LatchError(const Status& status) EXCLUDES(mu_);
+
+  uint64_t LogBytes() const;
+  uint64_t DirectoryBytes() const;
+  std::string StatsText();
+  std::string SegmentsText();
+
+  // ---- Constant after Open ----
+  const Options options_;  // completed: Env and logger are set; see live_ for what changes
+  const std::string path_;
+  std::unique_ptr<FileLock> file_lock_;
+  const std::shared_ptr<ReadPath> reads_;
+  std::unique_ptr<Manifest> manifest_;
+  std::unique_ptr<Wal> wal_;
+  std::unique_ptr<RateLimiter> limiter_;
+  std::unique_ptr<ThreadPool> pool_;
+  std::unique_ptr<LogSupply> log_supply_;
+  std::unique_ptr<IntervalSyncer> syncer_;
+
+  // ---- Internally synchronised ----
+  LiveOptions live_;
+  WriteQueue queue_;
+  std::atomic<bool> closed_{false};
+  std::atomic<bool> has_background_error_{false};
+
+  // ---- The leader's ----
+  Table active_;
+  SequenceNumber next_sequence_ = 1;
+  bool unlogged_in_memory_ = false;  // some entry may be in no log and in no segment
+  std::vector<WriteQueue::Writer*> group_;
+  std::vector<Slice> record_;
+
+  // ---- Guarded by mu_ ----
+  Mutex close_mu_ ACQUIRED_BEFORE(mu_);  // one Close at a time
+  mutable Mutex mu_;
+  CondVar changed_;                                            // of anything below
+  std::shared_ptr<MemTable> active_memtable_ GUARDED_BY(mu_);  // that of active_
+  std::deque<Table> immutables_ GUARDED_BY(mu_);               // oldest first
+  std::shared_ptr<const Version> version_ GUARDED_BY(mu_);
+  uint64_t tables_switched_ GUARDED_BY(mu_) = 0;  // memtables that became immutable
+  uint64_t tables_flushed_ GUARDED_BY(mu_) = 0;   // of them, the first so many are in segments
+  uint64_t flush_wanted_ GUARDED_BY(mu_) = 0;     // flush at least so many without waiting for more
+  bool flush_running_ GUARDED_BY(mu_) = false;
+  uint64_t flush_failures_ GUARDED_BY(mu_) = 0;  // attempts that failed, ever
+  Status flush_error_ GUARDED_BY(mu_);           // of the last attempt; OK after a good one
+  Status background_error_ GUARDED_BY(mu_);
+  bool error_told_ GUARDED_BY(mu_) = false;  // a caller has got background_error_
+  bool closing_ GUARDED_BY(mu_) = false;
+};
+
+}  // namespace varve
+
+#endif  // VARVE_DB_DB_IMPL_H_

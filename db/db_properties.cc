@@ -1,0 +1,172 @@
+// What a DBImpl tells about itself, and the options that change while it is open.
+
+#include <functional>
+#include <utility>
+
+#include "db/db_impl.h"
+#include "util/filename.h"
+
+namespace varve {
+
+namespace {
+constexpr Slice kPropertyPrefix = "varve.";
+}  // namespace
+
+uint64_t DBImpl::LogBytes() const {
+  // The log of a memtable should hold what fills it: entries take about as much in both, and a
+  // quarter more is for keys and values that are short against their framing. Where it is not
+  // enough, the memtable is switched early.
+  const uint64_t memtable_bytes = live_.memtable_bytes.load(std::memory_order_relaxed);
+  return (memtable_bytes + memtable_bytes / 4 + (64 << 10) + 4095) & ~uint64_t{4095};
+}
+
+uint64_t DBImpl::DirectoryBytes() const {
+  FileSystem* const file_system = options_.env.file_system.get();
+  std::vector<std::string> names;
+  if (!file_system->ListDirectory(path_, &names).ok()) return 0;
+  uint64_t bytes = 0;
+  for (const std::string& name : names) {
+    FileInfo info;
+    if (!file_system->GetFileInfo(JoinPath(path_, name), &info).ok()) continue;
+    bytes += std::max(info.size, info.allocated_bytes);
+  }
+  return bytes;
+}
+
+bool DBImpl::GetIntProperty(Slice name, uint64_t* value) {
+  if (!CheckOpen().ok() || name.substr(0, kPropertyPrefix.size()) != kPropertyPrefix) return false;
+  name.remove_prefix(kPropertyPrefix.size());
+  const std::shared_ptr<const ReadView> view = reads_->views().Share();
+  const auto memtable_bytes = [&] {
+    size_t bytes = view->memtable->bytes();
+    for (const auto& memtable : view->immutables) bytes += memtable->bytes();
+    return bytes;
+  };
+  const auto entries = [&] {
+    uint64_t n = view->version->entries() + view->memtable->entries();
+    for (const auto& memtable : view->immutables) n += memtable->entries();
+    return n;
+  };
+  const auto wal_bytes = [&] {
+    FileSystem* const file_system = options_.env.file_system.get();
+    std::vector<std::string> names;
+    uint64_t bytes = 0;
+    if (!file_system->ListDirectory(path_, &names).ok()) return bytes;
+    for (const std::string& file : names) {
+      FileNumber number;
+      FileType type;
+      FileInfo info;
+      if (ParseFileName(file, &number, &type) &&
+          (type == FileType::kLog || type == FileType::kRecycledLog) &&
+          file_system->GetFileInfo(JoinPath(path_, file), &info).ok()) {
+        bytes += info.size;
+      }
+    }
+    return bytes;
+  };
+  const std::pair<Slice, std::function<uint64_t()>> properties[] = {
+      {"num-segments", [&] { return view->version->segments().size(); }},
+      {"segment-bytes", [&] { return view->version->file_bytes(); }},
+      {"num-entries", entries},
+      {"memtable-bytes", memtable_bytes},
+      {"num-immutable-memtables", [&] { return view->immutables.size(); }},
+      {"block-cache-usage", [&] { return reads_->blocks().usage(); }},
+      {"block-cache-capacity", [&] { return reads_->blocks().capacity(); }},
+      {"open-segments", [&] { return reads_->segments().open_count(); }},
+      {"segment-reader-bytes", [&] { return reads_->segments().memory_bytes(); }},
+      {"num-snapshots", [&] { return reads_->snapshots().count(); }},
+      {"oldest-snapshot-sequence",
+       [&] { return reads_->snapshots().OldestOr(reads_->published()); }},
+      {"last-sequence", [&] { return reads_->published(); }},
+      {"manifest-commits", [&] { return manifest_->stats().commits; }},
+      {"manifest-bytes-written", [&] { return manifest_->stats().pages_written * 4096; }},
+      {"wal-bytes", wal_bytes},
+      {"live-bytes", [&] { return DirectoryBytes(); }},
+      {"is-write-stopped",
+       [&] {
+         MutexLock lock(&mu_);
+         const size_t max = live_.memtables_max.load(std::memory_order_relaxed);
+         return uint64_t{!background_error_.ok() || immutables_.size() + 1 >= max};
+       }},
+  };
+  for (const auto& [property, get] : properties) {
+    if (name == property) {
+      *value = get();
+      return true;
+    }
+  }
+  return false;
+}
+
+bool DBImpl::GetProperty(Slice name, std::string* value) {
+  if (uint64_t number; GetIntProperty(name, &number)) {
+    *value = std::to_string(number);
+    return true;
+  }
+  if (!CheckOpen().ok()) return false;
+  if (name == "varve.background-error") {
+    MutexLock lock(&mu_);
+    *value = background_error_.ok() ? "" : background_error_.ToString();
+  } else if (name == "varve.durable-position") {
+    *value = wal_->durable().ToString();
+  } else if (name == "varve.stats") {
+    *value = StatsText();
+  } else if (name == "varve.segments") {
+    *value = SegmentsText();
+  } else if (name == "varve.options") {
+    Options now = options_;
+    live_.Give(&now);
+    *value = DescribeOptions(now);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+std::string DBImpl::StatsText() {
+  std::string text;
+  for (const Slice name :
+       {"num-segments", "segment-bytes", "num-entries", "memtable-bytes", "num-immutable-memtables",
+        "block-cache-usage", "block-cache-capacity", "open-segments", "segment-reader-bytes",
+        "num-snapshots", "last-sequence", "manifest-commits", "manifest-bytes-written", "wal-bytes",
+        "live-bytes"}) {
+    uint64_t value;
+    if (GetIntProperty(std::string(kPropertyPrefix) + std::string(name), &value)) {
+      text += std::string(name) + ": " + std::to_string(value) + "\n";
+    }
+  }
+  if (options_.statistics != nullptr) text += options_.statistics->ToString();
+  return text;
+}
+
+std::string DBImpl::SegmentsText() {
+  std::string text;
+  const std::shared_ptr<const ReadView> view = reads_->views().Share();
+  for (const auto& file : view->version->segments()) {
+    const SegmentEntry& entry = file->entry();
+    text += "segment " + std::to_string(entry.number) + ": epoch " + std::to_string(entry.epoch) +
+            ", " + std::to_string(entry.file_bytes) + " bytes, " + std::to_string(entry.entries) +
+            " entries, " + std::to_string(entry.deletes) + " deletes, sequences " +
+            std::to_string(entry.smallest_sequence) + " to " +
+            std::to_string(entry.largest_sequence) + "\n";
+  }
+  return text;
+}
+
+Status DBImpl::SetOptions(const std::map<std::string, std::string>& changes) {
+  if (Status status = CheckOpen(); !status.ok()) return status;
+  MutexLock lock(&mu_);
+  Options now = options_;
+  live_.Give(&now);
+  if (Status status = ApplyLiveChanges(changes, &now); !status.ok()) return status;
+  live_.Take(now);
+  reads_->blocks().SetCapacity(now.block_cache_bytes);
+  syncer_->SetInterval(now.wal_sync_interval_ms);
+  limiter_->SetBytesPerSecond(now.background_bytes_per_second);
+  wal_->SetLogBytes(LogBytes());
+  ScheduleFlush();  // less may be wanted in memory than there is
+  changed_.SignalAll();
+  return Status::OK();
+}
+
+}  // namespace varve

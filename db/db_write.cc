@@ -1,0 +1,261 @@
+// The write path of DBImpl: what a commit group's leader does. See docs/architecture.md, "A write".
+
+#include <algorithm>
+#include <utility>
+
+#include "db/db_impl.h"
+#include "db/write_batch_internal.h"
+#include "util/stopwatch.h"
+
+namespace varve {
+
+namespace {
+
+// A group is inserted by its writers side by side from this size on: below, waking them costs more
+// than it saves.
+constexpr size_t kParallelInsertBytes = 32 << 10;
+
+class BatchWriter : public WriteQueue::Writer {
+ public:
+  explicit BatchWriter(const WriteBatch& batch)
+      : data_(batch.Data()), entries_(WriteBatchInternal::Entries(data_)) {
+    entry_parts = {&entries_, 1};
+    entry_bytes = entries_.size();
+    data_bytes = WriteBatchInternal::DataBytesMax(data_);
+    count = WriteBatchInternal::Count(data_);
+  }
+  Status InsertInto(MemTable* memtable, bool concurrently) override {
+    return WriteBatchInternal::InsertInto(data_, first_sequence, memtable, concurrently);
+  }
+
+ private:
+  const Slice data_;
+  const Slice entries_;
+};
+
+class SingleWriter : public WriteQueue::Writer {
+ public:
+  Status InitPut(Slice key, Slice value) { return Ready(write_.InitPut(key, value)); }
+  Status InitDelete(Slice key) { return Ready(write_.InitDelete(key)); }
+  Status InsertInto(MemTable* memtable, bool concurrently) override {
+    if (concurrently) {
+      write_.InsertConcurrently(memtable, first_sequence);
+    } else {
+      write_.InsertInto(memtable, first_sequence);
+    }
+    return Status::OK();
+  }
+
+ private:
+  Status Ready(Status status) {
+    entry_parts = write_.EntryParts();
+    entry_bytes = write_.entry_bytes();
+    data_bytes = write_.data_bytes();
+    count = 1;
+    return status;
+  }
+
+  SingleWrite write_;
+};
+
+}  // namespace
+
+Status DBImpl::Put(const WriteOptions& options, Slice key, Slice value) {
+  SingleWriter writer;
+  if (Status status = writer.InitPut(key, value); !status.ok()) [[unlikely]]
+    return status;
+  return Enter(options, &writer);
+}
+
+Status DBImpl::Delete(const WriteOptions& options, Slice key) {
+  SingleWriter writer;
+  if (Status status = writer.InitDelete(key); !status.ok()) [[unlikely]]
+    return status;
+  return Enter(options, &writer);
+}
+
+Status DBImpl::Write(const WriteOptions& options, const WriteBatch& batch) {
+  if (Status status = WriteBatchInternal::CheckForWrite(batch); !status.ok()) return status;
+  if (batch.Count() == 0) return options.sync ? SyncWAL() : CheckOpen();
+  BatchWriter writer(batch);
+  return Enter(options, &writer);
+}
+
+Status DBImpl::Enter(const WriteOptions& options, WriteQueue::Writer* writer) {
+  if (options.sync && options.disable_wal) {
+    return Status::InvalidArgument("WriteOptions: sync and disable_wal are both set");
+  }
+  Stopwatch watch(options_.statistics.get(), options_.env.clock.get(), Latency::kWrite);
+  writer->disable_wal = options.disable_wal;
+  writer->sync =
+      options.sync || (options_.wal_sync == WalSyncMode::kAlways && !options.disable_wal);
+  if (queue_.Join(writer)) {
+    queue_.GroupOf(writer, &group_);
+    const Status status = CommitGroup();
+    queue_.Finish(group_, status);
+  }
+  return writer->status;
+}
+
+Status DBImpl::CommitGroup() {
+  uint64_t count = 0;
+  size_t entry_bytes = 0, data_bytes = 0;
+  bool sync = false;
+  for (const WriteQueue::Writer* writer : group_) {
+    count += writer->count;
+    entry_bytes += writer->entry_bytes;
+    data_bytes += writer->data_bytes;
+    sync |= writer->sync;
+  }
+  const bool logged = !group_[0]->disable_wal;
+  Status status = CheckOpen();
+  if (status.ok()) status = WriteError();
+  if (status.ok()) {
+    status = MakeRoom(WriteBatchInternal::kHeaderBytes + entry_bytes,
+                      MemTable::BytesMax(count, data_bytes), logged);
+  }
+  if (status.ok()) status = ReserveSequences(count);
+  if (!status.ok()) return status;  // nothing has changed: the next write may do better
+
+  if (logged) status = LogGroup(count, sync);
+  if (status.ok()) status = InsertGroup(entry_bytes);
+  if (!status.ok()) {
+    LatchError(status);
+    return status;
+  }
+  active_.unlogged |= !logged;
+  next_sequence_ += count;
+  reads_->PublishSequence(next_sequence_ - 1);
+  if (Statistics* const statistics = options_.statistics.get(); statistics != nullptr) {
+    statistics->Add(Counter::kWrites, group_.size());
+    statistics->Add(Counter::kWriteEntries, count);
+    statistics->Add(Counter::kWriteBytes, data_bytes);
+  }
+  return Status::OK();
+}
+
+Status DBImpl::LogGroup(uint64_t count, bool sync) {
+  char header[WriteBatchInternal::kHeaderBytes];
+  WriteBatchInternal::EncodeHeader(header, next_sequence_, static_cast<uint32_t>(count));
+  record_.clear();
+  record_.emplace_back(header, sizeof(header));
+  for (const WriteQueue::Writer* writer : group_) {
+    record_.insert(record_.end(), writer->entry_parts.begin(), writer->entry_parts.end());
+  }
+  Status status = wal_->Append(record_, &active_.log_end);
+  if (!status.ok()) return status;
+  if (sync) return wal_->Sync(active_.log_end);
+  return options_.wal_sync == WalSyncMode::kNever ? Status::OK() : syncer_->Appended();
+}
+
+Status DBImpl::InsertGroup(size_t entry_bytes) {
+  SequenceNumber sequence = next_sequence_;
+  for (WriteQueue::Writer* writer : group_) {
+    writer->first_sequence = sequence;
+    sequence += writer->count;
+  }
+  if (group_.size() > 1 && entry_bytes >= kParallelInsertBytes) {
+    return queue_.InsertInParallel(group_, active_.memtable.get());
+  }
+  for (WriteQueue::Writer* writer : group_) {
+    Status status = writer->InsertInto(active_.memtable.get(), /*concurrently=*/false);
+    if (!status.ok()) return status;
+  }
+  return Status::OK();
+}
+
+Status DBImpl::MakeRoom(uint64_t record_bytes, size_t memtable_bytes, bool logged) {
+  if (logged && unlogged_in_memory_) {
+    if (Status status = FlushUnlogged(); !status.ok()) return status;
+  }
+  const size_t limit = live_.memtable_bytes.load(std::memory_order_relaxed);
+  const bool empty = active_.memtable->empty();
+  bool full = !empty && active_.memtable->used_bytes() + memtable_bytes > limit;
+  if (logged && active_.log != 0 && !full) {
+    if (wal_->Fits(record_bytes)) [[likely]]
+      return Status::OK();
+    full = !empty;
+  }
+  if (full) {
+    if (Status status = SwitchMemtable(); !status.ok()) return status;
+  }
+  if (!logged) {
+    unlogged_in_memory_ = true;
+    return Status::OK();
+  }
+  std::unique_ptr<PreparedLog> log;
+  Status status = log_supply_->Take(record_bytes, LogBytes(), &log);
+  if (!status.ok()) return status;
+  const FileNumber number = log->number();
+  status = wal_->Use(std::move(log));
+  if (!status.ok()) return status;
+  active_.log = number;
+  log_supply_->MakeSpare();
+  return Status::OK();
+}
+
+Status DBImpl::SwitchMemtable() {
+  if (Status status = WaitForMemtableRoom(); !status.ok()) return status;
+  Table fresh;
+  if (Status status = manifest_->NewFileNumber(&fresh.epoch); !status.ok()) return status;
+  fresh.memtable = std::make_shared<MemTable>(reads_->comparator());
+  MutexLock lock(&mu_);
+  immutables_.push_back(std::move(active_));
+  ++tables_switched_;
+  active_ = std::move(fresh);
+  active_memtable_ = active_.memtable;
+  PublishView();
+  ScheduleFlush();
+  return Status::OK();
+}
+
+Status DBImpl::WaitForMemtableRoom() {
+  const auto is_full = [this]() REQUIRES(mu_) {
+    const size_t max = live_.memtables_max.load(std::memory_order_relaxed);
+    return immutables_.size() + 1 >= max;
+  };
+  MutexLock lock(&mu_);
+  if (!is_full()) return Status::OK();
+  Clock* const clock = options_.env.clock.get();
+  const uint64_t started = clock->MonotonicNanos();
+  const uint64_t failures = flush_failures_;
+  Status status;
+  while (status.ok() && is_full()) {
+    ScheduleFlush();
+    changed_.Wait(&mu_);
+    status = background_error_;
+    if (status.ok() && flush_failures_ != failures) status = flush_error_;
+  }
+  if (Statistics* const statistics = options_.statistics.get(); statistics != nullptr) {
+    statistics->Add(Counter::kWriteStalls, 1);
+    statistics->Add(Counter::kWriteStallMicros, (clock->MonotonicNanos() - started) / 1000);
+  }
+  return status;
+}
+
+Status DBImpl::FlushUnlogged() {
+  if (!unlogged_in_memory_) return Status::OK();
+  if (active_.unlogged) {
+    if (Status status = SwitchMemtable(); !status.ok()) return status;
+  }
+  uint64_t all;
+  {
+    MutexLock lock(&mu_);
+    all = tables_switched_;
+  }
+  Status status = WaitForFlush(all);
+  if (status.ok()) status = Seal();  // durable only in both roots (RULES R4.2)
+  if (status.ok()) unlogged_in_memory_ = false;
+  return status;
+}
+
+Status DBImpl::ReserveSequences(uint64_t count) {
+  if (next_sequence_ + count <= manifest_->sequence_limit()) [[likely]]
+    return Status::OK();
+  if (count > kMaxSequence - next_sequence_) {
+    return Status::NoSpace(path_ + ": the sequence numbers are used up");
+  }
+  return manifest_->ReserveSequences(next_sequence_ + count);
+}
+
+}  // namespace varve

@@ -1,0 +1,57 @@
+#ifndef VARVE_DB_INTERVAL_SYNCER_H_
+#define VARVE_DB_INTERVAL_SYNCER_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "util/mutex.h"
+#include "util/thread.h"
+#include "varve/env.h"
+#include "wal/wal.h"
+
+namespace varve {
+
+// Syncs the log at the latest `interval` after a write, under load and when idle alike (Checklist
+// W5): the first write that finds no deadline running starts one, and it is kept whatever follows.
+// Its thread starts with the first deadline. An error needs no report: it latches the log.
+//
+// Thread safety: all of it.
+class IntervalSyncer {
+ public:
+  IntervalSyncer(Wal* wal, Clock* clock, uint32_t interval_ms)
+      : wal_(wal), clock_(clock), interval_ms_(interval_ms) {}
+  ~IntervalSyncer() { Stop(); }
+
+  // After an append that was not synced. IOError if no thread can be had.
+  Status Appended() {
+    // Relaxed would do for the value; sequentially consistent so that an append that the running
+    // sync does not cover sees the flag down (it goes down before the sync reads the log's end).
+    if (armed_.load(std::memory_order_seq_cst)) return Status::OK();
+    return Arm();
+  }
+  // From the next deadline on.
+  void SetInterval(uint32_t interval_ms) {
+    interval_ms_.store(interval_ms, std::memory_order_relaxed);
+  }
+  // Joins the thread; syncs nothing. May be called twice.
+  void Stop();
+
+ private:
+  Status Arm();
+  void Run();
+
+  Wal* const wal_;
+  Clock* const clock_;
+  std::atomic<uint32_t> interval_ms_;  // relaxed: a setting
+  std::atomic<bool> armed_{false};
+
+  Mutex mu_;
+  CondVar wake_;
+  Thread thread_ GUARDED_BY(mu_);
+  uint64_t deadline_nanos_ GUARDED_BY(mu_) = 0;  // while armed_
+  bool stopped_ GUARDED_BY(mu_) = false;
+};
+
+}  // namespace varve
+
+#endif  // VARVE_DB_INTERVAL_SYNCER_H_

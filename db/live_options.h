@@ -1,0 +1,56 @@
+#ifndef VARVE_DB_LIVE_OPTIONS_H_
+#define VARVE_DB_LIVE_OPTIONS_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "varve/options.h"
+#include "varve/status.h"
+
+namespace varve {
+
+// The options that may change while a database is open. Relaxed: settings, used from the next
+// decision on.
+struct LiveOptions {
+  explicit LiveOptions(const Options& options) { Take(options); }
+
+  void Take(const Options& options) {
+    memtable_bytes.store(options.memtable_bytes, std::memory_order_relaxed);
+    memtables_max.store(options.memtables_max, std::memory_order_relaxed);
+    flush_memtables_min.store(options.flush_memtables_min, std::memory_order_relaxed);
+    wal_sync_interval_ms.store(options.wal_sync_interval_ms, std::memory_order_relaxed);
+    block_cache_bytes.store(options.block_cache_bytes, std::memory_order_relaxed);
+    background_bytes_per_second.store(options.background_bytes_per_second,
+                                      std::memory_order_relaxed);
+  }
+  void Give(Options* options) const {
+    options->memtable_bytes = memtable_bytes.load(std::memory_order_relaxed);
+    options->memtables_max = memtables_max.load(std::memory_order_relaxed);
+    options->flush_memtables_min = flush_memtables_min.load(std::memory_order_relaxed);
+    options->wal_sync_interval_ms = wal_sync_interval_ms.load(std::memory_order_relaxed);
+    options->block_cache_bytes = block_cache_bytes.load(std::memory_order_relaxed);
+    options->background_bytes_per_second =
+        background_bytes_per_second.load(std::memory_order_relaxed);
+  }
+
+  std::atomic<size_t> memtable_bytes;
+  std::atomic<int> memtables_max;
+  std::atomic<int> flush_memtables_min;
+  std::atomic<uint32_t> wal_sync_interval_ms;
+  std::atomic<size_t> block_cache_bytes;
+  std::atomic<uint64_t> background_bytes_per_second;
+};
+
+// Applies {"name": "value"} to *options: InvalidArgument, with *options unchanged, that names what
+// is unknown, not live, no number, or out of range.
+Status ApplyLiveChanges(const std::map<std::string, std::string>& changes, Options* options);
+
+// "name = value" lines of every option that has a text form.
+std::string DescribeOptions(const Options& options);
+
+}  // namespace varve
+
+#endif  // VARVE_DB_LIVE_OPTIONS_H_

@@ -1,0 +1,54 @@
+#ifndef VARVE_DB_LOG_SUPPLY_H_
+#define VARVE_DB_LOG_SUPPLY_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "db/manifest.h"
+#include "util/mutex.h"
+#include "util/thread_pool.h"
+#include "varve/status.h"
+#include "wal/wal.h"
+
+namespace varve {
+
+// Has the next log ready before it is needed: making one writes and syncs a whole file, which no
+// write should wait for.
+//
+// At most one log is being made at a time, so numbers are taken in the order in which logs are
+// used, as Wal asks. Thread safety: Take by one caller at a time (the leader), the rest from
+// anywhere.
+class LogSupply {
+ public:
+  LogSupply(Wal* wal, Manifest* manifest, ThreadPool* pool)
+      : wal_(wal), manifest_(manifest), pool_(pool) {}
+  ~LogSupply() { Stop(); }
+
+  // A log with room for a record of `payload_bytes`; the spare one if it will do. `log_bytes` is
+  // what a log has by default: a record over half of that gets a log made for it.
+  Status Take(uint64_t payload_bytes, uint64_t log_bytes, std::unique_ptr<PreparedLog>* log);
+
+  // Makes a spare log in the background, unless there is one. An error is dropped: the next Take()
+  // makes its own, and says why if it cannot.
+  void MakeSpare();
+
+  // Waits for a log that is being made and lets the spare go. Nothing is made afterwards.
+  void Stop();
+
+ private:
+  Status Make(uint64_t payload_bytes, std::unique_ptr<PreparedLog>* log);
+
+  Wal* const wal_;
+  Manifest* const manifest_;
+  ThreadPool* const pool_;
+
+  Mutex mu_;
+  CondVar changed_;
+  bool making_ GUARDED_BY(mu_) = false;
+  bool stopped_ GUARDED_BY(mu_) = false;
+  std::unique_ptr<PreparedLog> spare_ GUARDED_BY(mu_);
+};
+
+}  // namespace varve
+
+#endif  // VARVE_DB_LOG_SUPPLY_H_

@@ -1,0 +1,122 @@
+#include "varve/options.h"
+
+#include <charconv>
+#include <functional>
+#include <limits>
+#include <vector>
+
+#include "db/live_options.h"
+
+namespace varve {
+
+namespace {
+
+// One option that is a number, or can be shown as one: its name, range, and how to reach it.
+struct Field {
+  const char* name;
+  bool live;
+  uint64_t min, max;
+  std::function<uint64_t(const Options&)> get;
+  std::function<void(Options*, uint64_t)> set;  // null: not by text
+};
+
+template <typename T>
+Field Make(const char* name, bool live, uint64_t min, uint64_t max, T Options::*member) {
+  return {name,
+          live,
+          min,
+          max,
+          [member](const Options& o) { return static_cast<uint64_t>(o.*member); },
+          [member](Options* o, uint64_t value) { o->*member = static_cast<T>(value); }};
+}
+
+// Negative ints become huge when converted, and so are out of every range.
+const std::vector<Field>& Fields() {
+  constexpr uint64_t kAny = std::numeric_limits<uint64_t>::max();
+  static const std::vector<Field>* const fields = new std::vector<Field>{
+      Make("create_if_missing", false, 0, 1, &Options::create_if_missing),
+      Make("error_if_exists", false, 0, 1, &Options::error_if_exists),
+      Make("memtable_bytes", true, size_t{64} << 10, size_t{1} << 30, &Options::memtable_bytes),
+      Make("memtables_max", true, 2, 128, &Options::memtables_max),
+      Make("flush_memtables_min", true, 1, 127, &Options::flush_memtables_min),
+      Make("wal_sync", false, 0, 2, &Options::wal_sync),
+      Make("wal_sync_interval_ms", true, 1, 3'600'000, &Options::wal_sync_interval_ms),
+      Make("wal_sync_timeout_ms", false, 0, std::numeric_limits<uint32_t>::max(),
+           &Options::wal_sync_timeout_ms),
+      Make("wal_recovery", false, 0, 2, &Options::wal_recovery),
+      Make("wal_mapped", false, 0, 1, &Options::wal_mapped),
+      Make("compression", false, 0, 3, &Options::compression),
+      Make("block_bytes", false, 1 << 10, 1 << 20, &Options::block_bytes),
+      Make("filter_bits_per_key", false, 0, 32, &Options::filter_bits_per_key),
+      Make("use_direct_reads", false, 0, 1, &Options::use_direct_reads),
+      Make("block_cache_bytes", true, 0, kAny, &Options::block_cache_bytes),
+      Make("open_segments_max", false, 16, std::numeric_limits<int>::max(),
+           &Options::open_segments_max),
+      Make("background_threads", false, 1, 64, &Options::background_threads),
+      Make("background_bytes_per_second", true, 0, kAny, &Options::background_bytes_per_second),
+  };
+  return *fields;
+}
+
+Status OutOfRange(const Field& field, const std::string& value) {
+  return Status::InvalidArgument(std::string(field.name) + " = " + value + ": must be from " +
+                                 std::to_string(field.min) + " to " + std::to_string(field.max));
+}
+
+const Field* Find(const std::string& name) {
+  for (const Field& field : Fields()) {
+    if (name == field.name) return &field;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Status Options::Validate() const {
+  if (comparator == nullptr) return Status::InvalidArgument("comparator = null: must be set");
+  for (const Field& field : Fields()) {
+    const uint64_t value = field.get(*this);
+    if (value < field.min || value > field.max) {
+      const auto as_signed = static_cast<int64_t>(value);
+      return OutOfRange(field, as_signed < 0 && field.max <= INT32_MAX ? std::to_string(as_signed)
+                                                                       : std::to_string(value));
+    }
+  }
+  if (flush_memtables_min > memtables_max - 1) {
+    return Status::InvalidArgument(
+        "flush_memtables_min = " + std::to_string(flush_memtables_min) +
+        ": must be below memtables_max = " + std::to_string(memtables_max));
+  }
+  return Status::OK();
+}
+
+Status ApplyLiveChanges(const std::map<std::string, std::string>& changes, Options* options) {
+  Options changed = *options;
+  for (const auto& [name, text] : changes) {
+    const Field* field = Find(name);
+    if (field == nullptr) return Status::InvalidArgument(name + ": no such option");
+    if (!field->live) {
+      return Status::InvalidArgument(name + ": cannot change while the database is open");
+    }
+    uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size()) {
+      return Status::InvalidArgument(name + " = " + text + ": not a number");
+    }
+    if (value < field->min || value > field->max) return OutOfRange(*field, text);
+    field->set(&changed, value);
+  }
+  if (Status status = changed.Validate(); !status.ok()) return status;
+  *options = std::move(changed);
+  return Status::OK();
+}
+
+std::string DescribeOptions(const Options& options) {
+  std::string text = "comparator = " + std::string(options.comparator->Name()) + "\n";
+  for (const Field& field : Fields()) {
+    text += std::string(field.name) + " = " + std::to_string(field.get(options)) + "\n";
+  }
+  return text;
+}
+
+}  // namespace varve

@@ -1,0 +1,89 @@
+#ifndef VARVE_DB_READ_PATH_H_
+#define VARVE_DB_READ_PATH_H_
+
+#include <atomic>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cache/block_cache.h"
+#include "db/read_view.h"
+#include "db/segment_cache.h"
+#include "db/snapshot_list.h"
+#include "util/epoch.h"
+#include "varve/iterator.h"
+#include "varve/options.h"
+#include "varve/pinned_value.h"
+#include "varve/status.h"
+
+namespace varve {
+
+// Everything reads need, and nothing else: the current view, the published sequence, caches, and
+// the lists of what is held open. The writers publish into it.
+//
+// How a lookup goes (RULES R3.3, I9):
+//  1. It enters the epoch domain and borrows the view, then reads the published sequence, or takes
+//     the snapshot's. Taken the other way round, a flush between the two could drop a version that
+//     the older sequence needs.
+//  2. It asks the memtable, the immutables, then the segments, newest first. The first entry at or
+//     below the sequence decides: a value, or a tombstone. An error ends it there: what is older
+//     must not show through (Checklist C14).
+//
+// Iterators own this object and their view, so they outlive the DB. Thread safety: all of it.
+class ReadPath : public std::enable_shared_from_this<ReadPath> {
+ public:
+  ReadPath(const Options& options, const std::string& directory);
+
+  Status Get(const ReadOptions& options, Slice key, PinnedValue* value);
+  void MultiGet(const ReadOptions& options, std::span<const Slice> keys,
+                std::span<PinnedValue> values, std::span<Status> statuses);
+  std::unique_ptr<Iterator> NewIterator(const ReadOptions& options);
+  std::unique_ptr<Snapshot> GetSnapshot() { return snapshots_->Take(published_); }
+
+  // For writers: makes everything up to `sequence` visible. Its entries are in the memtable.
+  void PublishSequence(SequenceNumber sequence) {
+    published_.store(sequence, std::memory_order_release);  // with the entries of the memtable
+  }
+  SequenceNumber published() const { return published_.load(std::memory_order_acquire); }
+
+  ReadViewHolder& views() { return views_; }
+  SnapshotList& snapshots() { return *snapshots_; }
+  SegmentCache& segments() { return segments_; }
+  BlockCache& blocks() { return *blocks_; }
+  EpochDomain& epochs() { return epochs_; }
+  const InternalKeyComparator& comparator() const { return comparator_; }
+  size_t live_iterators() const { return live_iterators_.load(std::memory_order_acquire); }
+
+ private:
+  class IteratorSource;
+
+  // Of the memtables of `view`: true if one decides, with *status and *value set.
+  static bool GetFromMemtables(const ReadView& view, const LookupKey& key, PinnedValue* value,
+                               Status* status);
+  Status GetFromSegments(const Version& version, const ReadOptions& options, const LookupKey& key,
+                         PinnedValue* value);
+  void MultiGetFromSegments(const Version& version, const ReadOptions& options,
+                            std::vector<PointRequest*>* pending);
+  SequenceNumber SequenceFor(const ReadOptions& options) const {
+    return options.snapshot != nullptr ? options.snapshot->sequence() : published();
+  }
+
+  // Constant after construction.
+  const InternalKeyComparator comparator_;
+  const std::shared_ptr<Statistics> statistics_;
+  const std::shared_ptr<Clock> clock_;
+  const std::shared_ptr<BlockCache> blocks_;
+  const std::shared_ptr<SnapshotList> snapshots_;
+
+  // Internally synchronised. The epoch domain goes last: the others retire into it.
+  EpochDomain epochs_;
+  SegmentCache segments_;
+  ReadViewHolder views_;
+  std::atomic<SequenceNumber> published_{0};
+  std::atomic<size_t> live_iterators_{0};
+};
+
+}  // namespace varve
+
+#endif  // VARVE_DB_READ_PATH_H_

@@ -1,0 +1,208 @@
+#include "db/recovery.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "db/segment_output.h"
+#include "db/write_batch_internal.h"
+#include "memtable/memtable.h"
+#include "util/filename.h"
+#include "wal/replay.h"
+
+namespace varve {
+
+namespace {
+
+// Memtables of replayed entries are turned into a segment at this size. They need not fit the CPU's
+// caches as those of writers do: fewer segments are worth more.
+constexpr size_t kReplayMemtableBytes = size_t{32} << 20;
+
+// Turns replayed records into segments. Their epochs are their numbers' order, which is log order.
+class ReplayedSegments : public LogSink {
+ public:
+  ReplayedSegments(const Options& options, const std::string& directory, Manifest* manifest,
+                   SequenceNumber sequence_limit)
+      : options_(options),
+        directory_(directory),
+        manifest_(manifest),
+        sequence_limit_(sequence_limit),
+        comparator_(options.comparator) {}
+
+  Status OnRecord(LogPosition end, Slice payload) override {
+    Status status = Insert(payload);
+    if (!status.ok()) {
+      return status.WithContext(LogFileName(directory_, end.log) + ": record ending at " +
+                                std::to_string(end.offset));
+    }
+    if (memtable_->used_bytes() >= kReplayMemtableBytes) return WriteSegment();
+    return Status::OK();
+  }
+  Status OnLogEnd(FileNumber) override { return Status::OK(); }
+
+  Status Finish() { return memtable_ == nullptr ? Status::OK() : WriteSegment(); }
+  std::vector<SegmentEntry>& segments() { return segments_; }
+
+ private:
+  Status Insert(Slice payload) {
+    if (Status status = WriteBatchInternal::Verify(payload); !status.ok()) return status;
+    const SequenceNumber first = WriteBatchInternal::Sequence(payload);
+    const uint64_t count = WriteBatchInternal::Count(payload);
+    if (first > kMaxSequence || first + count > sequence_limit_) {
+      return Status::Corruption(
+          "sequences " + std::to_string(first) + " to " + std::to_string(first + count - 1) +
+          ", but the manifest reserves only those below " + std::to_string(sequence_limit_));
+    }
+    if (memtable_ == nullptr) memtable_ = std::make_shared<MemTable>(comparator_);
+    return WriteBatchInternal::InsertInto(payload, first, memtable_.get(), /*concurrently=*/false);
+  }
+
+  Status WriteSegment() {
+    SegmentOutputOptions output;
+    if (Status status = manifest_->NewFileNumber(&output.number); !status.ok()) return status;
+    output.options = &options_;
+    output.directory = directory_;
+    output.epoch = output.number;
+    output.creator = "recovery";
+    SegmentEntry entry;
+    if (Status status = WriteMemtables(output, {memtable_}, &entry); !status.ok()) return status;
+    segments_.push_back(std::move(entry));
+    memtable_.reset();
+    return Status::OK();
+  }
+
+  const Options& options_;
+  const std::string& directory_;
+  Manifest* const manifest_;
+  const SequenceNumber sequence_limit_;
+  const InternalKeyComparator comparator_;
+  std::shared_ptr<MemTable> memtable_;
+  std::vector<SegmentEntry> segments_;
+};
+
+ManifestOptions ManifestOptionsFor(const Options& options) {
+  ManifestOptions manifest;
+  manifest.file_system = options.env.file_system;
+  manifest.machine = options.env.machine;
+  manifest.comparator = options.comparator->Name();
+  return manifest;
+}
+
+// Step 1: what the directory holds.
+struct Listing {
+  std::vector<std::string> names;
+  bool manifest = false;
+  std::string data;  // the first name that only a database leaves: a log or a segment
+};
+
+Status List(FileSystem* file_system, const std::string& directory, Listing* listing) {
+  if (Status s = file_system->ListDirectory(directory, &listing->names); !s.ok()) return s;
+  for (const std::string& name : listing->names) {
+    FileNumber number;
+    FileType type;
+    if (!ParseFileName(name, &number, &type)) continue;
+    if (type == FileType::kManifest) listing->manifest = true;
+    if ((type == FileType::kLog || type == FileType::kSegment) && listing->data.empty()) {
+      listing->data = name;
+    }
+  }
+  return Status::OK();
+}
+
+Status OpenOrCreateManifest(const Options& options, const std::string& directory,
+                            const Listing& listing, ManifestState* state, Recovered* recovered) {
+  if (listing.manifest) {
+    if (options.error_if_exists) {
+      return Status::InvalidArgument(directory + ": a database exists, and error_if_exists is set");
+    }
+    return Manifest::Open(ManifestOptionsFor(options), directory, state, &recovered->manifest);
+  }
+  if (!listing.data.empty()) {
+    return Status::Corruption(ManifestFileName(directory) + ": missing, but " + listing.data +
+                              " is there");
+  }
+  if (!options.create_if_missing) {
+    return Status::InvalidArgument(directory +
+                                   ": no database there, and create_if_missing is not set");
+  }
+  return Manifest::Create(ManifestOptionsFor(options), directory, &recovered->manifest);
+}
+
+// Steps 3 and 4.
+Status ReplayAndCommit(const Options& options, const std::string& directory,
+                       const ManifestState& state, Recovered* recovered) {
+  Manifest* const manifest = recovered->manifest.get();
+  ReplayOptions replay;
+  replay.file_system = options.env.file_system.get();
+  replay.directory = directory;
+  replay.lowest_needed = state.lowest_log;
+  replay.known_durable = state.durable_log;
+  replay.mode = options.wal_recovery;
+  replay.logger = options.logger.get();
+  ReplayResult result;
+  ReplayedSegments segments(options, directory, manifest, state.next_sequence);
+  Status status = ReplayLogs(replay, &segments, &result);
+  if (status.ok() && !result.found.empty() && result.found.back() >= state.next_file_number) {
+    status = Status::Corruption(LogFileName(directory, result.found.back()) +
+                                ": not of this database, which has used no number from " +
+                                std::to_string(state.next_file_number) + " on");
+  }
+  if (status.ok()) status = segments.Finish();
+  if (status.ok() && !result.found.empty()) {
+    ManifestEdit edit;
+    edit.added = segments.segments();
+    edit.lowest_log = result.found.back() + 1;
+    edit.next_sequence = state.next_sequence;
+    status = manifest->Commit(edit);
+    if (status.ok()) status = manifest->Seal();
+    if (!status.ok()) return status;  // either may be what a crash leaves: the segments stay
+  }
+  if (!status.ok()) {
+    for (const SegmentEntry& made : segments.segments()) {
+      options.env.file_system->RemoveFile(SegmentFileName(directory, made.number)).ok();
+    }
+    return status;
+  }
+  recovered->records_replayed = result.records;
+  for (SegmentEntry& made : segments.segments()) recovered->segments.push_back(std::move(made));
+  return Status::OK();
+}
+
+// Of the names listed at the start, those that neither root reaches.
+std::vector<std::string> Unreachable(const Listing& listing, const Recovered& recovered) {
+  std::vector<FileNumber> live;
+  for (const SegmentEntry& segment : recovered.segments) live.push_back(segment.number);
+  std::sort(live.begin(), live.end());
+  std::vector<std::string> unreachable;
+  for (const std::string& name : listing.names) {
+    FileNumber number;
+    FileType type;
+    if (!ParseFileName(name, &number, &type)) continue;  // not ours
+    const bool dead =
+        (type == FileType::kSegment && !std::binary_search(live.begin(), live.end(), number)) ||
+        (type == FileType::kLog && number < recovered.manifest->lowest_log_needed()) ||
+        type == FileType::kRecycledLog;
+    if (dead) unreachable.push_back(name);
+  }
+  return unreachable;
+}
+
+}  // namespace
+
+Status Recover(const Options& options, const std::string& directory, Recovered* recovered) {
+  Listing listing;
+  Status status = List(options.env.file_system.get(), directory, &listing);
+  if (!status.ok()) return status;
+  ManifestState state;
+  status = OpenOrCreateManifest(options, directory, listing, &state, recovered);
+  if (!status.ok()) return status;
+  recovered->segments = state.segments;
+  recovered->next_sequence = state.next_sequence;
+  if (listing.manifest) {
+    status = ReplayAndCommit(options, directory, state, recovered);
+    if (!status.ok()) return status;
+  }
+  recovered->unreachable = Unreachable(listing, *recovered);
+  return Status::OK();
+}
+
+}  // namespace varve

@@ -1,0 +1,39 @@
+#ifndef VARVE_DB_RECOVERY_H_
+#define VARVE_DB_RECOVERY_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "db/manifest.h"
+#include "util/internal_key.h"
+#include "varve/options.h"
+#include "varve/status.h"
+
+namespace varve {
+
+// What an open finds, and leaves for later.
+struct Recovered {
+  std::unique_ptr<Manifest> manifest;
+  std::vector<SegmentEntry> segments;    // all live ones, those that recovery made included
+  SequenceNumber next_sequence = 1;      // the first that may be given out
+  std::vector<std::string> unreachable;  // names found at open that nothing needs
+  uint64_t records_replayed = 0;
+};
+
+// Opens the database in `directory`, whose lock the caller holds, or makes one (RULES R4.3, R4.4,
+// R5.4):
+//  1. list the directory; without a manifest, make one if nothing else of a database is there;
+//  2. open the manifest: two fresh roots are durable before anything else is written;
+//  3. replay the logs from the lowest the roots need, into memtables and those into segments;
+//  4. once the whole replay is judged good, commit all segments made, in the same commit pass
+//     every log found, and seal. Nothing is appended to an old log, ever.
+// Only then may a write be accepted, and may `unreachable` be removed.
+//
+// Errors as DB::Open says. A failure before (4) leaves the database as it was but for the roots'
+// generations; segments that were made are removed.
+Status Recover(const Options& options, const std::string& directory, Recovered* recovered);
+
+}  // namespace varve
+
+#endif  // VARVE_DB_RECOVERY_H_

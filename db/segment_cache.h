@@ -1,0 +1,77 @@
+#ifndef VARVE_DB_SEGMENT_CACHE_H_
+#define VARVE_DB_SEGMENT_CACHE_H_
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "db/version.h"
+#include "table/segment_reader.h"
+#include "util/epoch.h"
+#include "util/mutex.h"
+#include "varve/status.h"
+
+namespace varve {
+
+// Opens segments when they are first read and keeps up to `open_max` of them open, closing the
+// one that CLOCK finds unused. A closed reader goes when no lookup can still be in it (EpochDomain)
+// and no iterator shares it.
+//
+// Thread safety: all of it. Get() of an open segment takes no lock.
+class SegmentCache {
+ public:
+  SegmentCache(const SegmentReaderOptions& options, std::shared_ptr<FileSystem> file_system,
+               std::string directory, bool direct_reads, size_t open_max, EpochDomain* epochs);
+
+  // The reader of `file`, opened if need be. It stays usable while the caller is inside the epoch
+  // domain. Corruption if the file is missing; else the errors of SegmentReader::Open. A later call
+  // tries again.
+  Status Get(const std::shared_ptr<SegmentFile>& file, SegmentReader** reader) {
+    // Sequentially consistent: see EpochDomain.
+    *reader = file->reader_.load(std::memory_order_seq_cst);
+    if (*reader != nullptr) [[likely]] {
+      if (!file->used_.load(std::memory_order_relaxed)) {
+        file->used_.store(true, std::memory_order_relaxed);
+      }
+      return Status::OK();
+    }
+    std::shared_ptr<SegmentReader> shared;
+    const Status status = Share(file, &shared);
+    *reader = shared.get();  // `file` owns it too, or it was retired while we are inside
+    return status;
+  }
+
+  // The reader if it is open, else null. Also inside the epoch domain.
+  static const SegmentReader* Peek(const SegmentFile& file) {
+    return file.reader_.load(std::memory_order_seq_cst);
+  }
+
+  // As Get, owned with others: for iterators, which outlive their stay in the epoch domain.
+  Status Share(const std::shared_ptr<SegmentFile>& file, std::shared_ptr<SegmentReader>* reader);
+
+  size_t open_count() const;
+  // Indexes, filters and properties of the open segments.
+  size_t memory_bytes() const;
+
+ private:
+  // Closes a reader other than that of `keep` if there are too many; returns it, to be retired.
+  std::shared_ptr<SegmentReader> MakeRoom(const SegmentFile* keep) REQUIRES(mu_);
+
+  const SegmentReaderOptions options_;
+  const std::shared_ptr<FileSystem> file_system_;
+  const std::string directory_;
+  const bool direct_reads_;
+  const size_t open_max_;
+  EpochDomain* const epochs_;
+
+  mutable Mutex mu_;
+  // The files with an open reader, in the order of CLOCK, whose hand is at hand_. A file that no
+  // version holds any more leaves by its weak pointer's end.
+  std::vector<std::weak_ptr<SegmentFile>> open_ GUARDED_BY(mu_);
+  size_t hand_ GUARDED_BY(mu_) = 0;
+};
+
+}  // namespace varve
+
+#endif  // VARVE_DB_SEGMENT_CACHE_H_

@@ -1,0 +1,97 @@
+#ifndef VARVE_DB_WRITE_QUEUE_H_
+#define VARVE_DB_WRITE_QUEUE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "memtable/memtable.h"
+#include "util/internal_key.h"
+#include "util/mutex.h"
+#include "varve/slice.h"
+#include "varve/status.h"
+
+namespace varve {
+
+// Puts concurrent writers in one order and lets the first of them work for those behind it (group
+// commit, as LevelDB does).
+//
+//  1. Join(): a writer queues. At the front it leads; otherwise it sleeps until it does, or until a
+//     leader has answered it; meanwhile a leader may have it insert its own entries.
+//  2. The leader takes a group: itself and those behind it that may share its fate (GroupOf).
+//  3. The leader logs the group. It inserts all entries itself, or calls InsertInParallel(), in
+//  which
+//     each writer of the group inserts its own.
+//  4. The leader publishes, then Finish() answers every writer of the group with one status and
+//  makes
+//     the next one in the queue the leader.
+//
+// Whoever leads is alone: what only leaders touch needs no lock. An `exclusive` writer has no
+// entries; it queues to lead alone.
+//
+// Thread safety: all of it; the group's methods are the leader's.
+class WriteQueue {
+ public:
+  struct Writer {
+    // What the record of the group gathers: the entries, without a batch's header.
+    std::span<const Slice> entry_parts;
+    size_t entry_bytes = 0;  // of the parts together
+    size_t data_bytes = 0;   // of keys and values, at most
+    uint32_t count = 0;      // of entries
+    bool sync = false;
+    bool disable_wal = false;
+    bool exclusive = false;
+
+    SequenceNumber first_sequence = 0;  // set by the leader before inserts
+    Status status;                      // of this writer's insert, then of the write
+
+    virtual ~Writer() = default;
+    // Adds the entries from first_sequence on; `concurrently` with other writers of the group.
+    virtual Status InsertInto(MemTable* memtable, bool concurrently) = 0;
+
+   private:
+    friend class WriteQueue;
+    enum class State : uint8_t { kWaiting, kLeads, kInserts, kDone };
+    // All guarded by the queue's mutex.
+    State state = State::kWaiting;
+    Writer* next = nullptr;
+    CondVar* wake = nullptr;  // set while it sleeps
+  };
+
+  // Blocks until `writer` leads (true) or has been answered by another leader (false).
+  bool Join(Writer* writer);
+
+  // The writers from the leader on that form one group: same disable_wal, no exclusive one, no
+  // syncing one behind a leader that does not sync, and bytes within a limit that keeps a small
+  // leader's wait short. group[0] is the leader.
+  void GroupOf(Writer* leader, std::vector<Writer*>* group);
+
+  // Every writer of the group inserts its own entries, the leader here, the others where they
+  // wait in Join(). Returns when all have, with the first error.
+  Status InsertInParallel(const std::vector<Writer*>& group, MemTable* memtable);
+
+  // Gives `status` to every writer of the group and passes the lead on.
+  void Finish(const std::vector<Writer*>& group, const Status& status);
+
+ private:
+  void SleepUntilChanged(Writer* writer, Writer::State from) REQUIRES(mu_);
+  static void Change(Writer* writer, Writer::State to);
+
+  Mutex mu_;
+  Writer* back_ GUARDED_BY(mu_) = nullptr;  // null: nobody is here
+  size_t inserting_ GUARDED_BY(mu_) = 0;    // writers of the group that still insert
+  MemTable* target_ GUARDED_BY(mu_) = nullptr;
+  CondVar inserted_;
+};
+
+// Queues for the lead alone.
+class ExclusiveWriter : public WriteQueue::Writer {
+ public:
+  ExclusiveWriter() { exclusive = true; }
+  Status InsertInto(MemTable*, bool) override { return Status::OK(); }
+};
+
+}  // namespace varve
+
+#endif  // VARVE_DB_WRITE_QUEUE_H_

@@ -1,0 +1,238 @@
+// What the database does when the file system fails under it.
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+
+#include "tests/support/fault_file_system.h"
+#include "tests/support/temp_dir.h"
+#include "util/thread.h"
+#include "varve/db.h"
+
+namespace varve {
+namespace {
+
+class DbFaultTest : public ::testing::Test {
+ protected:
+  DbFaultTest() : faults_(FaultFileSystem::New(Env::Default().file_system)) {
+    options_.create_if_missing = true;
+    options_.memtable_bytes = 64 << 10;
+    options_.wal_sync = WalSyncMode::kNever;  // no sync but those asked for
+    options_.env.file_system = faults_;
+  }
+  void Open() {
+    const Status status = DB::Open(options_, dir_.File("db"), &db_);
+    ASSERT_TRUE(status.ok()) << status.ToString();
+  }
+  Status Put(const std::string& key, const std::string& value, bool sync = false) {
+    WriteOptions options;
+    options.sync = sync;
+    const Status status = db_->Put(options, key, value);
+    if (status.ok()) {
+      acknowledged_[key] = value;
+    } else {
+      unclear_[key] = value;
+    }
+    return status;
+  }
+  // Everything acknowledged is there, and of what failed either nothing or what was written.
+  void ExpectAcknowledged() {
+    for (const auto& [key, value] : acknowledged_) {
+      std::string found;
+      const Status status = db_->Get({}, key, &found);
+      ASSERT_TRUE(status.ok()) << key << ": " << status.ToString();
+      if (unclear_.count(key) == 0 || found != unclear_[key]) {
+        EXPECT_EQ(found, value) << key;
+      }
+    }
+  }
+  void ReopenWithoutFaults() {
+    faults_->RemoveAll();
+    db_.reset();
+    Open();
+    ExpectAcknowledged();
+  }
+
+  TempDir dir_;
+  std::shared_ptr<FaultFileSystem> faults_;
+  Options options_;
+  std::unique_ptr<DB> db_;
+  std::map<std::string, std::string> acknowledged_, unclear_;
+};
+
+// Checklist W2: nothing is framed after a torn record; reads go on; a reopen finds what was
+// acknowledged.
+TEST_F(DbFaultTest, FailedLogWriteMakesItReadOnly) {
+  Open();
+  ASSERT_TRUE(Put("a", "1").ok());
+  const size_t fault =
+      faults_->Inject({.op = FaultOp::kCopy, .path_part = ".log", .torn_bytes = 9});
+  EXPECT_TRUE(Put("b", "2").IsIOError());
+  EXPECT_EQ(faults_->hits(fault), 1u);
+  faults_->RemoveAll();
+  EXPECT_TRUE(Put("c", "3").IsIOError());
+  EXPECT_TRUE(db_->Flush().IsIOError());
+  std::string text;
+  ASSERT_TRUE(db_->GetProperty("varve.background-error", &text));
+  EXPECT_NE(text.find("injected"), std::string::npos) << text;
+  std::string value;
+  EXPECT_TRUE(db_->Get({}, "b", &value).IsNotFound());  // never published
+  ExpectAcknowledged();
+  ReopenWithoutFaults();
+  EXPECT_TRUE(Put("c", "3").ok());
+}
+
+// Checklist W1: a failed sync acknowledges nothing and is not tried again.
+TEST_F(DbFaultTest, FailedSyncMakesItReadOnly) {
+  Open();
+  ASSERT_TRUE(Put("a", "1", true).ok());
+  const uint64_t syncs = faults_->count(FaultOp::kSync);
+  const size_t fault = faults_->Inject({.op = FaultOp::kSync, .path_part = ".log"});
+  EXPECT_TRUE(Put("b", "2", true).IsIOError());
+  EXPECT_EQ(faults_->hits(fault), 1u);
+  faults_->RemoveAll();
+  EXPECT_TRUE(Put("c", "3", true).IsIOError());
+  EXPECT_TRUE(db_->SyncWAL().IsIOError());
+  EXPECT_EQ(faults_->count(FaultOp::kSync), syncs + 1);
+  ReopenWithoutFaults();
+}
+
+// Checklist S3: the memtable stays readable, and the flush is tried again by itself.
+TEST_F(DbFaultTest, FailedFlushIsTriedAgain) {
+  Open();
+  ASSERT_TRUE(Put("a", "1").ok());
+  const size_t fault = faults_->Inject(
+      {.op = FaultOp::kWrite, .path_part = ".seg", .status = Status::NoSpace("full")});
+  EXPECT_TRUE(db_->Flush().IsNoSpace());
+  EXPECT_EQ(faults_->hits(fault), 1u);
+  ExpectAcknowledged();
+  ASSERT_TRUE(Put("b", "2").ok());
+  const Status again = db_->Flush();
+  EXPECT_TRUE(again.ok()) << again.ToString();
+  ExpectAcknowledged();
+  uint64_t segments = 0;
+  EXPECT_TRUE(db_->GetIntProperty("varve.num-segments", &segments));
+  EXPECT_GE(segments, 1u);
+  ReopenWithoutFaults();
+}
+
+TEST_F(DbFaultTest, WritesThatWaitForAFailingFlushGetItsError) {
+  options_.memtables_max = 2;
+  options_.flush_memtables_min = 1;
+  Open();
+  faults_->Inject({.op = FaultOp::kCreate,
+                   .forever = true,
+                   .path_part = ".seg",
+                   .status = Status::NoSpace("no room")});
+  Status status;
+  for (int i = 0; i < 1000 && status.ok(); ++i) {
+    status = Put(std::to_string(i), std::string(1000, 'v'));
+  }
+  EXPECT_TRUE(status.IsNoSpace()) << status.ToString();
+  ExpectAcknowledged();
+  faults_->RemoveAll();
+  // Room is back: writes go on without a reopen.
+  for (int tries = 0; tries < 100; ++tries) {
+    if (Put("later", "1").ok()) break;
+    SleepFor(50'000'000);
+  }
+  EXPECT_EQ(acknowledged_["later"], "1");
+  ReopenWithoutFaults();
+}
+
+// Checklist N5: after a root that may or may not be durable nothing more is committed.
+TEST_F(DbFaultTest, FailedManifestSyncMakesItReadOnly) {
+  Open();
+  ASSERT_TRUE(Put("a", "1").ok());
+  const size_t fault = faults_->Inject({.op = FaultOp::kSync, .path_part = "MANIFEST"});
+  EXPECT_FALSE(db_->Flush().ok());
+  EXPECT_EQ(faults_->hits(fault), 1u);
+  faults_->RemoveAll();
+  EXPECT_FALSE(Put("b", "2").ok());
+  ExpectAcknowledged();
+  ReopenWithoutFaults();
+}
+
+// Checklist W12: a log that cannot be made leaves the one in use alone.
+TEST_F(DbFaultTest, FailedLogCreationFailsOnlyTheWriteThatNeededIt) {
+  Open();
+  const size_t fault = faults_->Inject(
+      {.op = FaultOp::kCreate, .path_part = ".log", .status = Status::NoSpace("no room")});
+  EXPECT_TRUE(Put("a", "1").IsNoSpace());
+  EXPECT_EQ(faults_->hits(fault), 1u);
+  EXPECT_TRUE(Put("a", "2").ok());
+  ReopenWithoutFaults();
+}
+
+// Invariant I5 of reads: an error is neither a hit nor a miss, and nothing older shows through
+// (Checklist C14, I5).
+TEST_F(DbFaultTest, ReadErrorIsReportedForThatKeyAlone) {
+  options_.block_cache_bytes = 0;
+  Open();
+  ASSERT_TRUE(Put("a", "old").ok());
+  ASSERT_TRUE(Put("z", "1").ok());
+  ASSERT_TRUE(db_->Flush().ok());
+  ASSERT_TRUE(Put("a", "new").ok());
+  ASSERT_TRUE(db_->Flush().ok());
+  ExpectAcknowledged();  // opens the segments
+  const size_t fault = faults_->Inject({.op = FaultOp::kRead, .path_part = ".seg"});
+  const Slice keys[] = {"a", "z"};
+  PinnedValue values[2];
+  Status statuses[2];
+  db_->MultiGet({}, keys, values, statuses);
+  EXPECT_EQ(faults_->hits(fault), 1u);
+  EXPECT_TRUE(statuses[0].IsIOError()) << statuses[0].ToString();
+  EXPECT_TRUE(statuses[1].ok());
+  faults_->Inject({.op = FaultOp::kRead, .path_part = ".seg"});
+  std::string value;
+  EXPECT_TRUE(db_->Get({}, "a", &value).IsIOError());
+  EXPECT_TRUE(db_->Get({}, "a", &value).ok());
+  EXPECT_EQ(value, "new");
+}
+
+// Every operation of a small life fails once, in turn, and once for good: nothing acknowledged is
+// lost, nothing hangs, and a reopen without the fault works.
+TEST_F(DbFaultTest, EveryOperationFailsInTurn) {
+  const FaultOp kinds[] = {FaultOp::kOpen,          FaultOp::kRead,   FaultOp::kWrite,
+                           FaultOp::kCopy,          FaultOp::kSync,   FaultOp::kClose,
+                           FaultOp::kDirectorySync, FaultOp::kRename, FaultOp::kRemove,
+                           FaultOp::kCreate,        FaultOp::kList,   FaultOp::kOther};
+  options_.memtables_max = 3;
+  options_.flush_memtables_min = 1;
+  for (const FaultOp kind : kinds) {
+    for (const bool forever : {false, true}) {
+      for (uint64_t nth = 1; nth < 60; ++nth) {
+        SCOPED_TRACE("op " + std::to_string(static_cast<int>(kind)) + " number " +
+                     std::to_string(nth) + (forever ? " and after" : ""));
+        TempDir dir;
+        acknowledged_.clear();
+        unclear_.clear();
+        const size_t fault = faults_->Inject({.op = kind, .nth = nth, .forever = forever});
+        for (int life = 0; life < 2; ++life) {
+          if (!DB::Open(options_, dir.File("db"), &db_).ok()) continue;
+          for (int i = 0; i < 6; ++i) {
+            Put("k" + std::to_string(i), std::to_string(life) + std::string(9000, 'v'), i == 3)
+                .ok();
+          }
+          db_->Flush().ok();
+          std::string value;
+          db_->Get({}, "k1", &value).ok();
+          db_->Close().ok();
+          db_.reset();
+        }
+        const bool happened = faults_->hits(fault) != 0;
+        faults_->RemoveAll();
+        const Status status = DB::Open(options_, dir.File("db"), &db_);
+        ASSERT_TRUE(status.ok()) << status.ToString();
+        ExpectAcknowledged();
+        db_.reset();
+        if (HasFailure()) return;
+        if (!happened) break;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace varve

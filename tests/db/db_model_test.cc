@@ -1,0 +1,298 @@
+// Random operations on a database and on an ordered map that does the same; every answer is
+// compared.
+//
+// VARVE_TEST_SEED and VARVE_TEST_OPERATIONS in the environment replay or prolong a run; a failure
+// prints the seed.
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/support/temp_dir.h"
+#include "util/random.h"
+#include "varve/db.h"
+
+namespace varve {
+namespace {
+
+uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+using State = std::map<std::string, std::string>;
+
+class ModelRun {
+ public:
+  ModelRun(uint64_t seed, const std::string& path) : random_(seed), path_(path) {
+    options_.create_if_missing = true;
+    options_.memtable_bytes = size_t{64} << (10 + random_.Uniform(3));
+    options_.memtables_max = 2 + random_.Uniform(8);
+    options_.flush_memtables_min = 1 + random_.Uniform(options_.memtables_max - 1);
+    options_.compression = static_cast<Compression>(random_.Uniform(4));
+    options_.block_bytes = size_t{1024} << random_.Uniform(4);
+    options_.filter_bits_per_key = random_.Uniform(2) * 10;
+    options_.block_cache_bytes = random_.Uniform(2) * (256 << 10);
+    options_.open_segments_max = 16;
+    options_.wal_mapped = random_.Uniform(2) != 0;
+    options_.wal_sync = static_cast<WalSyncMode>(random_.Uniform(2));
+    options_.use_direct_reads = random_.Uniform(4) == 0;
+    keys_ = 20 << random_.Uniform(8);
+    value_bytes_ = 1 << random_.Uniform(11);
+  }
+
+  void Run(uint64_t operations) {
+    Open();
+    for (uint64_t i = 0; i < operations && !::testing::Test::HasFailure(); ++i) Step();
+    Reopen();
+    CompareAll(nullptr, state_);
+    Close();
+  }
+
+ private:
+  struct Held {
+    std::unique_ptr<Snapshot> snapshot;
+    State state;
+  };
+  struct Cursor {
+    std::unique_ptr<Iterator> iterator;
+    State state;
+    State::const_iterator at;  // end(): invalid
+  };
+
+  void Open() {
+    const Status status = DB::Open(options_, path_, &db_);
+    ASSERT_TRUE(status.ok()) << status.ToString();
+  }
+  void Close() {
+    held_.clear();
+    cursors_.clear();
+    const Status status = db_->Close();
+    ASSERT_TRUE(status.ok()) << status.ToString();
+    db_.reset();
+  }
+  void Reopen() {
+    Close();
+    options_.wal_mapped = random_.Uniform(2) != 0;
+    Open();
+  }
+
+  std::string Key() {
+    std::string key = std::to_string(random_.Uniform(keys_) * 7919 % 1000003);
+    if (key.size() % 3 == 0) key += std::string(key.size(), 'x');  // prefixes of one another
+    return key[0] == '1' ? key.substr(1) : key;                    // the empty key too
+  }
+  std::string Value() {
+    std::string value = std::to_string(++values_) + ":";
+    value.resize(value.size() + random_.Uniform(value_bytes_), 'v');
+    return value;
+  }
+  WriteOptions RandomWriteOptions() {
+    WriteOptions options;
+    const uint64_t dice = random_.Uniform(400);
+    options.sync = dice == 0;
+    options.disable_wal = dice == 1;
+    return options;
+  }
+
+  void Step() {
+    const uint64_t dice = random_.Uniform(1000);
+    if (dice < 400) {
+      const std::string key = Key(), value = Value();
+      ASSERT_TRUE(db_->Put(RandomWriteOptions(), key, value).ok());
+      state_[key] = value;
+    } else if (dice < 500) {
+      const std::string key = Key();
+      ASSERT_TRUE(db_->Delete(RandomWriteOptions(), key).ok());
+      state_.erase(key);
+    } else if (dice < 560) {
+      WriteSomeBatch();
+    } else if (dice < 760) {
+      CompareGet();
+    } else if (dice < 800) {
+      CompareMultiGet();
+    } else if (dice < 960) {
+      MoveCursor();
+    } else if (dice < 975) {
+      if (held_.size() >= 4) held_.erase(held_.begin() + random_.Uniform(held_.size()));
+      held_.push_back({db_->GetSnapshot(), state_});
+    } else if (dice < 990) {
+      NewCursor();
+    } else if (dice < 993) {
+      ASSERT_TRUE(db_->Flush({.wait = random_.Uniform(2) == 0}).ok());
+    } else if (dice < 995) {
+      ASSERT_TRUE(db_->SyncWAL().ok());
+    } else if (dice < 996) {
+      Reopen();
+    } else if (dice < 998 && !held_.empty()) {
+      const Held& held = held_[random_.Uniform(held_.size())];
+      CompareAll(held.snapshot.get(), held.state);
+    } else {
+      CompareAll(nullptr, state_);
+    }
+  }
+
+  void WriteSomeBatch() {
+    WriteBatch batch;
+    State after = state_;
+    for (uint64_t n = random_.Uniform(20); n > 0; --n) {
+      const std::string key = Key();
+      if (random_.Uniform(3) == 0) {
+        ASSERT_TRUE(batch.Delete(key).ok());
+        after.erase(key);
+      } else {
+        const std::string value = Value();
+        ASSERT_TRUE(batch.Put(key, value).ok());
+        after[key] = value;
+      }
+    }
+    ASSERT_TRUE(db_->Write(RandomWriteOptions(), batch).ok());
+    state_ = std::move(after);
+  }
+
+  const State& PickState(const Snapshot** snapshot) {
+    *snapshot = nullptr;
+    if (held_.empty() || random_.Uniform(2) == 0) return state_;
+    const Held& held = held_[random_.Uniform(held_.size())];
+    *snapshot = held.snapshot.get();
+    return held.state;
+  }
+
+  static void ExpectAnswer(const State& state, const std::string& key, const Status& status,
+                           Slice value) {
+    const auto expected = state.find(key);
+    if (expected == state.end()) {
+      EXPECT_TRUE(status.IsNotFound()) << key << ": " << status.ToString() << " " << value;
+    } else {
+      ASSERT_TRUE(status.ok()) << key << ": " << status.ToString();
+      EXPECT_EQ(value, expected->second) << key;
+    }
+  }
+
+  void CompareGet() {
+    ReadOptions options;
+    const State& state = PickState(&options.snapshot);
+    const std::string key = Key();
+    PinnedValue value;
+    const Status status = db_->Get(options, key, &value);
+    ExpectAnswer(state, key, status, value.slice());
+  }
+
+  void CompareMultiGet() {
+    ReadOptions options;
+    const State& state = PickState(&options.snapshot);
+    std::vector<std::string> keys;
+    for (uint64_t n = random_.Uniform(12); n > 0; --n) keys.push_back(Key());
+    const std::vector<Slice> slices(keys.begin(), keys.end());
+    std::vector<PinnedValue> values(keys.size());
+    std::vector<Status> statuses(keys.size());
+    db_->MultiGet(options, slices, values, statuses);
+    for (size_t i = 0; i < keys.size(); ++i) {
+      ExpectAnswer(state, keys[i], statuses[i], values[i].slice());
+    }
+  }
+
+  void CompareAll(const Snapshot* snapshot, const State& state) {
+    ReadOptions options;
+    options.snapshot = snapshot;
+    auto it = db_->NewIterator(options);
+    auto expected = state.begin();
+    for (it->SeekToFirst(); it->Valid(); it->Next(), ++expected) {
+      ASSERT_NE(expected, state.end()) << it->key();
+      ASSERT_EQ(it->key(), expected->first);
+      ASSERT_EQ(it->value(), expected->second);
+    }
+    ASSERT_TRUE(it->status().ok()) << it->status().ToString();
+    ASSERT_EQ(expected, state.end());
+    auto backward = state.rbegin();
+    for (it->SeekToLast(); it->Valid(); it->Prev(), ++backward) {
+      ASSERT_NE(backward, state.rend()) << it->key();
+      ASSERT_EQ(it->key(), backward->first);
+      ASSERT_EQ(it->value(), backward->second);
+    }
+    ASSERT_EQ(backward, state.rend());
+  }
+
+  void NewCursor() {
+    if (cursors_.size() >= 3) cursors_.erase(cursors_.begin());
+    ReadOptions options;
+    auto cursor = std::make_unique<Cursor>();
+    cursor->state = state_;
+    std::string lower = Key(), upper = Key();
+    if (random_.Uniform(3) == 0) {
+      options.lower_bound = lower;
+      cursor->state.erase(cursor->state.begin(), cursor->state.lower_bound(lower));
+    }
+    if (random_.Uniform(3) == 0) {
+      options.upper_bound = upper;
+      cursor->state.erase(cursor->state.lower_bound(upper), cursor->state.end());
+    }
+    cursor->iterator = db_->NewIterator(options);
+    cursor->at = cursor->state.end();
+    cursors_.push_back(std::move(cursor));
+  }
+
+  void MoveCursor() {
+    if (cursors_.empty()) return NewCursor();
+    Cursor& cursor = *cursors_[random_.Uniform(cursors_.size())];
+    Iterator& it = *cursor.iterator;
+    const State& state = cursor.state;
+    for (uint64_t n = random_.Uniform(10); n > 0; --n) {
+      const std::string key = Key();
+      const uint64_t dice = random_.Uniform(cursor.at == state.end() ? 4 : 12);
+      if (dice == 0) {
+        it.SeekToFirst();
+        cursor.at = state.begin();
+      } else if (dice == 1) {
+        it.SeekToLast();
+        cursor.at = state.empty() ? state.end() : std::prev(state.end());
+      } else if (dice == 2) {
+        it.Seek(key);
+        cursor.at = state.lower_bound(key);
+      } else if (dice == 3) {
+        it.SeekForPrev(key);
+        cursor.at = state.upper_bound(key);
+        cursor.at = cursor.at == state.begin() ? state.end() : std::prev(cursor.at);
+      } else if (dice < 8) {
+        it.Next();
+        ++cursor.at;
+      } else {
+        it.Prev();
+        cursor.at = cursor.at == state.begin() ? state.end() : std::prev(cursor.at);
+      }
+      ASSERT_TRUE(it.status().ok()) << it.status().ToString();
+      ASSERT_EQ(it.Valid(), cursor.at != state.end());
+      if (!it.Valid()) continue;
+      ASSERT_EQ(it.key(), cursor.at->first);
+      ASSERT_EQ(it.value(), cursor.at->second);
+    }
+  }
+
+  Random random_;
+  const std::string path_;
+  Options options_;
+  uint64_t keys_, value_bytes_;
+  uint64_t values_ = 0;
+  State state_;
+  std::unique_ptr<DB> db_;
+  std::vector<Held> held_;
+  std::vector<std::unique_ptr<Cursor>> cursors_;
+};
+
+TEST(DbModel, AgreesWithAnOrderedMap) {
+  const uint64_t seed = FromEnvironment("VARVE_TEST_SEED", 0);
+  const uint64_t operations = FromEnvironment("VARVE_TEST_OPERATIONS", 6000);
+  for (uint64_t s = seed == 0 ? 1 : seed; s <= (seed == 0 ? 8 : seed); ++s) {
+    SCOPED_TRACE("VARVE_TEST_SEED=" + std::to_string(s));
+    TempDir dir;
+    ModelRun(s, dir.File("db")).Run(operations);
+    if (HasFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace varve

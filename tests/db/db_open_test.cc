@@ -1,0 +1,257 @@
+// Opening: what is refused, what it says, and that nothing is lost by it.
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <string>
+
+#include "tests/support/temp_dir.h"
+#include "util/filename.h"
+#include "varve/db.h"
+
+namespace varve {
+namespace {
+
+class OpenTest : public ::testing::Test {
+ protected:
+  OpenTest() { options_.create_if_missing = true; }
+
+  Status Open() { return DB::Open(options_, path(), &db_); }
+  void Make() {
+    ASSERT_TRUE(Open().ok());
+    ASSERT_TRUE(db_->Put({}, "a", "1").ok());
+    ASSERT_TRUE(db_->Flush().ok());
+    ASSERT_TRUE(db_->Put({}, "b", "2").ok());
+    db_.reset();
+  }
+  void ExpectWhole() {
+    const Status status = Open();
+    ASSERT_TRUE(status.ok()) << status.ToString();
+    std::string value;
+    EXPECT_TRUE(db_->Get({}, "a", &value).ok());
+    EXPECT_TRUE(db_->Get({}, "b", &value).ok());
+    db_.reset();
+  }
+  std::string path() const { return dir_.File("db"); }
+  std::vector<std::string> Names() {
+    std::vector<std::string> names;
+    EXPECT_TRUE(Env::Default().file_system->ListDirectory(path(), &names).ok());
+    return names;
+  }
+  std::string FirstOf(FileType wanted) {
+    for (const std::string& name : Names()) {
+      FileNumber number;
+      FileType type;
+      if (ParseFileName(name, &number, &type) && type == wanted) return path() + "/" + name;
+    }
+    ADD_FAILURE() << "no such file";
+    return "";
+  }
+  static std::string Read(const std::string& file) {
+    std::ifstream in(file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  static void WriteFile(const std::string& file, const std::string& bytes) {
+    std::ofstream(file, std::ios::binary) << bytes;
+  }
+  void ExpectRefused(Status::Code code, const std::string& part) {
+    const Status status = Open();
+    EXPECT_EQ(status.code(), code) << status.ToString();
+    EXPECT_NE(status.message().find(part), std::string::npos) << status.ToString();
+    EXPECT_EQ(db_, nullptr);
+  }
+
+  TempDir dir_;
+  Options options_;
+  std::unique_ptr<DB> db_;
+};
+
+TEST_F(OpenTest, MissingDirectory) {
+  options_.create_if_missing = false;
+  ExpectRefused(Status::Code::kInvalidArgument, path() + ": no such directory");
+  struct stat st;
+  EXPECT_NE(stat(path().c_str(), &st), 0);  // nothing was left
+}
+
+TEST_F(OpenTest, MissingParent) {
+  const Status status = DB::Open(options_, path() + "/a/b", &db_);
+  EXPECT_TRUE(status.IsNotFound()) << status.ToString();
+}
+
+TEST_F(OpenTest, NotADatabase) {
+  options_.create_if_missing = false;
+  ASSERT_EQ(mkdir(path().c_str(), 0755), 0);
+  WriteFile(path() + "/notes.txt", "mine");
+  ExpectRefused(Status::Code::kInvalidArgument, "no database there");
+  EXPECT_EQ(Names(), (std::vector<std::string>{"notes.txt"}));
+}
+
+TEST_F(OpenTest, AFileInPlaceOfTheDirectory) {
+  WriteFile(path(), "x");
+  ExpectRefused(Status::Code::kInvalidArgument, "not a directory");
+}
+
+TEST_F(OpenTest, ErrorIfExists) {
+  Make();
+  options_.error_if_exists = true;
+  ExpectRefused(Status::Code::kInvalidArgument, "error_if_exists");
+  options_.error_if_exists = false;
+  ExpectWhole();
+}
+
+TEST_F(OpenTest, InvalidOptionIsNamed) {
+  options_.memtables_max = 0;
+  ExpectRefused(Status::Code::kInvalidArgument, "memtables_max = 0");
+}
+
+// Checklist L7.
+TEST_F(OpenTest, SecondOpenerInThisProcess) {
+  Make();
+  ASSERT_TRUE(Open().ok());
+  std::unique_ptr<DB> second;
+  Status status = DB::Open(options_, path(), &second);
+  EXPECT_TRUE(status.IsBusy()) << status.ToString();
+  EXPECT_NE(status.message().find("LOCK"), std::string::npos) << status.ToString();
+  status = DB::Open(options_, path(), &second);  // the refusal did not free the lock
+  EXPECT_TRUE(status.IsBusy()) << status.ToString();
+  EXPECT_TRUE(DB::Destroy(options_, path()).IsBusy());
+  db_.reset();
+  ExpectWhole();
+}
+
+TEST_F(OpenTest, SecondOpenerInAnotherProcess) {
+  Make();
+  ASSERT_TRUE(Open().ok());
+  const pid_t child = fork();
+  if (child == 0) {
+    std::unique_ptr<DB> second;
+    _exit(DB::Open(options_, path(), &second).IsBusy() ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  db_.reset();
+  ExpectWhole();
+}
+
+TEST_F(OpenTest, ForeignFilesStay) {
+  Make();
+  WriteFile(path() + "/000001.sst", "not ours");
+  WriteFile(path() + "/12.seg", "too few digits");
+  ExpectWhole();
+  EXPECT_EQ(Read(path() + "/000001.sst"), "not ours");
+  EXPECT_EQ(Read(path() + "/12.seg"), "too few digits");
+  ASSERT_TRUE(DB::Destroy(options_, path()).ok());
+  EXPECT_EQ(Names(), (std::vector<std::string>{"000001.sst", "12.seg", "LOCK"}));
+}
+
+TEST_F(OpenTest, DestroyRemovesAll) {
+  Make();
+  ASSERT_TRUE(DB::Destroy(options_, path()).ok());
+  struct stat st;
+  EXPECT_NE(stat(path().c_str(), &st), 0);
+  EXPECT_TRUE(DB::Destroy(options_, path()).IsNotFound());
+}
+
+// Checklist N7.
+TEST_F(OpenTest, MissingManifestBesideData) {
+  Make();
+  ASSERT_EQ(rename((path() + "/MANIFEST").c_str(), dir_.File("kept").c_str()), 0);
+  ExpectRefused(Status::Code::kCorruption, "MANIFEST: missing");
+  options_.create_if_missing = false;
+  ExpectRefused(Status::Code::kCorruption, "MANIFEST: missing");
+  ASSERT_EQ(rename(dir_.File("kept").c_str(), (path() + "/MANIFEST").c_str()), 0);
+  ExpectWhole();
+}
+
+TEST_F(OpenTest, DamagedManifest) {
+  Make();
+  const std::string good = Read(path() + "/MANIFEST");
+  WriteFile(path() + "/MANIFEST", "");
+  ExpectRefused(Status::Code::kCorruption, "MANIFEST");
+  WriteFile(path() + "/MANIFEST", std::string(good.size(), 'x'));
+  ExpectRefused(Status::Code::kCorruption, "MANIFEST");
+  WriteFile(path() + "/MANIFEST", good);
+  ExpectWhole();
+}
+
+TEST_F(OpenTest, MissingSegmentIsCorruptionWhenRead) {
+  Make();
+  const std::string segment = FirstOf(FileType::kSegment);
+  ASSERT_EQ(rename(segment.c_str(), dir_.File("kept").c_str()), 0);
+  ASSERT_TRUE(Open().ok());
+  std::string value;
+  const Status status = db_->Get({}, "a", &value);
+  EXPECT_TRUE(status.IsCorruption()) << status.ToString();
+  EXPECT_NE(status.message().find(".seg"), std::string::npos) << status.ToString();
+  auto it = db_->NewIterator({});
+  it->SeekToFirst();
+  EXPECT_FALSE(it->Valid());
+  EXPECT_TRUE(it->status().IsCorruption());
+  it.reset();
+  db_.reset();
+  ASSERT_EQ(rename(dir_.File("kept").c_str(), segment.c_str()), 0);
+  ExpectWhole();
+}
+
+// What was synced and is damaged afterwards is never silently dropped (RULES R5.3).
+TEST_F(OpenTest, DamagedSyncedLogIsCorruption) {
+  ASSERT_TRUE(Open().ok());
+  WriteOptions synced;
+  synced.sync = true;
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(db_->Put(synced, "key" + std::to_string(i), "value").ok());
+  }
+  db_.reset();
+  const std::string log = FirstOf(FileType::kLog);
+  std::string bytes = Read(log);
+  const size_t at = bytes.find("key1");
+  ASSERT_NE(at, std::string::npos);
+  bytes[at] ^= 1;
+  WriteFile(log, bytes);
+  ExpectRefused(Status::Code::kCorruption, log);
+  options_.wal_recovery = WalRecoveryMode::kPointInTime;
+  ASSERT_TRUE(Open().ok());
+  std::string value;
+  EXPECT_TRUE(db_->Get({}, "key0", &value).ok());
+  EXPECT_TRUE(db_->Get({}, "key1", &value).IsNotFound());
+  EXPECT_TRUE(db_->Get({}, "key2", &value).IsNotFound());
+}
+
+TEST_F(OpenTest, LogOfAnotherDatabaseIsRefused) {
+  Make();
+  const std::string log = path() + "/999999.log";
+  WriteFile(log, std::string(8192, '\0'));
+  ExpectRefused(Status::Code::kCorruption, "999999.log");
+  ASSERT_EQ(unlink(log.c_str()), 0);
+  ExpectWhole();
+}
+
+TEST_F(OpenTest, NoPermission) {
+  if (geteuid() == 0) GTEST_SKIP() << "root may read everything";
+  Make();
+  ASSERT_EQ(chmod((path() + "/MANIFEST").c_str(), 0), 0);
+  ExpectRefused(Status::Code::kIOError, "MANIFEST");
+  ASSERT_EQ(chmod((path() + "/MANIFEST").c_str(), 0644), 0);
+  ExpectWhole();
+}
+
+// Checklist I7, S11: what nothing reaches goes after the open, what is reached stays.
+TEST_F(OpenTest, UnreachableFilesGo) {
+  Make();
+  WriteFile(path() + "/000002.seg", "left by a crash");
+  ExpectWhole();
+  bool there = true;
+  for (int i = 0; i < 1000 && there; ++i) {
+    struct stat st;
+    there = stat((path() + "/000002.seg").c_str(), &st) == 0;
+    if (there) ExpectWhole();
+  }
+  EXPECT_FALSE(there);
+}
+
+}  // namespace
+}  // namespace varve

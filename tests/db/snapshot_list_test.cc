@@ -1,0 +1,36 @@
+#include "db/snapshot_list.h"
+
+#include <gtest/gtest.h>
+
+namespace varve {
+namespace {
+
+TEST(SnapshotList, ListsEachSequenceOnceAscending) {
+  auto list = std::make_shared<SnapshotList>();
+  std::atomic<SequenceNumber> published{7};
+  auto a = list->Take(published);
+  published = 9;
+  auto b = list->Take(published);
+  auto c = list->Take(published);
+  EXPECT_EQ(a->sequence(), 7u);
+  EXPECT_EQ(list->Sequences(), (std::vector<SequenceNumber>{7, 9}));
+  EXPECT_EQ(list->count(), 3u);
+  EXPECT_EQ(list->OldestOr(100), 7u);
+  a.reset();
+  b.reset();
+  EXPECT_EQ(list->Sequences(), (std::vector<SequenceNumber>{9}));
+  c.reset();
+  EXPECT_EQ(list->count(), 0u);
+  EXPECT_EQ(list->OldestOr(100), 100u);
+}
+
+TEST(SnapshotList, SnapshotOutlivesItsOwner) {
+  std::atomic<SequenceNumber> published{3};
+  auto list = std::make_shared<SnapshotList>();
+  auto snapshot = list->Take(published);
+  list.reset();
+  EXPECT_EQ(snapshot->sequence(), 3u);
+}
+
+}  // namespace
+}  // namespace varve

@@ -13,7 +13,7 @@ namespace varve {
 
 namespace {
 
-constexpr size_t kBlockBytesMax = size_t{1} << 20;
+constexpr size_t kBlockBytesMax = size_t{2} << 20;
 // The prefix in a link to nothing: no key's is above it.
 constexpr uint64_t kPrefixMax = UINT64_MAX;
 
@@ -76,10 +76,9 @@ struct SkipList::Directory {
 SkipList::SkipList(const InternalKeyComparator& comparator)
     : comparator_(comparator),
       bytewise_(comparator.bytewise()),
-      nodes_(kBlockBytesMax),
-      entries_(kBlockBytesMax),
+      arena_(kBlockBytesMax),
       head_([this] {
-        char* const memory = nodes_.Allocate((kHeightMax - 1) * sizeof(Link) + sizeof(Node));
+        char* const memory = AllocateNode((kHeightMax - 1) * sizeof(Link) + sizeof(Node));
         Node* const head = new (memory + (kHeightMax - 1) * sizeof(Link)) Node;
         head->next_at_0.store(nullptr, std::memory_order_relaxed);
         head->prefix = 0;
@@ -104,16 +103,33 @@ int SkipList::HeightOf(uint64_t trailer) {
   return 1 + std::countr_zero(bits | uint64_t{1} << (kHeightMax - 1));
 }
 
+char* SkipList::AllocateNode(size_t bytes) {
+  if (bytes > node_space_bytes_) {
+    node_space_ = arena_.Allocate(node_space_next_);
+    node_space_bytes_ = node_space_next_;
+    node_space_next_ = std::min(node_space_next_ * 2, kNodeSpaceMax);
+  }
+  char* const memory = node_space_;
+  node_space_ += bytes;
+  node_space_bytes_ -= bytes;
+  return memory;
+}
+
 SkipList::Node* SkipList::NewNode(const Target& target, Slice value, int height,
                                   bool concurrently) {
   const size_t links_bytes = static_cast<size_t>(height - 1) * sizeof(Link);
   const size_t node_bytes = links_bytes + sizeof(Node);
   const size_t key_size = target.user_key.size();
   const size_t entry_bytes = Node::kEntryHeaderBytes + key_size + kTrailerBytes + value.size();
-  char* const memory =
-      concurrently ? nodes_.AllocateConcurrently(node_bytes) : nodes_.Allocate(node_bytes);
-  char* const entry =
-      concurrently ? entries_.AllocateConcurrently(entry_bytes) : entries_.Allocate(entry_bytes);
+  char* memory;
+  char* entry;
+  if (concurrently) {
+    memory = arena_.AllocateConcurrently(node_bytes);
+    entry = arena_.AllocateConcurrently(entry_bytes);
+  } else {
+    memory = AllocateNode(node_bytes);
+    entry = arena_.Allocate(entry_bytes);
+  }
   EncodeFixed32(entry, static_cast<uint32_t>(key_size));
   EncodeFixed32(entry + 4, static_cast<uint32_t>(value.size()));
   char* to = entry + Node::kEntryHeaderBytes;
@@ -383,7 +399,7 @@ size_t SkipList::BytesMax(uint64_t count, size_t data_bytes) {
       static_cast<double>(count) + 6 * std::sqrt(2 * static_cast<double>(count)) + kHeightMax;
   constexpr size_t kEach =
       sizeof(Node) + Node::kEntryHeaderBytes + kTrailerBytes + Arena::kAlignment - 1;
-  return static_cast<size_t>(links) * sizeof(Link) + count * kEach + data_bytes;
+  return static_cast<size_t>(links) * sizeof(Link) + count * kEach + data_bytes + kNodeSpaceMax;
 }
 
 }  // namespace varve

@@ -1,6 +1,9 @@
 #include "util/arena.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <new>
 
 namespace varve {
 
@@ -8,25 +11,38 @@ Arena::Arena(size_t block_bytes_max)
     : block_bytes_max_(std::max(block_bytes_max, kFirstBlockBytes)) {}
 
 Arena::~Arena() {
-  for (char* block : blocks_) ::operator delete(block);
+  for (const Block& block : blocks_) {
+    if (block.huge) {
+      ::operator delete (block.data, std::align_val_t{kHugePageBytes});
+    } else {
+      ::operator delete(block.data);
+    }
+  }
   delete[] shards_.load(std::memory_order_relaxed);
 }
 
 char* Arena::NewBlock(size_t bytes) {
-  char* const block = static_cast<char*>(::operator new(bytes));
+  const bool huge = bytes >= kHugePageBytes;
+  char* const block = static_cast<char*>(
+      huge ? ::operator new (bytes, std::align_val_t{kHugePageBytes}) : ::operator new(bytes));
+  // A wish: where the system has none to give, or refuses, pages are small.
+  if (huge) madvise(block, bytes / kHugePageBytes * kHugePageBytes, MADV_HUGEPAGE);
   const size_t capacity_before = blocks_.capacity();
-  blocks_.push_back(block);
-  held_.fetch_add(bytes + (blocks_.capacity() - capacity_before) * sizeof(char*),
+  blocks_.push_back({block, huge});
+  held_.fetch_add(bytes + (blocks_.capacity() - capacity_before) * sizeof(Block),
                   std::memory_order_relaxed);
   return block;
 }
 
 char* Arena::AllocateSlow(size_t bytes) {
   AddUsed(bytes);
-  if (bytes > block_bytes_ / 4) return NewBlock(bytes);
-  next_ = NewBlock(block_bytes_);
-  limit_ = next_ + block_bytes_;
-  block_bytes_ = std::min(block_bytes_ * 2, block_bytes_max_);
+  const size_t block_bytes = block_bytes_;
+  block_bytes_ = block_bytes >= kHugePageBytes / 4 && block_bytes_max_ >= kHugePageBytes
+                     ? kHugePageBytes
+                     : std::min(block_bytes * 2, block_bytes_max_);
+  if (bytes > block_bytes / 4) return NewBlock(bytes);
+  next_ = NewBlock(block_bytes);
+  limit_ = next_ + block_bytes;
   char* const result = next_;
   next_ += bytes;
   return result;

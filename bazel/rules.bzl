@@ -45,7 +45,8 @@ def varve_tests(
     """One cc_test for each *_test.cc of the folder.
 
     Every other .cc and .h of the folder goes into the library :support of that folder, which each of the
-    tests links.
+    tests links; except that *_bench.cc is a program on its own, with Google Benchmark, built only when
+    it is named.
 
     Args:
       deps: what the tests use; gtest, its main function and //tests/support come by themselves.
@@ -62,7 +63,8 @@ def varve_tests(
     if native.package_name() != "tests/support":
         all_deps = all_deps + ["//tests/support"]
     sources = native.glob(["*_test.cc"], allow_empty = True)
-    helpers = native.glob(["*.cc"], exclude = ["*_test.cc"], allow_empty = True)
+    benchmarks = native.glob(["*_bench.cc"], allow_empty = True)
+    helpers = native.glob(["*.cc"], exclude = ["*_test.cc", "*_bench.cc"], allow_empty = True)
     headers = native.glob(["*.h"], allow_empty = True)
     if (helpers or headers) and native.package_name() != "tests/support":
         cc_library(
@@ -74,6 +76,15 @@ def varve_tests(
             deps = all_deps,
         )
         all_deps = all_deps + [":support"]
+    for source in benchmarks:
+        cc_binary(
+            name = source[:-len(".cc")],
+            testonly = True,
+            srcs = [source],
+            copts = VARVE_COPTS,
+            tags = ["manual"],
+            deps = deps + ["//:public_headers", "//third_party:benchmark"],
+        )
     for source in sources:
         name = source[:-len(".cc")]
         cc_test(

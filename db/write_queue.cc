@@ -1,5 +1,7 @@
 #include "db/write_queue.h"
 
+#include "util/thread.h"
+
 namespace varve {
 
 namespace {
@@ -21,15 +23,22 @@ void WriteQueue::SleepUntilChanged(Writer* writer, Writer::State from) {
   writer->wake = nullptr;
 }
 
-bool WriteQueue::Join(Writer* writer) {
-  MutexLock lock(&mu_);
-  if (back_ == nullptr) {
-    back_ = writer;
-    writer->state = Writer::State::kLeads;
-    return true;
+void WriteQueue::LinkNewer(Writer* newest) {
+  for (Writer* w = newest; w->older != nullptr && w->older->newer == nullptr; w = w->older) {
+    w->older->newer = w;
   }
-  back_->next = writer;
-  back_ = writer;
+}
+
+bool WriteQueue::Join(Writer* writer) {
+  SchedulePoint();
+  Writer* newest = newest_.load(std::memory_order_relaxed);
+  do {
+    writer->older = newest;
+  } while (!newest_.compare_exchange_weak(newest, writer, std::memory_order_acq_rel,
+                                          std::memory_order_relaxed));
+  if (newest == nullptr) return true;
+
+  MutexLock lock(&mu_);
   SleepUntilChanged(writer, Writer::State::kWaiting);
   if (writer->state == Writer::State::kInserts) {
     MemTable* const target = target_;
@@ -45,11 +54,14 @@ bool WriteQueue::Join(Writer* writer) {
 void WriteQueue::GroupOf(Writer* leader, std::vector<Writer*>* group) {
   group->clear();
   group->push_back(leader);
-  if (leader->exclusive) return;
+  SchedulePoint();
+  Writer* const newest = newest_.load(std::memory_order_acquire);
+  if (leader->exclusive || newest == leader) return;
+  LinkNewer(newest);
   size_t bytes = leader->entry_bytes;
   const size_t bytes_max = bytes <= kSmallLeaderBytes ? bytes + kSmallLeaderBytes : kGroupBytesMax;
-  MutexLock lock(&mu_);
-  for (Writer* w = leader->next; w != nullptr; w = w->next) {
+  for (Writer* w = leader; w != newest;) {
+    w = w->newer;
     if (w->exclusive || w->disable_wal != leader->disable_wal) break;
     if (w->sync && !leader->sync) break;
     bytes += w->entry_bytes;
@@ -75,19 +87,23 @@ Status WriteQueue::InsertInParallel(const std::vector<Writer*>& group, MemTable*
 }
 
 void WriteQueue::Finish(const std::vector<Writer*>& group, const Status& status) {
-  MutexLock lock(&mu_);
-  Writer* const next = group.back()->next;
   group[0]->status = status;
+  Writer* last = group.back();
+  Writer* next = nullptr;
+  SchedulePoint();
+  if (!newest_.compare_exchange_strong(last, nullptr, std::memory_order_acq_rel)) {
+    LinkNewer(last);  // the newest now
+    next = group.back()->newer;
+    next->older = nullptr;
+  }
+  if (next == nullptr && group.size() == 1) return;
+  MutexLock lock(&mu_);
   // Once the lock is released a follower may return, and its Writer is gone.
   for (size_t i = 1; i < group.size(); ++i) {
     group[i]->status = status;
     Change(group[i], Writer::State::kDone);
   }
-  if (next == nullptr) {
-    back_ = nullptr;
-  } else {
-    Change(next, Writer::State::kLeads);
-  }
+  if (next != nullptr) Change(next, Writer::State::kLeads);
 }
 
 }  // namespace varve

@@ -9,11 +9,11 @@
 #include "tests/wal/wal_test_util.h"
 #include "wal/log_format.h"
 
-// tests/golden/wal-v1.hex holds two logs of format version 1. Later builds must write the same bytes
-// as long as they write version 1, and read them for ever.
+// tests/golden/wal-v1.hex holds two logs of format version 1. Later builds must write the same
+// bytes as long as they write version 1, and read them for ever.
 //
-// Its lines: `file <name> <bytes>`, then `<offset> <up to 16 bytes in hex>` for each line of 16 bytes
-// that is not all zero.
+// Its lines: `file <name> <bytes>`, then `<offset> <up to 16 bytes in hex>` for each line of 16
+// bytes that is not all zero.
 
 namespace varve {
 namespace {
@@ -89,9 +89,8 @@ TEST_F(LogGoldenTest, TheWriterWritesVersion1) {
 TEST_F(LogGoldenTest, TheReaderReadsVersion1) {
   for (const auto& [name, bytes] : FromText(golden_)) WriteFile(dir_.File(name), bytes);
   ASSERT_TRUE(Replay().ok());
-  EXPECT_EQ(sink_.payloads,
-            (std::vector<std::string>{"first", "", "a block later", "second log",
-                                      "it knows that the one before is durable"}));
+  EXPECT_EQ(sink_.payloads, (std::vector<std::string>{"first", "", "a block later", "second log",
+                                                      "it knows that the one before is durable"}));
   EXPECT_EQ(result_.end, (LogPosition{14, 12288 + 72}));
   EXPECT_EQ(result_.known_durable, (LogPosition{14, 8192 + 48}));
   EXPECT_EQ(sink_.logs, (std::vector<FileNumber>{12, 14}));

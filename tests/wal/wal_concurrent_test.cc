@@ -253,8 +253,8 @@ class WalConcurrentTest : public WalTest {
     Status status = Replay(options);
     ASSERT_TRUE(status.ok()) << status.ToString();
     EXPECT_EQ(result_.end, wal_->end());
-    EXPECT_TRUE(sink_.payloads == std::vector<std::string>(
-                                      appended_.end() - sink_.payloads.size(), appended_.end()));
+    EXPECT_TRUE(sink_.payloads ==
+                std::vector<std::string>(appended_.end() - sink_.payloads.size(), appended_.end()));
   }
 };
 

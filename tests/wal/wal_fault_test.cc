@@ -203,7 +203,8 @@ TEST_F(WalFaultTest, RetireReportsWhatFailsAndGoesOn) {
   Sync(wal_->end());
 }
 
-// ---- Waiting ---------------------------------------------------------------------------------------
+// ---- Waiting
+// ---------------------------------------------------------------------------------------
 
 // Holds whoever passes until it is opened.
 class Gate {
@@ -282,9 +283,9 @@ TEST_F(WalFaultTest, CallersShareASync) {
   Switch(1);
   const LogPosition first = AppendSized(10);
   Gate gate;
-  fault_->Inject({.op = FaultOp::kSync,
-                  .status = Status::OK(),
-                  .action = [&](const std::string&) { gate.Pass(); }});
+  fault_->Inject({.op = FaultOp::kSync, .status = Status::OK(), .action = [&](const std::string&) {
+                    gate.Pass();
+                  }});
   const uint64_t before = fault_->count(FaultOp::kSync);
   std::vector<Thread> threads;
   std::atomic<int> returned{0};

@@ -25,7 +25,9 @@ Status DumpLog(FileSystem* file_system, const std::string& path, LogDumpSink* si
   if (Status status = OpenUnderOwnNumber(file_system, path, &log); !status.ok()) return status;
   for (int i = 0; i < kHeaderCopies; ++i) sink->OnHeader(i * kBlockBytes, log->copies()[i]);
   if (!log->usable()) {
-    sink->OnGap(kDataOffset, log->file_bytes(), /*all_zero=*/false, log->why());
+    if (log->file_bytes() > kDataOffset) {
+      sink->OnGap(kDataOffset, log->file_bytes(), /*all_zero=*/false, log->why());
+    }
     return Status::OK();
   }
   if (log->header().version != kVersion || (log->header().incompat & ~kIncompatKnown) != 0) {
@@ -46,9 +48,10 @@ Status DumpLog(FileSystem* file_system, const std::string& path, LogDumpSink* si
     };
     if (Status status = log->Scan(place, first, &nonzero_end); !status.ok()) return status;
     const bool found = begin < log->data_end();
-    // Up to the next block it may be the writer that skipped.
-    if (!found || (begin != place && begin != RoundUpToBlock(place)) ||
-        (begin != place && header.prev.offset != place)) {
+    // It begins with the next block where the writer skipped the rest of one.
+    const bool follows =
+        begin == place || (begin == RoundUpToBlock(place) && header.prev.offset == place);
+    if (!found || !follows) {
       bool header_there = false;
       std::string why;
       RecordHeader ignored;

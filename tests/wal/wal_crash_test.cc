@@ -56,6 +56,7 @@ class Run {
   // Checks `images` crashes; returns how many replays were cut.
   int Examine(int images) {
     const SimHistory& history = fs_->history();
+    while (failed_sync_ < history.ops.size() && history.ops[failed_sync_].ok) ++failed_sync_;
     std::vector<size_t> boundaries;
     for (int i = 0; i < images; ++i) {
       boundaries.push_back(random_.Between(begin_, history.ops.size()));
@@ -184,7 +185,9 @@ class Run {
     size_t first = 0, must = 0;
     while (first < records_.size() && records_[first].end.log < lowest) ++first;
     for (size_t i = 0; i < records_.size(); ++i) {
-      if (records_[i].end <= durable || (kill && records_[i].acknowledged <= boundary)) {
+      // A failed sync may take from the cache what it should have written.
+      const bool cached = kill && boundary <= failed_sync_;
+      if (records_[i].end <= durable || (cached && records_[i].acknowledged <= boundary)) {
         must = i + 1;
       }
     }
@@ -222,7 +225,8 @@ class Run {
   std::unique_ptr<Wal> wal_;
   FileNumber number_ = 0;
   size_t logs_ = 0;
-  uint64_t begin_ = 0;  // the first boundary with a directory
+  size_t failed_sync_ = 0;  // boundary before it
+  uint64_t begin_ = 0;      // the first boundary with a directory
   std::atomic<bool> done_{false};
   // Written by tasks of the scheduler, one at a time.
   std::vector<Record> records_;

@@ -2,8 +2,10 @@
 
 #include <sys/stat.h>
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <system_error>
 
 #include "util/filename.h"
 #include "util/random.h"
@@ -114,9 +116,12 @@ std::string WalTest::ReadFile(const std::string& path) const {
 }
 
 void WalTest::WriteFile(const std::string& path, const std::string& bytes) const {
-  std::ofstream out(path, std::ios::binary | std::ios::trunc);
-  out << bytes;
-  ASSERT_TRUE(out.good()) << path;
+  // Not truncated first: ext4 would write out a file that is emptied and filled again.
+  if (!Exists(path)) std::ofstream(path, std::ios::binary);
+  Overwrite(path, 0, bytes);
+  std::error_code error;
+  std::filesystem::resize_file(path, bytes.size(), error);
+  ASSERT_FALSE(error) << path << ": " << error.message();
 }
 
 void WalTest::Overwrite(const std::string& path, uint64_t offset, Slice bytes) const {

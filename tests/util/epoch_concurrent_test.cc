@@ -21,7 +21,6 @@ TEST(EpochDomain, KeepsWhatAReaderMaySee) {
   bool destroyed = false;
   domain.Enter();
   domain.Enter();  // nests
-  std::atomic<bool> entered{false}, leave{false};
   domain.Retire([&] { destroyed = true; });
   domain.Leave();
   EXPECT_EQ(domain.Collect(), 1u);

@@ -86,13 +86,6 @@ class Block {
   // The first entry at or after `target`, an internal key; entries() if there is none.
   uint32_t LowerBound(const InternalKeyComparator& comparator, Slice target) const;
 
-  // Starts to load what Find reads first.
-  void Prefetch() const {
-    __builtin_prefetch(content_);
-    __builtin_prefetch(content_ + 64);
-    __builtin_prefetch(content_ + 128);
-  }
-
  private:
   uint32_t Offset(uint32_t i) const {
     return wide_ ? DecodeFixed32(offsets_ + size_t{4} * i)

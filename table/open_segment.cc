@@ -33,6 +33,7 @@ BlockRef& BlockRef::operator=(BlockRef&& other) noexcept {
 BlockRef BlockRef::Pinned(BlockCache* cache, BlockCache::Handle* handle) {
   BlockRef ref;
   ref.held_ = static_cast<HeldBlock*>(BlockCache::Value(handle));
+  ref.held_->Prefetch();
   ref.cache_ = cache;
   ref.handle_ = handle;
   return ref;

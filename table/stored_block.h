@@ -46,6 +46,13 @@ class HeldBlock {
 
   Block block;
 
+  // Starts to load what a point lookup reads first: the object, and the content's header, tags and
+  // offsets behind it. They miss the CPU's caches together instead of one after the other.
+  void Prefetch() const {
+    const char* const start = reinterpret_cast<const char*>(this);
+    for (size_t line = 0; line < 5; ++line) __builtin_prefetch(start + line * 64);
+  }
+
   char* bytes() { return reinterpret_cast<char*>(this + 1); }
   // What it takes of memory.
   size_t charge() const { return allocated_; }

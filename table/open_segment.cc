@@ -90,8 +90,8 @@ void BlockRef::ShareValueWith(Slice value, PinnedValue* out) const {
 OpenSegment::OpenSegment(const SegmentReaderOptions& options,
                          std::shared_ptr<const RandomAccessFile> file, std::string path)
     : options_(options),
-      comparator_(options.comparator),
-      identical_(options.comparator->EqualMeansIdentical()),
+      comparator_(options.comparator != nullptr ? options.comparator : BytewiseComparator()),
+      identical_(options.comparator != nullptr && options.comparator->EqualMeansIdentical()),
       file_(std::move(file)) {
   source_.file = file_.get();
   source_.path = std::move(path);
@@ -174,7 +174,7 @@ Status OpenSegment::LoadProperties(Slice content) {
   if (p.number != footer_.number || p.data_bytes != footer_.data_bytes()) {
     return source_.Corrupt("properties", at, "do not agree with the footer");
   }
-  if (p.comparator != options_.comparator->Name()) {
+  if (options_.comparator != nullptr && p.comparator != options_.comparator->Name()) {
     return Status::InvalidArgument(source_.path + ": comparator is " + options_.comparator->Name() +
                                    ", but the segment was built with " + p.comparator);
   }
@@ -195,7 +195,7 @@ Status OpenSegment::LoadIndex(Slice content) {
                            "expected " + std::to_string(properties_.data_blocks) + ", found " +
                                std::to_string(index_.blocks()));
   }
-  if (index_.has_prefixes() && !comparator_.bytewise()) {
+  if (index_.has_prefixes() && properties_.comparator != BytewiseComparator()->Name()) {
     return source_.Corrupt("index", at, "has prefixes under another than the bytewise order");
   }
   return Status::OK();

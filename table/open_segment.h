@@ -60,7 +60,8 @@ class BlockRef {
 
 class OpenSegment {
  public:
-  // See SegmentReader::Open.
+  // See SegmentReader::Open. With a null comparator segments of any comparator open, of which
+  // nothing may then be searched: for describing them.
   static Status Open(const SegmentReaderOptions& options, std::unique_ptr<RandomAccessFile> file,
                      std::string path, FileNumber number, std::unique_ptr<OpenSegment>* segment);
 

@@ -120,6 +120,8 @@ enum class PropertyTag : uint32_t {
   kExpiresAtMin = 19,
   kExpiresAtMax = 20,
   kEntriesWithExpiry = 21,
+  // Reserved: the column family; without it 0.
+  kColumnFamily = 22,
 };
 
 }  // namespace varve

@@ -71,8 +71,9 @@ class MemTable {
   // Bytes of the entries, list links included: what grows towards Options::memtable_bytes.
   size_t used_bytes() const;
   // An upper bound of what used_bytes() grows by when `entries` entries of together `data_bytes`
-  // bytes of keys and values are added. A batch fits if used_bytes() + BytesMax() is within the
-  // limit.
+  // bytes of keys and values are added. (The number of links is random: hardly one time in 10^9
+  // passes it. Each thread that adds concurrently takes up to 4 KiB in advance.) A batch fits if
+  // used_bytes() + BytesMax() is within the limit.
   static size_t BytesMax(uint64_t entries, size_t data_bytes);
 
   uint64_t entries() const { return entries_.load(std::memory_order_relaxed); }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <cstring>
 #include <new>
 
@@ -394,12 +393,12 @@ bool SkipList::Consistent() const {
 }
 
 size_t SkipList::BytesMax(uint64_t count, size_t data_bytes) {
-  // An entry has one link on average, of variance 2; six standard deviations are added.
-  const double links =
-      static_cast<double>(count) + 6 * std::sqrt(2 * static_cast<double>(count)) + kHeightMax;
+  // An entry has one link on average, of variance 2. This is eight standard deviations more, or all
+  // that an entry can have, whichever the count.
+  const uint64_t links = 2 * count + 64;
   constexpr size_t kEach =
       sizeof(Node) + Node::kEntryHeaderBytes + kTrailerBytes + Arena::kAlignment - 1;
-  return static_cast<size_t>(links) * sizeof(Link) + count * kEach + data_bytes + kNodeSpaceMax;
+  return links * sizeof(Link) + count * kEach + data_bytes + kNodeSpaceMax;
 }
 
 }  // namespace varve

@@ -112,7 +112,7 @@ class SkipList {
     return arena_.memory_bytes() + directory_bytes_.load(std::memory_order_relaxed);
   }
   // What `count` inserts of together `data_bytes` bytes of keys and values add to used_bytes(), at
-  // most; the number of links is random, and passes this bound once in 10^9 times.
+  // most; the number of links is random, and passes this bound hardly once in 10^9 times.
   static size_t BytesMax(uint64_t count, size_t data_bytes);
 
  private:

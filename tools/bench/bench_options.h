@@ -1,0 +1,68 @@
+#ifndef VARVE_TOOLS_BENCH_BENCH_OPTIONS_H_
+#define VARVE_TOOLS_BENCH_BENCH_OPTIONS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "varve/options.h"
+#include "varve/status.h"
+
+namespace varve::bench {
+
+// What a run of varve_bench is told. The defaults here are those of the command line too (flags.cc
+// takes them from a default-constructed one), and those of the engine are varve::Options's own.
+// Checklist T1.
+struct BenchOptions {
+  // ---- What runs ----
+  std::vector<std::string> benchmarks = {
+      "fillseq", "fillrandom",  "overwrite",  "readrandom", "readmissing",     "multireadrandom",
+      "readseq", "readreverse", "seekrandom", "fillsync",   "readwhilewriting"};
+  int64_t num = 1000000;         // keys 0 to num - 1; writes of a thread; generated requests
+  int64_t reads = -1;            // reads of a thread, requests of a trace; negative: num, or all
+  int64_t duration_seconds = 0;  // of random operations, in place of their number; 0: no limit
+  int threads = 1;
+  uint64_t seed = 0;  // 0: another one each run
+  bool histogram = false;
+  bool statistics = false;
+  bool json = false;  // one JSON object a benchmark on standard output, and nothing else
+
+  // ---- Keys and values ----
+  int key_bytes = 16;
+  int64_t value_bytes = 100;
+  double compression_ratio = 0.5;  // of the values: bytes after compression by bytes before
+  int64_t batch_size = 1;          // entries of a write batch, keys of a MultiGet
+  int seek_nexts = 0;              // steps after a seek
+  bool reverse_iterator = false;   // seekrandom steps backwards
+
+  // ---- The database ----
+  std::string path;  // empty: DefaultPath()
+  bool use_existing_db = false;
+  bool sync = false;
+  bool disable_wal = false;
+  bool verify_checksums = ReadOptions().verify_checksums;
+  Options engine;
+
+  // ---- The trace ----
+  std::string trace;  // a file, "-" for standard input, empty for generated requests
+
+  // OK, or InvalidArgument that names the flag, its value and what is allowed.
+  Status Validate() const;
+
+  int64_t ReadsOrNum() const { return reads < 0 ? num : reads; }
+  bool Runs(const std::string& benchmark) const;
+};
+
+// Where the database is if --db does not say: a directory of this user's below $TMPDIR or /tmp.
+std::string DefaultPath();
+
+// "none", "snappy", "lz4", "zstd".
+Status ParseCompression(const std::string& name, Compression* compression);
+const char* CompressionName(Compression compression);
+// "never", "interval", "always".
+Status ParseWalSyncMode(const std::string& name, WalSyncMode* mode);
+const char* WalSyncModeName(WalSyncMode mode);
+
+}  // namespace varve::bench
+
+#endif  // VARVE_TOOLS_BENCH_BENCH_OPTIONS_H_

@@ -1,0 +1,257 @@
+// The command line, with the flag names of RocksDB's db_bench wherever it has the same thing. Every
+// default is read from BenchOptions, so that a program which fills one in gets the same run.
+
+#include "tools/bench/flags.h"
+
+#include <gflags/gflags.h>
+
+#include <algorithm>
+#include <climits>
+#include <numeric>
+#include <sstream>
+#include <vector>
+
+namespace varve::bench {
+namespace {
+
+const BenchOptions& Defaults() {
+  static const BenchOptions defaults;
+  return defaults;
+}
+
+std::string Join(const std::vector<std::string>& names) {
+  std::string joined;
+  for (const std::string& name : names) joined += (joined.empty() ? "" : ",") + name;
+  return joined;
+}
+
+}  // namespace
+}  // namespace varve::bench
+
+#define VARVE_DEFAULT (varve::bench::Defaults())
+
+DEFINE_string(benchmarks, varve::bench::Join(VARVE_DEFAULT.benchmarks).c_str(),
+              "Comma-separated list of what to run, in this order. Known:\n"
+              "\tfillseq       -- write --num values in the order of their keys, into a new db\n"
+              "\tfillrandom    -- write --num values under random keys, into a new db\n"
+              "\toverwrite     -- write --num values under random keys\n"
+              "\tfillsync      -- write --num/1000 values under random keys, each made durable\n"
+              "\tfillbatch     -- fillseq in batches of 1000\n"
+              "\treadrandom    -- read --reads random keys\n"
+              "\treadmissing   -- read --reads random keys that are not there\n"
+              "\tmultireadrandom -- readrandom, --batch_size keys a call\n"
+              "\treadseq       -- scan --reads entries from the first key on\n"
+              "\treadreverse   -- scan --reads entries backwards from the last key\n"
+              "\tseekrandom    -- --reads times: a new iterator, a seek to a random key, and\n"
+              "\t                 --seek_nexts steps\n"
+              "\treadwhilewriting -- readrandom in --threads threads beside one that writes\n"
+              "\ttrace         -- replay --trace, or --num generated requests, as a\n"
+              "\t                 read-through cache\n"
+              "\tflush         -- write what is in memory to segments, and wait for it\n"
+              "\tstats         -- print the property varve.stats\n"
+              "Those that fill a new db are skipped with --use_existing_db.");
+DEFINE_int64(num, VARVE_DEFAULT.num, "Keys are 0 to num - 1; writes are num for each thread.");
+DEFINE_int64(reads, VARVE_DEFAULT.reads,
+             "Reads for each thread, or requests of a trace; negative: --num, or the whole trace.");
+DEFINE_int64(
+    duration, VARVE_DEFAULT.duration_seconds,
+    "Seconds after which a benchmark of random operations ends, in place of their number (a "
+    "trace ends at whichever comes first); 0: no limit.");
+DEFINE_int32(threads, VARVE_DEFAULT.threads, "Threads, each with as many operations.");
+DEFINE_uint64(seed, VARVE_DEFAULT.seed, "Seed of the random numbers; 0: another one each run.");
+DEFINE_bool(histogram, VARVE_DEFAULT.histogram, "Time each operation; print a histogram.");
+DEFINE_bool(statistics, VARVE_DEFAULT.statistics,
+            "Count and time inside the engine; print the statistics at the end.");
+DEFINE_bool(json, VARVE_DEFAULT.json,
+            "Print one JSON object for each benchmark, and nothing else, on standard output.");
+
+DEFINE_int32(key_size, VARVE_DEFAULT.key_bytes, "Bytes of a key.");
+DEFINE_int64(value_size, VARVE_DEFAULT.value_bytes,
+             "Bytes of a value; in a trace, of those without a size.");
+DEFINE_double(compression_ratio, VARVE_DEFAULT.compression_ratio,
+              "Values shrink to this part of their size when compressed.");
+DEFINE_int64(batch_size, VARVE_DEFAULT.batch_size,
+             "Entries of a write batch, and keys of a call of multireadrandom.");
+DEFINE_int32(seek_nexts, VARVE_DEFAULT.seek_nexts, "Steps after each seek of seekrandom.");
+DEFINE_bool(reverse_iterator, VARVE_DEFAULT.reverse_iterator,
+            "seekrandom steps backwards after the seek.");
+
+DEFINE_string(db, VARVE_DEFAULT.path,
+              "Directory of the database. Unless --use_existing_db is given, a database in it is "
+              "removed. Empty: varve_bench-<user id> below $TMPDIR or /tmp.");
+DEFINE_bool(use_existing_db, VARVE_DEFAULT.use_existing_db, "Run on the database that is there.");
+DEFINE_bool(sync, VARVE_DEFAULT.sync, "Each write is durable before it returns.");
+DEFINE_bool(disable_wal, VARVE_DEFAULT.disable_wal, "Writes are not logged.");
+DEFINE_bool(verify_checksum, VARVE_DEFAULT.verify_checksums,
+            "Verify the checksums of blocks that reads take from files.");
+
+DEFINE_int64(cache_size, static_cast<int64_t>(VARVE_DEFAULT.engine.block_cache_bytes),
+             "Bytes of the block cache.");
+DEFINE_string(compression_type, varve::bench::CompressionName(VARVE_DEFAULT.engine.compression),
+              "Compression of blocks: none, snappy, lz4 or zstd.");
+DEFINE_int32(bloom_bits, VARVE_DEFAULT.engine.filter_bits_per_key,
+             "Filter bits a key; 0 or less: no filters.");
+DEFINE_int64(block_size, static_cast<int64_t>(VARVE_DEFAULT.engine.block_bytes),
+             "Uncompressed bytes of a data block.");
+DEFINE_bool(use_direct_reads, VARVE_DEFAULT.engine.use_direct_reads,
+            "Read segments with O_DIRECT.");
+DEFINE_int32(open_files, VARVE_DEFAULT.engine.open_segments_max,
+             "Segments kept open; -1: all of them.");
+DEFINE_int64(write_buffer_size, static_cast<int64_t>(VARVE_DEFAULT.engine.memtable_bytes),
+             "Bytes of one memtable (Options::memtable_bytes).");
+DEFINE_int32(max_write_buffer_number, VARVE_DEFAULT.engine.memtables_max,
+             "Memtables that may exist before writes wait (Options::memtables_max).");
+DEFINE_int32(min_write_buffer_number_to_merge, VARVE_DEFAULT.engine.flush_memtables_min,
+             "Full memtables that are flushed together (Options::flush_memtables_min).");
+DEFINE_int32(max_background_jobs, VARVE_DEFAULT.engine.background_threads,
+             "Threads for background work.");
+DEFINE_uint64(rate_limiter_bytes_per_sec, VARVE_DEFAULT.engine.background_bytes_per_second,
+              "Bytes a second that background work writes; 0: no limit.");
+DEFINE_string(wal_sync, varve::bench::WalSyncModeName(VARVE_DEFAULT.engine.wal_sync),
+              "When the log is made durable without --sync: never, interval or always. db_bench's "
+              "behaviour is never.");
+DEFINE_uint32(wal_sync_interval_ms, VARVE_DEFAULT.engine.wal_sync_interval_ms,
+              "Milliseconds a write may stay unsynced with --wal_sync=interval.");
+DEFINE_bool(wal_mapped, VARVE_DEFAULT.engine.wal_mapped,
+            "Write the log through mapped memory where the file system allows it.");
+
+DEFINE_string(trace, VARVE_DEFAULT.trace,
+              "File that the benchmark trace replays: CSV lines op,key,size with op one of get, "
+              "put, set, delete; gzipped or not; - for standard input. Empty: generated requests.");
+
+namespace varve::bench {
+namespace {
+
+// Levenshtein's distance, for the hint.
+size_t EditDistance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0]++;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t change = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
+    }
+  }
+  return row[b.size()];
+}
+
+std::string NearestFlag(const std::string& name) {
+  std::vector<gflags::CommandLineFlagInfo> flags;
+  gflags::GetAllFlags(&flags);
+  std::string nearest;
+  size_t distance_min = std::max<size_t>(2, name.size() / 3) + 1;
+  for (const gflags::CommandLineFlagInfo& flag : flags) {
+    const size_t distance = EditDistance(name, flag.name);
+    if (distance < distance_min) {
+      distance_min = distance;
+      nearest = flag.name;
+    }
+  }
+  return nearest;
+}
+
+// Names an argument that gflags would not know, before it ends the process with less to say.
+Status CheckArguments(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    std::string name = argv[i];
+    if (name.size() < 2 || name[0] != '-') {
+      return Status::InvalidArgument("\"" + name + "\" is no flag");
+    }
+    name.erase(0, name[1] == '-' ? 2 : 1);
+    const size_t equals = name.find('=');
+    const bool has_value = equals != std::string::npos;
+    name.resize(has_value ? equals : name.size());
+    std::replace(name.begin(), name.end(), '-', '_');
+
+    gflags::CommandLineFlagInfo info;
+    bool known = gflags::GetCommandLineFlagInfo(name.c_str(), &info);
+    if (!known && !has_value && name.rfind("no", 0) == 0) {
+      known = gflags::GetCommandLineFlagInfo(name.c_str() + 2, &info) && info.type == "bool";
+    }
+    if (!known) {
+      const std::string nearest = NearestFlag(name);
+      return Status::InvalidArgument("unknown flag --" + name +
+                                     (nearest.empty() ? "" : "; did you mean --" + nearest + "?"));
+    }
+    if (!has_value && info.type != "bool") ++i;  // the value is the next argument
+  }
+  return Status::OK();
+}
+
+std::vector<std::string> Split(const std::string& list) {
+  std::vector<std::string> names;
+  std::stringstream stream(list);
+  for (std::string name; std::getline(stream, name, ',');) {
+    if (!name.empty()) names.push_back(name);
+  }
+  return names;
+}
+
+// A size that does not fit is refused here, before the conversion could make it look fine.
+Status CheckNotNegative(const char* flag, int64_t value) {
+  if (value >= 0) return Status::OK();
+  return Status::InvalidArgument("--" + std::string(flag) + "=" + std::to_string(value) +
+                                 ": must not be negative");
+}
+
+Status EngineOptions(Options* engine) {
+  Status status = CheckNotNegative("cache_size", FLAGS_cache_size);
+  if (status.ok()) status = CheckNotNegative("block_size", FLAGS_block_size);
+  if (status.ok()) status = CheckNotNegative("write_buffer_size", FLAGS_write_buffer_size);
+  if (status.ok()) status = ParseCompression(FLAGS_compression_type, &engine->compression);
+  if (status.ok()) status = ParseWalSyncMode(FLAGS_wal_sync, &engine->wal_sync);
+  if (!status.ok()) return status;
+  engine->block_cache_bytes = static_cast<size_t>(FLAGS_cache_size);
+  engine->block_bytes = static_cast<size_t>(FLAGS_block_size);
+  engine->memtable_bytes = static_cast<size_t>(FLAGS_write_buffer_size);
+  engine->memtables_max = FLAGS_max_write_buffer_number;
+  engine->flush_memtables_min = FLAGS_min_write_buffer_number_to_merge;
+  engine->filter_bits_per_key = std::max(FLAGS_bloom_bits, 0);
+  engine->use_direct_reads = FLAGS_use_direct_reads;
+  engine->open_segments_max = FLAGS_open_files == -1 ? INT_MAX : FLAGS_open_files;
+  engine->background_threads = FLAGS_max_background_jobs;
+  engine->background_bytes_per_second = FLAGS_rate_limiter_bytes_per_sec;
+  engine->wal_sync_interval_ms = FLAGS_wal_sync_interval_ms;
+  engine->wal_mapped = FLAGS_wal_mapped;
+  return Status::OK();
+}
+
+}  // namespace
+
+Status ParseCommandLine(int argc, char** argv, BenchOptions* options) {
+  gflags::SetUsageMessage(
+      "measures Varve, with the flags and lines of db_bench\n\n"
+      "  varve_bench --benchmarks=fillrandom,readrandom --num=1000000\n"
+      "  varve_bench --benchmarks=trace --trace=requests.csv.gz");
+  Status status = CheckArguments(argc, argv);
+  if (!status.ok()) return status;
+  gflags::ParseCommandLineFlags(&argc, &argv, true);
+
+  options->benchmarks = Split(FLAGS_benchmarks);
+  options->num = FLAGS_num;
+  options->reads = FLAGS_reads < 0 ? -1 : FLAGS_reads;
+  options->duration_seconds = FLAGS_duration;
+  options->threads = FLAGS_threads;
+  options->seed = FLAGS_seed;
+  options->histogram = FLAGS_histogram;
+  options->statistics = FLAGS_statistics;
+  options->json = FLAGS_json;
+  options->key_bytes = FLAGS_key_size;
+  options->value_bytes = FLAGS_value_size;
+  options->compression_ratio = FLAGS_compression_ratio;
+  options->batch_size = FLAGS_batch_size;
+  options->seek_nexts = FLAGS_seek_nexts;
+  options->reverse_iterator = FLAGS_reverse_iterator;
+  options->path = FLAGS_db;
+  options->use_existing_db = FLAGS_use_existing_db;
+  options->sync = FLAGS_sync;
+  options->disable_wal = FLAGS_disable_wal;
+  options->verify_checksums = FLAGS_verify_checksum;
+  options->trace = FLAGS_trace;
+  status = EngineOptions(&options->engine);
+  return status.ok() ? options->Validate() : status;
+}
+
+}  // namespace varve::bench

@@ -1,0 +1,111 @@
+#include "tools/bench/trace_report.h"
+
+#include <cmath>
+#include <limits>
+
+#include "tools/bench/text_format.h"
+
+namespace varve::bench {
+namespace {
+
+std::string RatioText(double ratio) { return std::isnan(ratio) ? "-" : Format("%.4f", ratio); }
+
+double Micros(uint64_t nanos) { return static_cast<double>(nanos) * 1e-3; }
+
+std::string LatencyText(const char* name, const HistogramData& nanos) {
+  if (nanos.count == 0) return "";
+  return Format("  %-9s p50 %8.2f us   p99 %8.2f us   p99.9 %8.2f us   max %10.2f us\n", name,
+                Micros(nanos.median), Micros(nanos.p99), Micros(nanos.p999), Micros(nanos.maximum));
+}
+
+void AddLatency(const std::string& name, const HistogramData& nanos, JsonObject* json) {
+  json->Add((name + "_p50_us").c_str(), Micros(nanos.median));
+  json->Add((name + "_p99_us").c_str(), Micros(nanos.p99));
+  json->Add((name + "_p999_us").c_str(), Micros(nanos.p999));
+  json->Add((name + "_max_us").c_str(), Micros(nanos.maximum));
+}
+
+std::string CountLine(const char* name, uint64_t count, const char* meaning) {
+  if (count == 0) return "";
+  return Format("    %-11s %15s   %s\n", name, WithCommas(count).c_str(), meaning);
+}
+
+}  // namespace
+
+double TraceResult::write_amplification() const {
+  if (counts.written_bytes == 0) return std::numeric_limits<double>::quiet_NaN();
+  return static_cast<double>(wal_bytes + flush_bytes + manifest_bytes) /
+         static_cast<double>(counts.written_bytes);
+}
+
+std::string TraceText(const TraceResult& result) {
+  const TraceCounts& c = result.counts;
+  std::string text = "  " + result.source + "\n";
+  text += Format("  requests      %15s   %s gets, %s puts, %s deletes\n",
+                 WithCommas(c.requests()).c_str(), WithCommas(c.gets).c_str(),
+                 WithCommas(c.puts).c_str(), WithCommas(c.deletes).c_str());
+  text += Format("  hits          %15s   %s\n", WithCommas(c.hits).c_str(),
+                 HumanBytes(static_cast<double>(c.hit_bytes)).c_str());
+  text += Format("  misses        %15s   %s\n", WithCommas(c.misses).c_str(),
+                 HumanBytes(static_cast<double>(c.miss_bytes)).c_str());
+  text += CountLine("first", c.first, "of them on keys never written before");
+  text += CountLine("expired", c.expired, "of them past their time to live");
+  text += CountLine("lost", c.lost, "of them on keys that should be there: A DEFECT");
+  text += CountLine("wrong", c.wrong, "values that were not the ones written last: A DEFECT");
+  text += Format("  miss ratio    %15s   of the gets; %s of their bytes\n",
+                 RatioText(c.miss_ratio()).c_str(), RatioText(c.byte_miss_ratio()).c_str());
+  text += Format("  throughput    %15s   requests a second, for %.3f s\n",
+                 WithCommas(static_cast<uint64_t>(c.requests_per_second())).c_str(), c.seconds);
+  text += LatencyText("get", result.gets) + LatencyText("put", result.puts);
+  text += Format(
+      "  written       %15s   by the requests; the engine wrote %s to logs, %s to\n"
+      "  %29s   segments, %s to the manifest; the last flush took %.3f s\n",
+      HumanBytes(static_cast<double>(c.written_bytes)).c_str(),
+      HumanBytes(static_cast<double>(result.wal_bytes)).c_str(),
+      HumanBytes(static_cast<double>(result.flush_bytes)).c_str(), "",
+      HumanBytes(static_cast<double>(result.manifest_bytes)).c_str(), result.flush_seconds);
+  text += Format("  write amplification %9s   log included\n",
+                 RatioText(result.write_amplification()).c_str());
+  text += Format("  space         %15s   at most, %s at the end\n",
+                 HumanBytes(static_cast<double>(result.disk_bytes_max)).c_str(),
+                 HumanBytes(static_cast<double>(result.disk_bytes_end)).c_str());
+  return text;
+}
+
+void AddTrace(const TraceResult& result, JsonObject* json) {
+  const TraceCounts& c = result.counts;
+  json->Add("benchmark", "trace");
+  json->Add("source", Slice(result.source));
+  json->Add("requests", c.requests());
+  json->Add("gets", c.gets);
+  json->Add("puts", c.puts);
+  json->Add("deletes", c.deletes);
+  json->Add("hits", c.hits);
+  json->Add("misses", c.misses);
+  json->Add("misses_first", c.first);
+  json->Add("misses_expired", c.expired);
+  json->Add("misses_lost", c.lost);
+  json->Add("wrong_values", c.wrong);
+  json->Add("miss_ratio", c.miss_ratio());
+  json->Add("byte_miss_ratio", c.byte_miss_ratio());
+  json->Add("seconds", c.seconds);
+  json->Add("ops_per_sec", c.requests_per_second());
+  AddLatency("get", result.gets, json);
+  AddLatency("put", result.puts, json);
+  json->Add("user_bytes_written", c.written_bytes);
+  json->Add("wal_bytes", result.wal_bytes);
+  json->Add("flush_bytes", result.flush_bytes);
+  json->Add("manifest_bytes", result.manifest_bytes);
+  json->Add("write_amplification", result.write_amplification());
+  json->Add("disk_bytes_max", result.disk_bytes_max);
+  json->Add("disk_bytes_end", result.disk_bytes_end);
+}
+
+std::string TraceFailure(const TraceResult& result) {
+  return Format(
+      "the database answered wrongly: %s values were not the ones written last, %s keys "
+      "were lost",
+      WithCommas(result.counts.wrong).c_str(), WithCommas(result.counts.lost).c_str());
+}
+
+}  // namespace varve::bench

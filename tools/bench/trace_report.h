@@ -1,0 +1,38 @@
+#ifndef VARVE_TOOLS_BENCH_TRACE_REPORT_H_
+#define VARVE_TOOLS_BENCH_TRACE_REPORT_H_
+
+#include <cstdint>
+#include <string>
+
+#include "tools/bench/json_object.h"
+#include "tools/bench/trace_replayer.h"
+#include "util/histogram.h"
+
+namespace varve::bench {
+
+// Everything that a replay says at its end, as pure functions of what was measured.
+struct TraceResult {
+  std::string source;
+  TraceCounts counts;
+  HistogramData gets, puts;  // nanoseconds
+  double flush_seconds = 0;  // the last flush, after the replay
+  // What the engine wrote, that flush included.
+  uint64_t wal_bytes = 0;
+  uint64_t flush_bytes = 0;
+  uint64_t manifest_bytes = 0;
+  uint64_t disk_bytes_max = 0;
+  uint64_t disk_bytes_end = 0;
+
+  // Bytes the engine wrote to files by bytes that the requests wrote; not a number without any.
+  double write_amplification() const;
+  bool failed() const { return counts.wrong > 0 || counts.lost > 0; }
+};
+
+std::string TraceText(const TraceResult& result);
+void AddTrace(const TraceResult& result, JsonObject* json);
+// What went wrong, for the error message; only if failed().
+std::string TraceFailure(const TraceResult& result);
+
+}  // namespace varve::bench
+
+#endif  // VARVE_TOOLS_BENCH_TRACE_REPORT_H_

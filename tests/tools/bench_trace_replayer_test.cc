@@ -231,7 +231,9 @@ TEST(ValueLedger, AgreesWithAMap) {
       const ValueLedger::Entry* entry = ledger.Find(key_hash);
       const auto expected = model.find(key_hash == 0 ? 1 : key_hash);
       ASSERT_EQ(entry != nullptr, expected != model.end());
-      if (entry != nullptr) ASSERT_EQ(entry->stamp, expected->second);
+      if (entry != nullptr) {
+        ASSERT_EQ(entry->stamp, expected->second);
+      }
     }
   }
   EXPECT_EQ(ledger.size(), model.size());

@@ -101,7 +101,7 @@ TEST(TextFormat, ThreeDigits) {
 
 TEST(Progress, ShowsBarRateAndTimeLeft) {
   EXPECT_EQ(RenderProgress({0.25, 250000, 5}, 80),
-            "[#########............................]  25 %  250 k requests, 50.0 k/s, 0:15 left");
+            "[########...........................]  25 %  250 k requests, 50.0 k/s, 0:15 left");
   EXPECT_EQ(RenderProgress({-1, 1500, 3}, 80), "1.50 k requests, 500/s");
 }
 

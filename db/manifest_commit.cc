@@ -153,12 +153,15 @@ Status Writer::StageChanges(const ManifestEdit& edit, Staged* staged) {
     Slice rest = storage.emplace_back(std::move(encoded));
     GetCell(&rest, &edits.emplace_back());
   };
+  bool merge = false;
   for (const FileNumber number : removed) {
     if (const Cell* change = FindIn(before, number)) DropChain(*change, staged);
-  }
-  for (const FileNumber number : staged->removed) {
     Cell cell;
-    if (!FindCell(tree_, number, &cell)) gone.push_back(number);
+    const bool in_tree = FindCell(tree_, number, &cell);
+    // Not to keep its many pages for a change that may stay in the root for long.
+    merge |= in_tree && cell.kind == CellKind::kSpilled;
+    if (!Contains(staged->removed, number)) continue;
+    if (!in_tree) gone.push_back(number);
     push(EncodeRemovedCell(number));
   }
   for (const SegmentEntry& entry : edit.added) {
@@ -179,7 +182,8 @@ Status Writer::StageChanges(const ManifestEdit& edit, Staged* staged) {
   for (const Cell& cell : changes) bytes += cell.whole.size();
   root.changes.clear();
   root.changes_count = 0;
-  if (changes.size() > kChangesMax || bytes > RootRoomForChanges(root, root.links.size())) {
+  if (merge || changes.size() > kChangesMax ||
+      bytes > RootRoomForChanges(root, root.links.size())) {
     MergeIntoTree(changes, staged);
     return Status::OK();
   }

@@ -218,7 +218,7 @@ Status PageSource::Page(uint32_t page, Slice* image) {
   Piece& piece = pieces_[base];
   if (piece.bytes == nullptr) {
     const size_t size = std::min<uint64_t>(kPieceBytes, file_bytes_ - base);
-    auto bytes = std::make_unique<char[]>(size);
+    auto bytes = std::make_unique_for_overwrite<char[]>(size);
     if (Status s = read_(base, size, bytes.get(), &piece.size); !s.ok()) return s;
     piece.bytes = std::move(bytes);
   }

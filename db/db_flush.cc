@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "db/db_impl.h"
+#include "db/manifest_format.h"
 #include "db/segment_output.h"
 #include "util/filename.h"
 #include "util/stopwatch.h"
@@ -170,8 +171,20 @@ Status DBImpl::InstallFlush(const std::vector<Table>& tables, SegmentEntry entry
     version_ = version_->With({std::move(file)});
     PublishView();
   }
+  CountManifest();
   RetireLogs();
   return Status::OK();
+}
+
+void DBImpl::CountManifest() {
+  Statistics* const statistics = options_.statistics.get();
+  if (statistics == nullptr) return;
+  MutexLock lock(&mu_);
+  const ManifestStats now = manifest_->stats();
+  statistics->Add(Counter::kManifestCommits, now.commits - manifest_counted_.commits);
+  statistics->Add(Counter::kManifestBytes,
+                  (now.pages_written - manifest_counted_.pages_written) * manifest::kPageBytes);
+  manifest_counted_ = now;
 }
 
 void DBImpl::RetireLogs() {
@@ -191,6 +204,7 @@ void DBImpl::SealWhenIdle() {
 
 Status DBImpl::Seal() {
   const Status status = manifest_->Seal();
+  CountManifest();
   if (const Status poisoned = manifest_->poisoned(); !poisoned.ok()) LatchError(poisoned);
   if (!status.ok()) {
     options_.logger->Log(LogLevel::kWarning, path_ + ": seal failed: " + status.ToString());

@@ -106,6 +106,8 @@ class DBImpl : public DB {
   Status Seal() EXCLUDES(mu_);
   void SealWhenIdle() EXCLUDES(mu_);
   void RetireLogs();
+  // Adds to the statistics what the manifest has done since the last call.
+  void CountManifest() EXCLUDES(mu_);
   // Waits until the first `flushed_tables` memtables of this run are in segments.
   Status WaitForFlush(uint64_t flushed_tables) EXCLUDES(mu_);
   void PublishView() REQUIRES(mu_);
@@ -150,7 +152,8 @@ class DBImpl : public DB {
   std::vector<Slice> record_;
 
   // ---- Guarded by mu_ ----
-  Mutex close_mu_ ACQUIRED_BEFORE(mu_);  // one Close at a time
+  Mutex close_mu_ ACQUIRED_BEFORE(mu_);    // one Close at a time
+  Mutex options_mu_ ACQUIRED_BEFORE(mu_);  // one SetOptions at a time
   mutable Mutex mu_;
   CondVar changed_;                                            // of anything below
   std::shared_ptr<MemTable> active_memtable_ GUARDED_BY(mu_);  // that of active_
@@ -163,7 +166,8 @@ class DBImpl : public DB {
   uint64_t flush_failures_ GUARDED_BY(mu_) = 0;  // attempts that failed, ever
   Status flush_error_ GUARDED_BY(mu_);           // of the last attempt; OK after a good one
   Status background_error_ GUARDED_BY(mu_);
-  bool error_told_ GUARDED_BY(mu_) = false;  // a caller has got background_error_
+  ManifestStats manifest_counted_ GUARDED_BY(mu_);  // what the statistics have of it
+  bool error_told_ GUARDED_BY(mu_) = false;         // a caller has got background_error_
   bool closing_ GUARDED_BY(mu_) = false;
 };
 

@@ -155,7 +155,7 @@ std::string DBImpl::SegmentsText() {
 
 Status DBImpl::SetOptions(const std::map<std::string, std::string>& changes) {
   if (Status status = CheckOpen(); !status.ok()) return status;
-  MutexLock lock(&mu_);
+  MutexLock one_at_a_time(&options_mu_);
   Options now = options_;
   live_.Give(&now);
   if (Status status = ApplyLiveChanges(changes, &now); !status.ok()) return status;
@@ -164,6 +164,7 @@ Status DBImpl::SetOptions(const std::map<std::string, std::string>& changes) {
   syncer_->SetInterval(now.wal_sync_interval_ms);
   limiter_->SetBytesPerSecond(now.background_bytes_per_second);
   wal_->SetLogBytes(LogBytes());
+  MutexLock lock(&mu_);
   ScheduleFlush();  // less may be wanted in memory than there is
   changed_.SignalAll();
   return Status::OK();

@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "db/counting_iterator.h"
 #include "db/db_iter.h"
 #include "db/merging_iterator.h"
 #include "util/hash.h"
@@ -11,14 +12,6 @@
 namespace varve {
 
 namespace {
-
-SegmentReaderOptions ReaderOptions(const Options& options, BlockCache* blocks) {
-  SegmentReaderOptions reader;
-  reader.comparator = options.comparator;
-  reader.cache = blocks;
-  reader.statistics = options.statistics.get();
-  return reader;
-}
 
 SegmentReadOptions SegmentOptions(const ReadOptions& options) {
   return {.verify_checksums = options.verify_checksums, .fill_cache = options.fill_cache};
@@ -45,8 +38,7 @@ ReadPath::ReadPath(const Options& options, const std::string& directory)
       clock_(options.env.clock),
       blocks_(BlockCache::Create(options.block_cache_bytes)),
       snapshots_(std::make_shared<SnapshotList>()),
-      segments_(ReaderOptions(options, blocks_.get()), options.env.file_system, directory,
-                options.use_direct_reads, options.open_segments_max, &epochs_),
+      segments_(options, directory, blocks_.get(), &epochs_),
       views_(&epochs_) {}
 
 bool ReadPath::GetFromMemtables(const ReadView& view, const LookupKey& key, PinnedValue* value,
@@ -227,8 +219,10 @@ class ReadPath::IteratorSource : public DbIterSource {
 };
 
 std::unique_ptr<Iterator> ReadPath::NewIterator(const ReadOptions& options) {
-  return NewDbIterator(comparator_, options,
-                       std::make_unique<IteratorSource>(shared_from_this(), options));
+  auto iterator = NewDbIterator(comparator_, options,
+                                std::make_unique<IteratorSource>(shared_from_this(), options));
+  if (statistics_ == nullptr) return iterator;
+  return std::make_unique<CountingIterator>(std::move(iterator), statistics_, clock_);
 }
 
 }  // namespace varve

@@ -2,19 +2,24 @@
 
 #include <utility>
 
+#include "db/timed_file.h"
 #include "util/filename.h"
 
 namespace varve {
 
-SegmentCache::SegmentCache(const SegmentReaderOptions& options,
-                           std::shared_ptr<FileSystem> file_system, std::string directory,
-                           bool direct_reads, size_t open_max, EpochDomain* epochs)
-    : options_(options),
-      file_system_(std::move(file_system)),
+SegmentCache::SegmentCache(const Options& options, std::string directory, BlockCache* blocks,
+                           EpochDomain* epochs)
+    : file_system_(options.env.file_system),
+      clock_(options.env.clock),
+      statistics_(options.statistics),
       directory_(std::move(directory)),
-      direct_reads_(direct_reads),
-      open_max_(open_max),
-      epochs_(epochs) {}
+      direct_reads_(options.use_direct_reads),
+      open_max_(options.open_segments_max),
+      epochs_(epochs) {
+  options_.comparator = options.comparator;
+  options_.cache = blocks;
+  options_.statistics = options.statistics.get();
+}
 
 Status SegmentCache::Share(const std::shared_ptr<SegmentFile>& file,
                            std::shared_ptr<SegmentReader>* reader) {
@@ -32,6 +37,10 @@ Status SegmentCache::Share(const std::shared_ptr<SegmentFile>& file,
   Status status = file_system_->NewRandomAccessFile(path, direct_reads_, &opened);
   std::unique_ptr<SegmentReader> fresh;
   if (status.ok()) {
+    if (statistics_ != nullptr) {
+      if (direct_reads_ && !opened->direct()) statistics_->Add(Counter::kDirectFallbacks, 1);
+      opened = std::make_unique<TimedFile>(std::move(opened), statistics_, clock_);
+    }
     status = SegmentReader::Open(options_, std::move(opened), path, file->number(), &fresh);
   }
   if (status.IsNotFound()) {

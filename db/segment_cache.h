@@ -10,6 +10,7 @@
 #include "table/segment_reader.h"
 #include "util/epoch.h"
 #include "util/mutex.h"
+#include "varve/options.h"
 #include "varve/status.h"
 
 namespace varve {
@@ -21,8 +22,8 @@ namespace varve {
 // Thread safety: all of it. Get() of an open segment takes no lock.
 class SegmentCache {
  public:
-  SegmentCache(const SegmentReaderOptions& options, std::shared_ptr<FileSystem> file_system,
-               std::string directory, bool direct_reads, size_t open_max, EpochDomain* epochs);
+  SegmentCache(const Options& options, std::string directory, BlockCache* blocks,
+               EpochDomain* epochs);
 
   // The reader of `file`, opened if need be. It stays usable while the caller is inside the epoch
   // domain. Corruption if the file is missing; else the errors of SegmentReader::Open. A later call
@@ -58,8 +59,10 @@ class SegmentCache {
   // Closes a reader other than that of `keep` if there are too many; returns it, to be retired.
   std::shared_ptr<SegmentReader> MakeRoom(const SegmentFile* keep) REQUIRES(mu_);
 
-  const SegmentReaderOptions options_;
+  SegmentReaderOptions options_;
   const std::shared_ptr<FileSystem> file_system_;
+  const std::shared_ptr<Clock> clock_;
+  const std::shared_ptr<Statistics> statistics_;
   const std::string directory_;
   const bool direct_reads_;
   const size_t open_max_;

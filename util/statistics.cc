@@ -37,6 +37,7 @@ constexpr const char* kCounterNames[] = {
     "filter_checks",
     "filter_negatives",
     "filter_false_positives",
+    "direct_fallbacks",
     "write_stalls",
     "write_stall_micros",
     "manifest_commits",

@@ -25,8 +25,10 @@ namespace varve {
 // write known durable (`sync`, SyncWAL, Flush), and after the death of the process alone to the
 // last logged write that was acknowledged.
 //
-// After a failed write to the log, or a failed flush or commit, the database is read-only: reads go
-// on, writes return that first error. Reopen it once the cause is gone.
+// After a failed write or sync of the log, or of the manifest's root, the database is read-only:
+// reads go on, writes return that first error. Reopen it once the cause is gone. A flush that cannot
+// write its segment is tried again by itself; meanwhile what it holds stays readable, and writes go
+// on until memory for them runs out.
 class DB {
  public:
   // Opens the database in `path`, recovering it if it was not closed. Errors: InvalidArgument (an
@@ -75,9 +77,11 @@ class DB {
   virtual Status SetOptions(const std::map<std::string, std::string>& changes) = 0;
   // False if there is no such property. Names, each "varve." and:
   //   num-segments, segment-bytes, num-entries (versions, tombstones included), memtable-bytes,
-  //   num-immutable-memtables, block-cache-usage, block-cache-capacity, num-snapshots,
-  //   oldest-snapshot-sequence, last-sequence, durable-sequence, background-error ("" if none),
-  //   wal-bytes, live-bytes (everything in the directory), is-write-stopped: single values;
+  //   num-immutable-memtables, block-cache-usage, block-cache-capacity, open-segments,
+  //   segment-reader-bytes (indexes and filters of the open ones), num-snapshots,
+  //   oldest-snapshot-sequence, last-sequence, manifest-commits, manifest-bytes-written, wal-bytes
+  //   (all log files), live-bytes (everything in the directory), is-write-stopped: numbers;
+  //   durable-position ("log:offset"), background-error ("" if none): text;
   //   stats, segments, options: several lines for people.
   virtual bool GetProperty(Slice name, std::string* value) = 0;
   virtual bool GetIntProperty(Slice name, uint64_t* value) = 0;

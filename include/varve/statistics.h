@@ -30,6 +30,7 @@ enum class Counter : uint32_t {
   kFilterChecks,          // filters asked
   kFilterNegatives,       // of them, "not here"
   kFilterFalsePositives,  // of them, "maybe", and the key was not there
+  kDirectFallbacks,       // segments opened without O_DIRECT where it was asked for
   kWriteStalls,           // writes that waited for room in the memtables
   kWriteStallMicros,      // how long, microseconds
   kManifestCommits,

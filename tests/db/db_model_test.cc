@@ -293,8 +293,7 @@ TEST_P(DbModel, AgreesWithAnOrderedMap) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, DbModel, ::testing::Range<uint64_t>(1, 9));
-INSTANTIATE_TEST_SUITE_P(Given, DbModel,
-                         ::testing::Values(FromEnvironment("VARVE_TEST_SEED", 1)));
+INSTANTIATE_TEST_SUITE_P(Given, DbModel, ::testing::Values(FromEnvironment("VARVE_TEST_SEED", 1)));
 
 }  // namespace
 }  // namespace varve

@@ -431,6 +431,15 @@ TEST_F(DbTest, StatisticsCount) {
   EXPECT_GT(count(Counter::kFlushBytes), 0u);
   EXPECT_GT(count(Counter::kWalBytes), 0u);
   EXPECT_GE(count(Counter::kWalSyncs), 1u);
+  EXPECT_GE(count(Counter::kManifestCommits), 1u);
+  EXPECT_EQ(count(Counter::kManifestBytes) % 4096, 0u);
+  EXPECT_GE(count(Counter::kManifestBytes), 4096u);
+  Contents();
+  EXPECT_EQ(count(Counter::kSeeks), 2u);
+  EXPECT_EQ(count(Counter::kIteratorSteps), 2u);
+  EXPECT_EQ(options_.statistics->GetHistogram(Latency::kSeek).count, 2u);
+  EXPECT_GE(options_.statistics->GetHistogram(Latency::kSegmentRead).count, 1u);
+  EXPECT_GE(options_.statistics->GetHistogram(Latency::kManifestCommit).count, 1u);
   EXPECT_EQ(options_.statistics->GetHistogram(Latency::kGet).count, 3u);
   EXPECT_EQ(options_.statistics->GetHistogram(Latency::kWrite).count, 1u);
 }

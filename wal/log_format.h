@@ -67,7 +67,8 @@ inline constexpr size_t kRecordDurableDistance = 28;
 inline constexpr size_t kRecordHeaderBytes = 32;
 static_assert(kRecordDurableDistance + 4 == kRecordHeaderBytes);
 
-// What a record is. On disk; an unknown one was written by a newer version.
+// What a record is. On disk; an unknown one was written by a newer version. 0 is never written, so
+// that zeros are no record.
 enum class RecordType : uint8_t {
   kGroup = 1,  // one commit group, opaque to this layer
 };

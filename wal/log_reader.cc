@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <utility>
 
 #include "util/coding.h"
@@ -15,6 +16,14 @@ std::string Hex32(uint32_t value) {
   char text[11];
   std::snprintf(text, sizeof(text), "0x%08x", value);
   return text;
+}
+
+// No record begins with kRecordHeaderBytes zeros, so a stretch of them is passed in one go: most of
+// a log that is not full.
+constexpr uint64_t kZeroBytes = 4096;
+
+bool AllZero(const char* bytes, size_t size) {
+  return bytes[0] == 0 && std::memcmp(bytes, bytes + 1, size - 1) == 0;
 }
 
 }  // namespace
@@ -148,6 +157,10 @@ Status LogReader::Scan(uint64_t from,
     uint64_t at = 0;
     for (; at + kRecordHeaderBytes <= bytes.size(); at += kUnitBytes) {
       const char* place = bytes.data() + at;
+      if (at + kZeroBytes <= bytes.size() && AllZero(place, kZeroBytes)) {
+        at += kZeroBytes - kRecordHeaderBytes;  // the headers that begin there and are all zero
+        continue;
+      }
       if (DecodeFixed64(place) != 0) *nonzero_end = offset + at + kUnitBytes;
       RecordHeader header;
       if (MayStandAt(place, offset + at) &&

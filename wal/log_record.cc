@@ -88,6 +88,7 @@ bool DecodeRecordHeader(const char* bytes, uint32_t salt, FileNumber number, uin
   header->payload_bytes = packed & ((uint64_t{1} << 48) - 1);
   header->type = static_cast<uint8_t>(packed >> 48);
   header->flags = static_cast<uint8_t>(packed >> 56);
+  if (header->type == 0) return false;
   if (!DecodePosition(bytes + kRecordPrevOffset, number, &header->prev)) return false;
   if (!DecodePosition(bytes + kRecordDurableOffset, number, &header->durable)) return false;
   // The first record of a log follows one of an earlier log, any other one of this log.

@@ -86,7 +86,8 @@ inline uint32_t RecordHeaderCrc(const char* bytes, uint32_t salt) {
 }
 
 // False if the bytes are no header of a record at `offset` of log `number`: the checksum is wrong,
-// or it stands where *previous* does not allow it. Type and flags may be unknown ones.
+// it stands where *previous* does not allow it, or its type is 0. Type and flags may be unknown
+// ones.
 bool DecodeRecordHeader(const char* bytes, uint32_t salt, FileNumber number, uint64_t offset,
                         RecordHeader* header);
 

@@ -62,6 +62,10 @@ class Describer {
       Line(0, std::to_string(root.segments) + " segments by the root; " +
                   std::to_string(reached_.size()) + " pages reached below it");
     }
+    // The walk above goes on past what it does not understand; this is what an opening would say.
+    LoadedManifest loaded;
+    const Status strict = LoadManifest(source_, &loaded);
+    if (!strict.ok() && problems_ == 0) Problem(0, strict);
     Line(0, problems_ == 0 ? "no damage found"
                            : "DAMAGED: " + std::to_string(problems_) + " problems, see above");
     return Status::OK();

@@ -41,8 +41,7 @@ struct BlockCache::Victims {
   std::vector<Victim> more;
 };
 
-// ---- One shard
-// -------------------------------------------------------------------------------------
+// ---- One shard --------------------------------------------------------------------------------
 
 // The visible entry, unpinned.
 BlockCache::Handle* BlockCache::Shard::Find(uint64_t hash, const BlockKey& key) {
@@ -188,8 +187,27 @@ void BlockCache::Shard::Sweep(uint32_t steps, bool* saw_unpinned, Victims* victi
   }
 }
 
-// ---- The cache
-// -------------------------------------------------------------------------------------
+// Each slot's count of what was placed past it is that of the entries.
+bool BlockCache::Shard::IsConsistent() const {
+  const uint32_t size = slots();
+  std::vector<uint32_t> passed(size, 0);
+  uint32_t in_use = 0;
+  for (uint32_t i = 0; i < size; ++i) {
+    const Handle* const slot = SlotAt(i);
+    if ((slot->meta.load(std::memory_order_relaxed) & kStateMask) == kEmpty) continue;
+    ++in_use;
+    const uint64_t hash = HashOf(
+        {slot->file.load(std::memory_order_relaxed), slot->offset.load(std::memory_order_relaxed)});
+    const uint32_t m = (uint32_t{1} << slot->mask_bits) - 1;
+    for (uint32_t at = static_cast<uint32_t>(hash) & m; at != i; at = (at + 1) & m) ++passed[at];
+  }
+  for (uint32_t i = 0; i < size; ++i) {
+    if (SlotAt(i)->displaced.load(std::memory_order_relaxed) != passed[i]) return false;
+  }
+  return in_use == occupied;
+}
+
+// ---- The cache --------------------------------------------------------------------------------
 
 std::shared_ptr<BlockCache> BlockCache::Create(size_t capacity_bytes) {
   return std::shared_ptr<BlockCache>(new BlockCache(capacity_bytes),
@@ -359,6 +377,14 @@ size_t BlockCache::entries() const {
     sum += shards_[i].occupied;
   }
   return sum;
+}
+
+bool BlockCache::TablesAreConsistent() const {
+  for (uint32_t i = 0; i < kShards; ++i) {
+    MutexLock lock(&shards_[i].mutex);
+    if (!shards_[i].IsConsistent()) return false;
+  }
+  return true;
 }
 
 }  // namespace varve

@@ -105,6 +105,14 @@ class BlockCache {
   // Of them, what is pinned. Walks the tables: for statistics, not for every operation.
   size_t pinned_usage() const;
   size_t entries() const;
+  // Where a key belongs: the highest bits choose the shard, the lowest the slot.
+  static uint64_t HashOf(const BlockKey& key) {
+    const auto product = static_cast<unsigned __int128>(key.file ^ 0x9e3779b97f4a7c15u) *
+                         (key.offset ^ 0xe7037ed1a0b428dbu);
+    return static_cast<uint64_t>(product >> 64) ^ static_cast<uint64_t>(product);
+  }
+  // Recounts what the tables say of themselves. For tests, while nothing else runs.
+  bool TablesAreConsistent() const;
 
  private:
   struct Shard;
@@ -132,11 +140,6 @@ class BlockCache {
   explicit BlockCache(size_t capacity_bytes);
   ~BlockCache();
 
-  static uint64_t HashOf(const BlockKey& key) {
-    const auto product = static_cast<unsigned __int128>(key.file ^ 0x9e3779b97f4a7c15u) *
-                         (key.offset ^ 0xe7037ed1a0b428dbu);
-    return static_cast<uint64_t>(product >> 64) ^ static_cast<uint64_t>(product);
-  }
   Shard& ShardOf(uint64_t hash) const { return shards_[hash >> (64 - kShardBits)]; }
 
   // The entry in a table of mask + 1 slots, pinned, or null.
@@ -160,8 +163,7 @@ class BlockCache {
   std::atomic<uint64_t> uncached_usage_{0};  // of entries that are in no table
 };
 
-// ---- Implementation of what is hot
-// -----------------------------------------------------------------
+// ---- Implementation of what is hot ------------------------------------------------------------
 
 // A slot of a table, or on its own an entry that is in none.
 struct alignas(64) BlockCache::Handle {
@@ -218,6 +220,7 @@ struct alignas(64) BlockCache::Shard {
   void MoveOne(Handle* slot, uint32_t index, uint32_t old_mask_value) REQUIRES(mutex);
   bool TakeIfUnpinned(Handle* slot);
   void Sweep(uint32_t steps, bool* saw_unpinned, Victims* victims) REQUIRES(mutex);
+  bool IsConsistent() const REQUIRES(mutex);
 };
 
 inline BlockCache::Handle* BlockCache::Probe(const Shard& shard, uint32_t mask, uint64_t hash,

@@ -81,8 +81,7 @@ std::string Histogram::ToString() const {
   return text;
 }
 
-// ---- AtomicHistogram
-// -------------------------------------------------------------------------------
+// ---- AtomicHistogram --------------------------------------------------------------------------
 
 // All relaxed: numbers that nothing else is concluded from.
 struct AtomicHistogram::Stripe {

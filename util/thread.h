@@ -72,8 +72,7 @@ class SpinWait {
   int rounds_ = 0;
 };
 
-// ---- Implementation
-// --------------------------------------------------------------------------------
+// ---- Implementation ---------------------------------------------------------------------------
 
 namespace internal {
 inline constexpr uint32_t kNoThreadIndex = UINT32_MAX;

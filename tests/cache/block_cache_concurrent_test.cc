@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cache/block_cache.h"
+#include "tests/support/baton_scheduler.h"
 #include "util/random.h"
 #include "util/thread.h"
 
@@ -87,6 +88,7 @@ void Stress(const StressOptions& options) {
     }
   }
   EXPECT_LE(cache->usage(), options.capacity + 4 * 9 * 300);
+  EXPECT_TRUE(cache->TablesAreConsistent());
   // The owner goes while four threads still let go of their pins.
   {
     std::vector<Thread> threads;
@@ -98,6 +100,68 @@ void Stress(const StressOptions& options) {
     cache.reset();
   }
   EXPECT_EQ(Block::live.load(), 0);
+}
+
+// Keys that all belong in one slot of a table that has not grown.
+std::vector<BlockKey> CollidingKeys(size_t count) {
+  std::vector<BlockKey> keys;
+  const auto place = [](const BlockKey& key) {
+    const uint64_t hash = BlockCache::HashOf(key);
+    return (hash >> 56 << 8) | (hash & 0xff);
+  };
+  for (BlockKey key{1, 0}; keys.size() < count; ++key.offset) {
+    if (place(key) == place({1, 0})) keys.push_back(key);
+  }
+  return keys;
+}
+
+// One interleaving a seed, at every operation of a mutex and, where they are compiled in, every
+// schedule point of a lookup.
+TEST(BlockCacheSchedules, PinsHoldAndTablesStayConsistent) {
+  const std::vector<BlockKey> keys = CollidingKeys(6);
+  for (uint64_t seed = 0; seed < 150; ++seed) {
+    SCOPED_TRACE(seed);
+    Block::live = 0;
+    BatonScheduler scheduler({.seed = seed});
+    scheduler.Run([&] {
+      auto cache = BlockCache::Create(2000);
+      std::vector<BlockCache::Handle*> survivors;
+      {
+        std::vector<Thread> threads;
+        for (uint64_t t = 0; t < 3; ++t) {
+          threads.emplace_back("task", [&, t] {
+            Random random(seed * 3 + t);
+            for (int i = 0; i < 40; ++i) {
+              const uint64_t id = random.Uniform(6);
+              const BlockKey key = keys[id];
+              if (random.OneIn(5)) {
+                cache->Erase(key);
+                continue;
+              }
+              BlockCache::Handle* handle = cache->Lookup(key);
+              if (handle == nullptr) {
+                handle = cache->Insert(key, NewBlock(id), &DeleteBlock, random.Uniform(900) + 1);
+              }
+              ExpectIs(handle, id);
+              SchedulePoint();
+              ExpectIs(handle, id);
+              if (i == 39) {
+                survivors.push_back(handle);
+              } else {
+                BlockCache::Release(handle);
+              }
+            }
+          });
+        }
+      }
+      ASSERT_TRUE(cache->TablesAreConsistent());
+      Thread release("release", [&] {
+        for (BlockCache::Handle* handle : survivors) BlockCache::Release(handle);
+      });
+      cache.reset();
+    });
+    ASSERT_EQ(Block::live.load(), 0);
+  }
 }
 
 TEST(BlockCacheStress, SmallCacheOfManyKeys) { Stress({20000, 2000, 30000, false}); }

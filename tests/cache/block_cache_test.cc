@@ -37,6 +37,7 @@ class BlockCacheTest : public testing::Test {
  protected:
   void SetUp() override { Value::live = 0; }
   void TearDown() override {
+    EXPECT_TRUE(cache_ == nullptr || cache_->TablesAreConsistent());
     cache_.reset();
     EXPECT_EQ(Value::live, 0);
   }
@@ -137,6 +138,7 @@ TEST_F(BlockCacheTest, NeverPassesItsCapacity) {
     }
     EXPECT_GT(cache_->usage() + 3 * 2100, capacity);
     EXPECT_EQ(cache_->entries(), static_cast<size_t>(Value::live));
+    EXPECT_TRUE(cache_->TablesAreConsistent());
     cache_.reset();
     ASSERT_EQ(Value::live, 0);
   }
@@ -353,6 +355,7 @@ TEST_F(BlockCacheTest, MatchesAModel) {
         for (const auto& [handle, charge] : held) pinned += charge;
         ASSERT_EQ(cache_->pinned_usage(), pinned);
         ASSERT_GE(cache_->usage(), pinned);
+        ASSERT_TRUE(cache_->TablesAreConsistent());
       }
     }
     for (const auto& [handle, id] : pins) BlockCache::Release(handle);

@@ -103,8 +103,7 @@ void BatonScheduler::Run(const std::function<void()>& body) {
   tasks_.clear();
 }
 
-// ---- Steps and choices
-// -----------------------------------------------------------------------------
+// ---- Steps and choices ------------------------------------------------------------------------
 
 // Every operation of the seam begins here.
 void BatonScheduler::Step(char what) {
@@ -205,8 +204,7 @@ void BatonScheduler::Sleep(uint64_t nanos) {
   Block(State::kSleeping, nullptr, nanos < kNoDeadline - now ? now + nanos : kNoDeadline - 1);
 }
 
-// ---- Mutexes and condition variables
-// ---------------------------------------------------------------
+// ---- Mutexes and condition variables ----------------------------------------------------------
 
 void BatonScheduler::WillLock(const void* mutex) {
   Step('l');
@@ -278,8 +276,7 @@ void BatonScheduler::Signal(const void* condvar, bool all) {
   MaybeSwitch();
 }
 
-// ---- Threads
-// ---------------------------------------------------------------------------------------
+// ---- Threads ----------------------------------------------------------------------------------
 
 uint64_t BatonScheduler::Spawn(const char* name) {
   Step('n');
@@ -329,8 +326,7 @@ void BatonScheduler::Join(uint64_t task) {
   Drop(other);
 }
 
-// ---- The end
-// ---------------------------------------------------------------------------------------
+// ---- The end ----------------------------------------------------------------------------------
 
 void BatonScheduler::Fail(const char* what) const {
   std::fprintf(stderr, "baton scheduler: %s (seed %llu, step %llu, %.6f s)\n", what,

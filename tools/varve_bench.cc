@@ -9,11 +9,14 @@
 #include "tools/bench/runner.h"
 
 int main(int argc, char** argv) {
+  if (varve::bench::WantsHelp(argc, argv)) {
+    varve::bench::PrintHelp(argv[0]);
+    return 0;
+  }
   varve::bench::BenchOptions options;
   varve::Status status = varve::bench::ParseCommandLine(argc, argv, &options);
   if (!status.ok()) {
-    std::fprintf(stderr, "varve_bench: %s\nTry varve_bench --helpshort\n",
-                 status.ToString().c_str());
+    std::fprintf(stderr, "varve_bench: %s\nTry varve_bench --help\n", status.ToString().c_str());
     return 1;
   }
   varve::bench::Runner runner(options, stdout, stderr);

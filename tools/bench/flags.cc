@@ -220,11 +220,22 @@ Status EngineOptions(Options* engine) {
 
 }  // namespace
 
-Status ParseCommandLine(int argc, char** argv, BenchOptions* options) {
+bool WantsHelp(int argc, char** argv) {
+  return std::any_of(argv + 1, argv + argc, [](const char* argument) {
+    const std::string name = argument;
+    return name == "--help" || name == "-help" || name == "-h";
+  });
+}
+
+void PrintHelp(const char* program) {
   gflags::SetUsageMessage(
       "measures Varve, with the flags and lines of db_bench\n\n"
       "  varve_bench --benchmarks=fillrandom,readrandom --num=1000000\n"
       "  varve_bench --benchmarks=trace --trace=requests.csv.gz");
+  gflags::ShowUsageWithFlagsRestrict(program, "bench/flags.cc");
+}
+
+Status ParseCommandLine(int argc, char** argv, BenchOptions* options) {
   Status status = CheckArguments(argc, argv);
   if (!status.ok()) return status;
   gflags::ParseCommandLineFlags(&argc, &argv, true);

@@ -8,8 +8,12 @@ namespace varve::bench {
 
 // Parses the command line into *options and validates them. InvalidArgument names a flag that is
 // unknown (with the nearest known one) or whose value is not allowed, or an argument that is no
-// flag. --help and --version print and end the process, as gflags does. Call it once.
+// flag. Call it once.
 Status ParseCommandLine(int argc, char** argv, BenchOptions* options);
+
+// Whether --help is among the arguments; and what to print then, on standard output.
+bool WantsHelp(int argc, char** argv);
+void PrintHelp(const char* program);
 
 }  // namespace varve::bench
 

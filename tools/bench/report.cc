@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cinttypes>
+#include <vector>
 
 #include "tools/bench/text_format.h"
 
@@ -13,21 +14,33 @@ constexpr double kMiB = 1048576.0;
 
 }  // namespace
 
-std::string HeaderText(const BenchOptions& options) {
+namespace {
+
+// What the loads write and read. A trace brings its own keys and values.
+std::string EntriesText(const BenchOptions& options) {
   const double value_bytes = static_cast<double>(options.value_bytes);
   const double num = static_cast<double>(options.num);
   const double raw = (options.key_bytes + value_bytes) * num;
   const double packed = (options.key_bytes + value_bytes * options.compression_ratio) * num;
-  const Options& engine = options.engine;
   std::string text;
   text += Format("Keys:       %d bytes each\n", options.key_bytes);
   text += Format("Values:     %" PRId64 " bytes each (%.0f bytes after compression)\n",
                  options.value_bytes, value_bytes * options.compression_ratio);
   text += Format("Entries:    %" PRId64 "\n", options.num);
   text += Format("RawSize:    %.1f MB (estimated)\n", raw / kMiB);
-  if (engine.compression != Compression::kNone) {
+  if (options.engine.compression != Compression::kNone) {
     text += Format("FileSize:   %.1f MB (estimated)\n", packed / kMiB);
   }
+  return text;
+}
+
+}  // namespace
+
+std::string HeaderText(const BenchOptions& options) {
+  const Options& engine = options.engine;
+  std::string text;
+  const bool only_trace = options.benchmarks == std::vector<std::string>{"trace"};
+  if (!only_trace) text += EntriesText(options);
   text += Format("Compression: %s\n", CompressionName(engine.compression));
   text += Format("Memtables:  %.1f MB each, up to %d, %d flushed together\n",
                  static_cast<double>(engine.memtable_bytes) / kMiB, engine.memtables_max,

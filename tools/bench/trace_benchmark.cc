@@ -9,13 +9,18 @@
 namespace varve::bench {
 namespace {
 
-// The counters of the engine's writing, so that what came before a replay can be taken away.
+constexpr char kManifestBytes[] = "varve.manifest-bytes-written";
+
+// The engine's counts of what it wrote, so that what came before a replay can be taken away.
 struct WrittenBytes {
-  explicit WrittenBytes(const Statistics& statistics)
-      : wal(statistics.Get(Counter::kWalBytes)),
-        flush(statistics.Get(Counter::kFlushBytes)),
-        manifest(statistics.Get(Counter::kManifestBytes)) {}
-  uint64_t wal, flush, manifest;
+  uint64_t wal = 0, flush = 0, manifest = 0;
+
+  Status Read(const Statistics& statistics, DB* db) {
+    wal = statistics.Get(Counter::kWalBytes);
+    flush = statistics.Get(Counter::kFlushBytes);
+    if (db->GetIntProperty(kManifestBytes, &manifest)) return Status::OK();
+    return Status::NotSupported(std::string("property ") + kManifestBytes);
+  }
 };
 
 TraceReplayOptions ReplayOptions(const BenchOptions& options) {
@@ -52,9 +57,10 @@ Status RunTrace(const BenchOptions& options, RequestSource* source, DB* db, cons
   TraceReplayer replayer(replay_options, db, env.clock.get());
   ProgressBar progress(progress_stream);
   DiskSampler disk(env.file_system, path);
-  const WrittenBytes before(statistics);
+  WrittenBytes before, after;
 
-  Status status = disk.Start();
+  Status status = before.Read(statistics, db);
+  if (status.ok()) status = disk.Start();
   if (status.ok()) status = replayer.Run(source, &progress);
   const uint64_t flush_started = env.clock->MonotonicNanos();
   if (status.ok()) status = db->Flush().WithContext("flush");
@@ -65,7 +71,7 @@ Status RunTrace(const BenchOptions& options, RequestSource* source, DB* db, cons
     status = Status::InvalidArgument(source->Name() + ": holds no request");
   }
 
-  const WrittenBytes after(statistics);
+  if (status.ok()) status = after.Read(statistics, db);
   result->source = source->Name();
   result->counts = replayer.counts();
   result->gets = replayer.get_nanos().Summary();

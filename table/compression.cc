@@ -5,6 +5,7 @@
 #include <zstd.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "table/segment_format.h"
 #include "util/coding.h"
@@ -19,6 +20,39 @@ constexpr int kZstdLevel = 3;
 uint64_t RawBytesMax(uint64_t stored_bytes) {
   return std::max(kExpansionFreeBytes,
                   std::min(stored_bytes, kCompressedRawBytesMax) * kExpansionMax);
+}
+
+// Contexts of zstd's decoder, which are dear to make: as many as threads decode at once are kept,
+// up to kContextsKept.
+class ZstdDecoders {
+ public:
+  ZSTD_DCtx* Take() {
+    for (std::atomic<ZSTD_DCtx*>& place : kept_) {
+      // Acquire, and release in Give: whoever takes a context sees all that was done to it.
+      if (place.load(std::memory_order_relaxed) == nullptr) continue;
+      if (ZSTD_DCtx* context = place.exchange(nullptr, std::memory_order_acquire)) return context;
+    }
+    return ZSTD_createDCtx();
+  }
+  void Give(ZSTD_DCtx* context) {
+    for (std::atomic<ZSTD_DCtx*>& place : kept_) {
+      ZSTD_DCtx* empty = nullptr;
+      if (place.compare_exchange_strong(empty, context, std::memory_order_release,
+                                        std::memory_order_relaxed)) {
+        return;
+      }
+    }
+    ZSTD_freeDCtx(context);
+  }
+
+ private:
+  static constexpr size_t kContextsKept = 16;
+  std::atomic<ZSTD_DCtx*> kept_[kContextsKept] = {};
+};
+
+ZstdDecoders& Decoders() {
+  static ZstdDecoders* const decoders = new ZstdDecoders;  // never destroyed
+  return *decoders;
 }
 
 }  // namespace
@@ -125,8 +159,14 @@ bool Decompress(Compression compression, Slice stored, char* to, uint64_t raw_by
       return stored.size() <= kCompressedRawBytesMax &&
              LZ4_decompress_safe(stored.data(), to, static_cast<int>(stored.size()),
                                  static_cast<int>(raw_bytes)) == static_cast<int>(raw_bytes);
-    case Compression::kZstd:
-      return ZSTD_decompress(to, raw_bytes, stored.data(), stored.size()) == raw_bytes;
+    case Compression::kZstd: {
+      ZSTD_DCtx* const context = Decoders().Take();
+      if (context == nullptr) return false;
+      const size_t bytes =
+          ZSTD_decompressDCtx(context, to, raw_bytes, stored.data(), stored.size());
+      Decoders().Give(context);
+      return bytes == raw_bytes;
+    }
   }
   return false;
 }

@@ -13,6 +13,12 @@
 namespace varve {
 namespace {
 
+// Every failure here is on purpose; hundreds of lines about them would hide the real one.
+class QuietLogger : public Logger {
+ public:
+  void Log(LogLevel, Slice) override {}
+};
+
 class DbFaultTest : public ::testing::Test {
  protected:
   DbFaultTest() : faults_(FaultFileSystem::New(Env::Default().file_system)) {
@@ -20,6 +26,7 @@ class DbFaultTest : public ::testing::Test {
     options_.memtable_bytes = 64 << 10;
     options_.wal_sync = WalSyncMode::kNever;  // no sync but those asked for
     options_.env.file_system = faults_;
+    options_.logger = std::make_shared<QuietLogger>();
   }
   void Open() {
     const Status status = DB::Open(options_, dir_.File("db"), &db_);

@@ -368,6 +368,27 @@ TEST_F(ManifestTest, InspectAndDescribeWriteNothing) {
   EXPECT_NE(text.find("no damage found"), std::string::npos);
 }
 
+// RULES R4.3: one generation never stands for two contents.
+TEST_F(ManifestTest, TwoOpeningsFromOneRootGoOnWithDistinctGenerations) {
+  Create();
+  Add();
+  manifest_.reset();
+  std::vector<uint64_t> generations;
+  for (uint64_t seed = 0; seed < 8; ++seed) {
+    auto fs = SimFileSystem::New({}, fs_->disk());
+    std::unique_ptr<Manifest> manifest;
+    ASSERT_TRUE(
+        Manifest::Open(ManifestTestOptions(fs, seed * 77), kManifestTestDir, &state_, &manifest)
+            .ok());
+    generations.push_back(manifest->stats().generation);
+    EXPECT_GT(generations.back(), state_.generation + 1);
+  }
+  std::sort(generations.begin(), generations.end());
+  for (size_t i = 1; i < generations.size(); ++i) {
+    EXPECT_GT(generations[i] - generations[i - 1], 1000000u);  // room for commits between them
+  }
+}
+
 TEST_F(ManifestTest, OpenRemovesATemporaryManifest) {
   Create();
   std::unique_ptr<WritableFile> file;

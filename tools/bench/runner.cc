@@ -122,8 +122,7 @@ Status Runner::RunLoad(const Benchmark& benchmark) {
   const int thread_count = run.options.threads + (benchmark.has_background_thread ? 1 : 0);
   std::vector<std::unique_ptr<BenchThread>> states;
   for (int i = 0; i < thread_count; ++i) {
-    states.push_back(
-        std::make_unique<BenchThread>(i, Random(options_.seed + Mix64(++threads_made_))));
+    states.push_back(std::make_unique<BenchThread>(i, options_.seed + Mix64(++threads_made_)));
     if (options_.histogram) states.back()->stats.latencies = std::make_unique<Histogram>();
   }
   std::vector<Status> statuses(states.size());

@@ -108,33 +108,23 @@ std::string SimOp::ToString() const {
   return text;
 }
 
+const char* SimLoss::KindName(Kind kind) {
+  static constexpr const char* kNames[] = {"drop", "keep", "only", "but", "set", "rnd"};
+  return kNames[static_cast<int>(kind)];
+}
+
 std::string SimLoss::ToString() const {
+  std::string text = KindName(kind);
+  if (kind == Kind::kDropAll || kind == Kind::kKeepAll) return text;
   char digits[24];
   const int base = kind == Kind::kSubset ? 16 : 10;
-  const auto end = std::to_chars(digits, digits + sizeof(digits), argument, base).ptr;
-  const std::string number(digits, end);
-  switch (kind) {
-    case Kind::kDropAll:
-      return "drop";
-    case Kind::kKeepAll:
-      return "keep";
-    case Kind::kOnly:
-      return "only" + number;
-    case Kind::kAllBut:
-      return "but" + number;
-    case Kind::kSubset:
-      return "set" + number;
-    case Kind::kRandom:
-      return "rnd" + number;
-  }
-  return "";
+  return text.append(digits, std::to_chars(digits, digits + sizeof(digits), argument, base).ptr);
 }
 
 bool SimLoss::Parse(std::string_view text, SimLoss* loss) {
-  static constexpr std::pair<std::string_view, Kind> kNames[] = {
-      {"drop", Kind::kDropAll}, {"keep", Kind::kKeepAll}, {"only", Kind::kOnly},
-      {"but", Kind::kAllBut},   {"set", Kind::kSubset},   {"rnd", Kind::kRandom}};
-  for (const auto& [name, kind] : kNames) {
+  for (int i = 0; i <= static_cast<int>(Kind::kRandom); ++i) {
+    const Kind kind = static_cast<Kind>(i);
+    const std::string_view name = KindName(kind);
     if (text.substr(0, name.size()) != name) continue;
     text.remove_prefix(name.size());
     *loss = {kind, 0};
@@ -574,6 +564,11 @@ std::vector<SimDisk::Item> SimDisk::Items() const {
 }
 
 size_t SimDisk::PendingCount() const { return Items().size(); }
+
+bool SimDisk::HasPending(InodeNumber inode) const {
+  const Inode& i = inodes_.at(inode);
+  return !i.pages.empty() || !i.sizes.empty();
+}
 
 std::string SimDisk::DescribePending() const {
   std::string text;

@@ -100,6 +100,7 @@ struct SimLoss {
   // Each item any of its outcomes, zeros and garbage included; whole files lean one way.
   static SimLoss Random(uint64_t seed) { return {Kind::kRandom, seed}; }
 
+  static const char* KindName(Kind kind);
   std::string ToString() const;  // "drop", "keep", "only7", "but7", "set1f", "rnd5"
   static bool Parse(std::string_view text, SimLoss* loss);
 };
@@ -144,7 +145,8 @@ class SimDisk {
   // ---- Crashes ----------------------------------------------------------------------------
   // Items a power loss decides about now.
   size_t PendingCount() const;
-  std::string DescribePending() const;  // one line each
+  bool HasPending(InodeNumber inode) const;  // of its data or length
+  std::string DescribePending() const;       // one line each
   // The disk after the machine lost power: nothing pending.
   SimDisk PowerLoss(const SimLoss& loss) const;
   // The disk after the process died: the same, with files that have neither name nor future gone.

@@ -239,6 +239,11 @@ int SimFileSystem::open_files() const {
   return count;
 }
 
+std::vector<std::string> SimFileSystem::names_given() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return names_given_;
+}
+
 std::string SimFileSystem::ReadAll(const std::string& path) const {
   std::lock_guard<std::mutex> lock(mutex_);
   const InodeNumber inode = disk_.Find(path);
@@ -272,8 +277,14 @@ Status SimFileSystem::Missing(const std::string& path) const {
 }
 
 void SimFileSystem::Record(SimOp op) {
+  if (!op.new_entry.empty()) names_given_.push_back(op.new_entry);
   disk_.Apply(op);
   if (options_.record) history_.ops.push_back(std::move(op));
+}
+
+const std::string& SimFileSystem::LatestPath(InodeNumber inode, const std::string& path) const {
+  const auto it = paths_.find(inode);
+  return it == paths_.end() ? path : it->second;
 }
 
 uint64_t SimFileSystem::Draw(uint64_t bound) {
@@ -298,6 +309,7 @@ Status SimFileSystem::Create(SimOpKind kind, const std::string& path, InodeNumbe
   if (op.directory == 0 || op.new_entry.empty()) return Missing(path);
   if (disk_.Find(path) != 0) return Status::IOError(path + ": File exists");
   *inode = op.inode = disk_.next_inode();
+  paths_[*inode] = path;
   Record(std::move(op));
   return Status::OK();
 }
@@ -326,7 +338,7 @@ Status SimFileSystem::Write(InodeNumber inode, const std::string& path, uint64_t
     op.mapped = mapped;
     op.inode = inode;
     op.offset = offset;
-    op.path = path;
+    op.path = LatestPath(inode, path);
     op.data = std::make_shared<const std::string>(data);
     Record(std::move(op));
   }
@@ -340,7 +352,7 @@ Status SimFileSystem::Resize(InodeNumber inode, const std::string& path, uint64_
   SimOp op{.kind = SimOpKind::kResize};
   op.inode = inode;
   op.offset = size;
-  op.path = path;
+  op.path = LatestPath(inode, path);
   Record(std::move(op));
   return Status::OK();
 }
@@ -354,6 +366,7 @@ Status SimFileSystem::Rename(const std::string& from, const std::string& to, Ino
   if (target == 0) return Missing(to);
   op.path = from;
   if (from == to) return Status::OK();
+  paths_[op.inode] = to;
   if (target == op.directory) {
     Record(std::move(op));
     return Status::OK();
@@ -374,9 +387,9 @@ Status SimFileSystem::SyncInode(SimOpKind begin, InodeNumber inode, const std::s
   const bool directory = begin == SimOpKind::kDirectorySyncBegin;
   SimOp op{.kind = begin};
   op.inode = inode;
-  op.path = path;
   {
     std::lock_guard<std::mutex> lock(mutex_);
+    op.path = LatestPath(inode, path);
     if (frozen_) return Check(kSimSync, path);
     Record(op);
     op.begin = disk_.clock();

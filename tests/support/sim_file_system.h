@@ -96,6 +96,8 @@ class SimFileSystem : public FileSystem, public std::enable_shared_from_this<Sim
   // The largest sum of allocated bytes ever held, unlinked but open files included.
   uint64_t used_bytes_max() const;
   int open_files() const;
+  // Names given to files so far, by creation or renaming, without their directories.
+  std::vector<std::string> names_given() const;
   // Shortcuts for tests. The path must exist.
   std::string ReadAll(const std::string& path) const;
   void Damage(const std::string& path, uint64_t offset, Slice bytes);
@@ -136,6 +138,7 @@ class SimFileSystem : public FileSystem, public std::enable_shared_from_this<Sim
   Status Check(SimCall call, const std::string& path);
   Status Missing(const std::string& path) const;
   void Record(SimOp op);
+  const std::string& LatestPath(InodeNumber inode, const std::string& path) const;
   uint64_t Draw(uint64_t bound);  // 0 … bound - 1
   uint64_t UsedBytes() const;
   Status Reserve(uint64_t bytes, const std::string& path);
@@ -160,6 +163,8 @@ class SimFileSystem : public FileSystem, public std::enable_shared_from_this<Sim
   bool frozen_ = false;
   uint64_t calls_counted_ = 0, calls_failed_ = 0;
   uint64_t used_bytes_max_ = 0;
+  std::vector<std::string> names_given_;
+  std::map<InodeNumber, std::string> paths_;  // each file's latest name
   std::map<InodeNumber, int> open_;
   std::set<std::string> locks_;
 };

@@ -27,9 +27,7 @@ struct BenchRun {
 
 // What one of the threads has for itself.
 struct BenchThread {
-  BenchThread(int thread_index, uint64_t seed) : index(thread_index), random(seed) {}
-
-  const int index;  // from 0
+  int index = 0;  // 0 to threads - 1
   Random random;
   ThreadStats stats;
 };

@@ -1,0 +1,124 @@
+#include "tools/crash/crash_point.h"
+
+#include <charconv>
+#include <cstring>
+#include <optional>
+
+#include "util/coding.h"
+#include "util/hash.h"
+
+namespace varve::crash {
+namespace {
+
+constexpr std::string_view kRootSuffix = "~root";
+constexpr size_t kPageBytes = 4096;
+
+// Whole of `text` as a number.
+bool ParseNumber(std::string_view text, int base, uint64_t* number) {
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), *number, base);
+  return result.ec == std::errc() && result.ptr == text.data() + text.size();
+}
+
+std::string Number(uint64_t number, int base) {
+  char digits[24];
+  return {digits, std::to_chars(digits, digits + sizeof(digits), number, base).ptr};
+}
+
+// The part of `text` up to `separator`, which is taken off it; all of it if there is none.
+std::string_view Take(std::string_view* text, char separator) {
+  const size_t at = text->find(separator);
+  const std::string_view part = text->substr(0, at);
+  text->remove_prefix(at == std::string_view::npos ? text->size() : at + 1);
+  return part;
+}
+
+// The generation of a root page that is whole (db/MANIFEST.md, "Page").
+std::optional<uint64_t> RootGeneration(const char* page, uint32_t number) {
+  if (DecodeFixed64(page) != Hash64(Slice(page + 8, kPageBytes - 8))) return std::nullopt;
+  if (DecodeFixed32(page + 8) != number) return std::nullopt;
+  return DecodeFixed64(page + 16);
+}
+
+}  // namespace
+
+std::string CrashPoint::ToString() const {
+  std::string text = Number(boundary, 10);
+  if (torn) text += ".torn" + Number(tear, 10);
+  text += kind == Kind::kKill ? ".kill" : "." + loss.ToString();
+  if (destroy_root) text += kRootSuffix;
+  return text;
+}
+
+bool CrashPoint::Parse(std::string_view text, CrashPoint* point) {
+  *point = CrashPoint();
+  if (text.size() > kRootSuffix.size() &&
+      text.substr(text.size() - kRootSuffix.size()) == kRootSuffix) {
+    point->destroy_root = true;
+    text.remove_suffix(kRootSuffix.size());
+  }
+  if (!ParseNumber(Take(&text, '.'), 10, &point->boundary)) return false;
+  if (text.substr(0, 4) == "torn") {
+    point->torn = true;
+    if (!ParseNumber(Take(&text, '.').substr(4), 10, &point->tear)) return false;
+  }
+  if (text == "kill") return true;
+  point->kind = Kind::kLoss;
+  return SimLoss::Parse(text, &point->loss);
+}
+
+std::string CrashPoint::Fault() const {
+  std::string name = torn ? "torn" : kind == Kind::kKill ? "kill" : SimLoss::KindName(loss.kind);
+  return destroy_root ? name.append(kRootSuffix) : name;
+}
+
+SimDisk Materialise(const SimReplay& replay, const SimOp* next, const CrashPoint& point) {
+  const auto crash = [&point](const SimDisk& disk) {
+    return point.kind == CrashPoint::Kind::kKill ? disk.Kill() : disk.PowerLoss(point.loss);
+  };
+  if (!point.torn || next == nullptr) return crash(replay.disk());
+  SimDisk disk = replay.disk();
+  disk.ApplyTorn(*next, point.tear);
+  return crash(disk);
+}
+
+bool DestroyNewestRoot(SimDisk* disk) {
+  bool destroyed = false;
+  for (const std::string& path : disk->Paths()) {
+    if (path.size() < 9 || path.substr(path.size() - 9) != "/MANIFEST") continue;
+    const InodeNumber inode = disk->Find(path);
+    char pages[2 * kPageBytes];
+    if (disk->HasPending(inode)) continue;
+    if (disk->Read(inode, 0, sizeof(pages), pages) != sizeof(pages)) continue;
+    const auto first = RootGeneration(pages, 0), second = RootGeneration(pages + kPageBytes, 1);
+    if (!first.has_value() || !second.has_value()) continue;
+    disk->Damage(inode, *second > *first ? kPageBytes : 0, std::string(kPageBytes, '\xa5'));
+    destroyed = true;
+  }
+  return destroyed;
+}
+
+std::string Token::ToString() const {
+  std::string text = matrix + ":" + Number(seed, 16) + ":" + variant + ":";
+  for (size_t i = 0; i < points.size(); ++i) text += (i > 0 ? "/" : "") + points[i].ToString();
+  return text;
+}
+
+bool Token::Parse(std::string_view text, Token* token) {
+  *token = Token();
+  token->matrix = Take(&text, ':');
+  if (!ParseNumber(Take(&text, ':'), 16, &token->seed)) return false;
+  token->variant = Take(&text, ':');
+  while (!text.empty()) {
+    token->points.emplace_back();
+    if (!CrashPoint::Parse(Take(&text, '/'), &token->points.back())) return false;
+  }
+  return !token->matrix.empty() && !token->variant.empty();
+}
+
+uint64_t Token::SeedAt(size_t depth) const {
+  uint64_t derived = seed;
+  for (size_t i = 0; i < depth; ++i) derived = Mix64(derived ^ Hash64(points[i].ToString()));
+  return derived;
+}
+
+}  // namespace varve::crash

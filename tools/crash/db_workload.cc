@@ -1,0 +1,309 @@
+#include "tools/crash/db_workload.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+
+#include "tools/crash/db_reader.h"
+#include "util/scheduler.h"
+#include "util/thread.h"
+
+namespace varve::crash {
+namespace {
+
+// A snapshot or an iterator, with what it has to show.
+struct Held {
+  std::unique_ptr<Snapshot> snapshot;
+  std::unique_ptr<Iterator> iterator;
+  Ledger::State state;
+};
+
+class Client {
+ public:
+  Client(DbRun* run, int writer, uint64_t seed, Ledger::State* state)
+      : run_(run),
+        options_(run->options),
+        db_(run->db),
+        writer_(writer),
+        first_(KeyOf(writer, 0)),
+        limit_(KeyOf(writer, 9999) + "~"),
+        random_(seed),
+        state_(state) {}
+
+  bool Run() {
+    for (int i = 0; i < options_.steps && run_->fault().empty(); ++i) {
+      if (random_.OneIn(options_.flush_one_in)) {
+        Flush();
+      } else if (random_.OneIn(50)) {
+        SyncLog();
+      } else if (random_.OneIn(8)) {
+        Read();
+      } else if (random_.OneIn(20)) {
+        Hold();
+      } else if (random_.OneIn(20)) {
+        Release();
+      } else if (may_write_) {
+        Write();
+      }
+      if (random_.OneIn(30)) SleepFor(random_.Uniform(20) * 1'000'000);
+    }
+    while (!held_.empty()) Release();
+    return may_write_;
+  }
+
+ private:
+  std::string RandomKey() {
+    return KeyOf(writer_, static_cast<int>(
+                              random_.Uniform(static_cast<uint64_t>(options_.keys_per_writer))));
+  }
+
+  void Write() {
+    if (options_.unlogged_one_in > 0 && random_.OneIn(options_.unlogged_one_in)) {
+      unlogged_ = !unlogged_;
+    }
+    WriteOptions write;
+    write.disable_wal = unlogged_;
+    write.sync = !unlogged_ && random_.OneIn(options_.sync_one_in);
+    const uint64_t count = random_.OneIn(4) ? random_.Between(2, 6) : 1;
+    std::vector<Ledger::Op> ops;
+    WriteBatch batch;
+    for (uint32_t i = 0; i < count; ++i) {
+      std::string key = RandomKey();
+      if (random_.OneIn(6)) {
+        Must("batch", batch.Delete(key));
+        ops.push_back({std::move(key), std::nullopt});
+        continue;
+      }
+      const size_t bytes = random_.OneIn(40) ? random_.Uniform(20000)
+                                             : random_.Uniform(options_.value_bytes_max + 1);
+      std::string value = MakeValue(key, writer_, batch_, i, bytes);
+      Must("batch", batch.Put(key, value));
+      ops.push_back({std::move(key), std::move(value)});
+    }
+    ++batch_;
+    const std::vector<Ledger::Op> done = ops;
+    const uint64_t before = run_->fs->op_count();
+    const auto number = run_->ledger->Begin(writer_, std::move(ops), !unlogged_, before);
+    run_->TakeSequences(count, before);
+    Status s;
+    if (count > 1) {
+      s = db_->Write(write, batch);
+    } else if (done[0].value.has_value()) {
+      s = db_->Put(write, done[0].key, *done[0].value);
+    } else {
+      s = db_->Delete(write, done[0].key);
+    }
+    if (!s.ok()) {
+      may_write_ = false;
+      run_->Explained("write", s);
+      return;
+    }
+    const bool durable = write.sync || (!unlogged_ && options_.db.wal_sync == WalSyncMode::kAlways);
+    run_->ledger->Acknowledge(writer_, number, durable, run_->fs->op_count());
+    for (const Ledger::Op& op : done) {
+      if (op.value.has_value()) {
+        (*state_)[op.key] = *op.value;
+      } else {
+        state_->erase(op.key);
+      }
+    }
+  }
+
+  void Read() {
+    if (!may_write_) return;  // what a failed write left is not known
+    if (random_.OneIn(4)) {
+      Ledger::State found;
+      const std::string wrong = ReadRange(db_, nullptr, first_, limit_, &found);
+      Check("iterator", wrong.empty() ? Difference(found, *state_) : wrong);
+      return;
+    }
+    const std::string key = RandomKey();
+    PinnedValue value;
+    const Status s = db_->Get({}, key, &value);
+    const auto expected = state_->find(key);
+    if (expected == state_->end() ? s.IsNotFound() : s.ok() && value.slice() == expected->second) {
+      return;
+    }
+    if (!s.ok() && !s.IsNotFound()) {
+      run_->Explained("Get", s);
+      return;
+    }
+    run_->Fault("Get('" + key + "') gives " +
+                (s.ok() ? value.ToString().substr(0, 40) : s.ToString()) + ", expected " +
+                (expected == state_->end() ? "nothing" : expected->second.substr(0, 40)));
+  }
+
+  void Hold() {
+    if (!may_write_ || held_.size() >= 3) return;
+    Held held;
+    held.state = *state_;
+    if (random_.OneIn(2)) {
+      held.snapshot = db_->GetSnapshot();
+    } else {
+      held.iterator = db_->NewIterator({});
+    }
+    held_.push_back(std::move(held));
+  }
+
+  void Release() {
+    if (held_.empty()) return;
+    const size_t at = random_.Uniform(held_.size());
+    Held held = std::move(held_[at]);
+    held_.erase(held_.begin() + static_cast<ptrdiff_t>(at));
+    Ledger::State found;
+    std::string wrong;
+    if (held.snapshot != nullptr) {
+      wrong = ReadRange(db_, held.snapshot.get(), first_, limit_, &found);
+    } else {
+      Iterator* const it = held.iterator.get();
+      for (it->Seek(first_); it->Valid() && it->key() < limit_; it->Next()) {
+        found[std::string(it->key())] = std::string(it->value());
+      }
+      if (!it->status().ok()) wrong = "iterator: " + it->status().ToString();
+    }
+    Check(held.snapshot != nullptr ? "snapshot" : "held iterator",
+          wrong.empty() ? Difference(found, held.state) : wrong);
+  }
+
+  void Flush() {
+    const bool wait = !random_.OneIn(3);
+    const auto acknowledged = run_->ledger->Acknowledged();
+    const Status s = db_->Flush({.wait = wait});
+    if (!s.ok()) {
+      run_->Explained("Flush", s);
+    } else if (wait) {
+      run_->ledger->AllDurable(acknowledged, run_->fs->op_count());
+    }
+  }
+
+  void SyncLog() {
+    const auto acknowledged = run_->ledger->Acknowledged();
+    const Status s = db_->SyncWAL();
+    if (!s.ok()) {
+      run_->Explained("SyncWAL", s);
+    } else {
+      run_->ledger->AllDurable(acknowledged, run_->fs->op_count());
+    }
+  }
+
+  void Must(const char* what, const Status& s) {
+    if (!s.ok()) run_->Fault(std::string(what) + ": " + s.ToString());
+  }
+  void Check(const char* what, const std::string& wrong) {
+    // A read may fail where an error was injected; wrong data it may never give.
+    if (wrong.empty() ||
+        (run_->fs->calls_failed() > 0 && wrong.find("injected fault") != std::string::npos))
+      return;
+    run_->Fault(std::string(what) + ": " + wrong);
+  }
+
+  DbRun* const run_;
+  const DbRunOptions& options_;
+  DB* const db_;
+  const int writer_;
+  const std::string first_, limit_;
+  Random random_;
+  Ledger::State* const state_;
+  std::vector<Held> held_;
+  uint32_t batch_ = 0;
+  bool unlogged_ = false;
+  bool may_write_ = true;
+};
+
+}  // namespace
+
+std::string KeyOf(int writer, int key) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "w%d-k%04d", writer, key);
+  return text;
+}
+
+int WriterOf(Slice key) {
+  if (key.size() < 4 || key[0] != 'w' || key[2] != '-') return -1;
+  return key[1] >= '0' && key[1] <= '9' ? key[1] - '0' : -1;
+}
+
+DbRunOptions DbRunOptions::FromSeed(uint64_t seed, const std::string& variant, bool short_run) {
+  Random random(seed ^ 0x6f7074696f6e);
+  DbRunOptions options;
+  Options& db = options.db;
+  db.create_if_missing = true;
+  db.memtable_bytes = size_t{64} << 10;
+  db.memtables_max = static_cast<int>(random.Between(2, 5));
+  db.flush_memtables_min = static_cast<int>(random.Between(1, db.memtables_max - 1));
+  db.wal_sync = static_cast<WalSyncMode>(random.Uniform(3));
+  if (variant == "never") db.wal_sync = WalSyncMode::kNever;
+  if (variant == "interval") db.wal_sync = WalSyncMode::kInterval;
+  if (variant == "always") db.wal_sync = WalSyncMode::kAlways;
+  db.wal_sync_interval_ms = static_cast<uint32_t>(random.Between(1, 40));
+  db.wal_mapped = !random.OneIn(3);
+  db.compression = random.OneIn(2) ? Compression::kLz4 : Compression::kNone;
+  db.block_bytes = size_t{1} << random.Between(10, 13);
+  db.filter_bits_per_key = random.OneIn(4) ? 0 : 10;
+  db.block_cache_bytes = random.OneIn(4) ? 0 : size_t{1} << 20;
+  db.background_threads = static_cast<int>(random.Between(1, 2));
+  options.writers = random.OneIn(2) ? 1 : static_cast<int>(random.Between(2, 3));
+  options.keys_per_writer = static_cast<int>(random.Between(8, 40));
+  options.steps = static_cast<int>(random.Between(60, 200)) / options.writers;
+  options.lives = random.OneIn(3) ? 2 : 1;
+  // From one memtable for everything to one for ten writes.
+  options.value_bytes_max = size_t{1} << random.Between(6, 13);
+  options.sync_one_in = random.OneIn(3) ? 2 : static_cast<uint32_t>(random.Between(4, 40));
+  options.unlogged_one_in = random.OneIn(3) ? 12 : 0;
+  options.flush_one_in = static_cast<uint32_t>(random.Between(20, 200));
+  if (short_run) {
+    options.steps = 5 + options.steps / 6;
+    options.lives = 1;
+  }
+  options.fault.nth = 0;
+  if (random.OneIn(4)) {
+    options.fault.calls = random.OneIn(4) ? uint32_t{kSimAll & ~kSimLock} : uint32_t{kSimChanges};
+    options.fault.nth = 1 + random.Skewed(10);
+    options.fault.forever = random.OneIn(2);
+    options.fault.code = random.OneIn(3) ? Status::Code::kNoSpace : Status::Code::kIOError;
+  }
+  return options;
+}
+
+void DbRun::Fault(const std::string& what) {
+  MutexLock lock(&mutex_);
+  if (fault_.empty()) fault_ = what;
+}
+
+std::string DbRun::fault() const {
+  MutexLock lock(&mutex_);
+  return fault_;
+}
+
+bool DbRun::Explained(const char* call, const Status& status) {
+  const bool typed = status.IsIOError() || status.IsNoSpace() || status.IsAborted();
+  if (fs->calls_failed() > 0 && typed) return true;
+  Fault(std::string(call) + ": " + status.ToString());
+  return false;
+}
+
+void DbRun::TakeSequences(uint64_t count, uint64_t position) {
+  MutexLock lock(&mutex_);
+  sequences_.emplace_back(position, (sequences_.empty() ? 0 : sequences_.back().second) + count);
+}
+
+void DbRun::SetSequence(uint64_t last, uint64_t position) {
+  MutexLock lock(&mutex_);
+  sequences_.emplace_back(position, last);
+}
+
+uint64_t DbRun::HighestSequence(uint64_t position) const {
+  MutexLock lock(&mutex_);
+  uint64_t highest = 0;
+  for (const auto& [at, sequence] : sequences_) {
+    if (at <= position) highest = std::max(highest, sequence);
+  }
+  return highest;
+}
+
+bool RunClient(DbRun* run, int writer, uint64_t seed, Ledger::State* state) {
+  return Client(run, writer, seed, state).Run();
+}
+
+}  // namespace varve::crash

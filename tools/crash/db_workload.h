@@ -1,0 +1,71 @@
+#ifndef VARVE_TOOLS_CRASH_DB_WORKLOAD_H_
+#define VARVE_TOOLS_CRASH_DB_WORKLOAD_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/support/ledger.h"
+#include "tests/support/sim_file_system.h"
+#include "util/mutex.h"
+#include "util/random.h"
+#include "varve/db.h"
+
+// What the clients of a crashed database did: seeded writes, reads, flushes, syncs, snapshots and
+// iterators, each recorded in the ledger and checked against what the client knows.
+
+namespace varve::crash {
+
+// How one run behaves; all from its seed.
+struct DbRunOptions {
+  Options db;  // without env
+  int writers = 1;
+  int keys_per_writer = 20;
+  int steps = 100;  // of each writer in each life
+  int lives = 1;    // opens, with a close after each
+  size_t value_bytes_max = 1000;
+  uint32_t sync_one_in = 8;
+  uint32_t unlogged_one_in = 0;  // sections without a log begin so often; 0: never
+  uint32_t flush_one_in = 60;
+  SimFault fault;  // nth 0: none
+
+  static DbRunOptions FromSeed(uint64_t seed, const std::string& variant, bool short_run);
+};
+
+std::string KeyOf(int writer, int key);
+// Whose a key is; -1 if nobody's.
+int WriterOf(Slice key);
+
+// What the clients of one run share.
+struct DbRun {
+  DbRunOptions options;
+  std::shared_ptr<SimFileSystem> fs;
+  std::shared_ptr<Ledger> ledger;
+  DB* db = nullptr;
+
+  // The first thing that went wrong.
+  void Fault(const std::string& what);
+  std::string fault() const;
+  // Whether an error is one that an injected fault explains; a fault otherwise.
+  bool Explained(const char* call, const Status& status);
+  // Sequences that may have been given out, by position.
+  void TakeSequences(uint64_t count, uint64_t position);
+  void SetSequence(uint64_t last, uint64_t position);
+  uint64_t HighestSequence(uint64_t position) const;
+
+ private:
+  mutable Mutex mutex_;
+  std::string fault_ GUARDED_BY(mutex_);
+  std::vector<std::pair<uint64_t, uint64_t>> sequences_ GUARDED_BY(mutex_);  // position, highest
+};
+
+// One writer's life: `options.steps` operations on `run->db`. `state` is what its keys hold, and is
+// kept so. False once a write failed: it must not write again.
+bool RunClient(DbRun* run, int writer, uint64_t seed, Ledger::State* state);
+
+}  // namespace varve::crash
+
+#endif  // VARVE_TOOLS_CRASH_DB_WORKLOAD_H_

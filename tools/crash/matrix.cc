@@ -1,0 +1,274 @@
+#include "tools/crash/matrix.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "util/filename.h"
+#include "util/hash.h"
+
+namespace varve::crash {
+namespace {
+
+// All subsets of so many pending items are tried when nothing limits the images.
+constexpr size_t kSubsetItemsMax = 12;
+
+// Follows a replay: what the changes so far mean for the judgement.
+class Walk {
+ public:
+  Walk(const Session& session)
+      : history_(session.history()),
+        replay_(&history_),
+        highest_file_(session.highest_file_before()) {}
+
+  const SimReplay& replay() const { return replay_; }
+  const SimOp* next() const {
+    return replay_.AtEnd() ? nullptr : &history_.ops[replay_.position()];
+  }
+  const SimOp* last() const {
+    return replay_.position() == 0 ? nullptr : &history_.ops[replay_.position() - 1];
+  }
+  bool doubtful() const { return doubtful_; }
+  uint64_t highest_file() const { return highest_file_; }
+
+  void Step() {
+    const SimOp& op = *next();
+    replay_.Step();
+    doubtful_ |= op.kind == SimOpKind::kSyncEnd && !op.ok;
+    FileNumber number;
+    FileType type;
+    if (!op.new_entry.empty() && ParseFileName(op.new_entry, &number, &type)) {
+      highest_file_ = std::max(highest_file_, number);
+    }
+  }
+  void AdvanceTo(uint64_t boundary) {
+    while (replay_.position() < boundary && !replay_.AtEnd()) Step();
+  }
+
+ private:
+  const SimHistory& history_;
+  SimReplay replay_;
+  bool doubtful_ = false;
+  uint64_t highest_file_;
+};
+
+bool ChangesNothing(const SimOp* op) {
+  return op != nullptr &&
+         (op->kind == SimOpKind::kSyncBegin || op->kind == SimOpKind::kDirectorySyncBegin);
+}
+
+std::unique_ptr<Session> GoOn(const Session& session, const Walk& walk, const CrashPoint& point,
+                              uint64_t seed) {
+  SimDisk disk = Materialise(walk.replay(), walk.next(), point);
+  if (point.destroy_root) DestroyNewestRoot(&disk);
+  const bool kill = point.kind == CrashPoint::Kind::kKill && !walk.doubtful();
+  auto next = session.Continue(std::move(disk), point.boundary, kill, seed);
+  if (next != nullptr) next->set_highest_file_before(walk.highest_file());
+  return next;
+}
+
+}  // namespace
+
+std::unique_ptr<Session> StartSession(const Token& token) {
+  const SessionOptions options{.seed = token.seed, .variant = token.variant};
+  if (token.matrix == "wal") return StartWalSession(options);
+  if (token.matrix == "manifest") return StartManifestSession(options);
+  if (token.matrix == "db") return StartDbSession(options);
+  return nullptr;
+}
+
+std::vector<CrashPoint> Matrix::Plan(const SimReplay& replay, const SimOp* next, uint64_t allowance,
+                                     Random* random) const {
+  std::vector<CrashPoint> points;
+  CrashPoint point{.boundary = replay.position()};
+  const auto add_loss = [&](SimLoss loss) {
+    point.kind = CrashPoint::Kind::kLoss;
+    point.loss = loss;
+    points.push_back(point);
+  };
+  const size_t pending = replay.disk().PendingCount();
+  points.push_back(point);
+  add_loss(SimLoss::DropAll());
+  add_loss(SimLoss::KeepAll());
+  if (options_.destroy_roots && (allowance == 0 || random->OneIn(4))) {
+    for (size_t i = 0; i < 3; ++i) {
+      points.push_back(points[i]);
+      points.back().destroy_root = true;
+    }
+  }
+  const uint64_t sectors = next == nullptr ? 0 : SimDisk::SectorsOf(*next);
+  if (sectors > 0 && (next->mapped || sectors > 1)) {
+    point = {.boundary = replay.position()};
+    point.torn = true;
+    const uint64_t tears = next->mapped ? 3 : sectors - 1;
+    for (uint64_t tear = 1; tear <= tears; ++tear) {
+      if (allowance > 0 && !random->OneIn(tears)) continue;
+      point.tear = next->mapped ? random->Uniform(1 << 20) : tear;
+      points.push_back(point);
+    }
+    point.torn = false;
+  }
+  if (pending == 0) return points;
+  if (allowance == 0) {
+    for (size_t i = 0; i < pending; ++i) add_loss(SimLoss::Only(i)), add_loss(SimLoss::AllBut(i));
+    if (pending <= kSubsetItemsMax) {
+      for (uint64_t mask = 0; mask < uint64_t{1} << pending; ++mask)
+        add_loss(SimLoss::Subset(mask));
+    }
+    for (int i = 0; i < 20; ++i) add_loss(SimLoss::Random(random->Uniform(1 << 30)));
+    return points;
+  }
+  while (points.size() < allowance) {
+    const uint64_t way = random->Uniform(6);
+    if (way == 0) add_loss(SimLoss::Only(random->Uniform(pending)));
+    if (way == 1) add_loss(SimLoss::AllBut(random->Uniform(pending)));
+    if (way == 2 && pending <= kSubsetItemsMax) {
+      add_loss(SimLoss::Subset(random->Uniform(uint64_t{1} << pending)));
+    }
+    if (way >= 3) add_loss(SimLoss::Random(random->Uniform(1 << 30)));
+  }
+  return points;
+}
+
+std::string Matrix::Judge(const Session& session, const CrashPoint& point,
+                          const Observation& observation, bool doubtful,
+                          uint64_t highest_file) const {
+  if (!observation.fault.empty()) return observation.fault;
+  highest_file = std::max(highest_file, session.HighestFile(point.boundary));
+  if (observation.lowest_new_file <= highest_file) {
+    return "file number " + std::to_string(observation.lowest_new_file) + " is used again; " +
+           std::to_string(highest_file) + " was taken before the crash";
+  }
+  if (observation.lowest_new_sequence <= session.HighestSequence(point.boundary)) {
+    return "sequence " + std::to_string(observation.lowest_new_sequence) + " is used again; " +
+           std::to_string(session.HighestSequence(point.boundary)) + " was taken before the crash";
+  }
+  const bool kill = point.kind == CrashPoint::Kind::kKill && !doubtful;
+  const Ledger& ledger = *session.ledger();
+  const Ledger::Bounds bounds = session.BoundsAt(point.boundary, kill, point.destroy_root);
+  if (ledger.Judge(observation.hashes, point.boundary, bounds).legal) return "";
+  return "no legal prefix";
+}
+
+std::string Matrix::Report(const Session& session, const SimReplay& replay, const CrashPoint& point,
+                           const std::string& wrong, bool doubtful) const {
+  const SimHistory& history = session.history();
+  std::string text = wrong + "\n";
+  const SimOp* next = point.boundary < history.ops.size() ? &history.ops[point.boundary] : nullptr;
+  SimDisk disk = Materialise(replay, next, point);
+  if (point.destroy_root) DestroyNewestRoot(&disk);
+  Ledger::State state;
+  session.Observe(disk, point.boundary, &state);
+  const bool kill = point.kind == CrashPoint::Kind::kKill && !doubtful;
+  text +=
+      session.ledger()->Explain(state, point.boundary, session.ledger()->At(point.boundary, kill));
+  text += "  crash: " + point.ToString() + (doubtful ? " (a sync had failed)" : "") +
+          "; the last changes before it, and the next:\n";
+  const uint64_t from = point.boundary > 12 ? point.boundary - 12 : 0;
+  for (uint64_t i = from; i < point.boundary && i < history.ops.size(); ++i) {
+    text += "    " + std::to_string(i) + "  " + history.ops[i].ToString() + "\n";
+  }
+  if (next != nullptr) text += "    next  " + next->ToString() + "\n";
+  std::string pending = replay.disk().DescribePending();
+  if (pending.size() > 1500) pending = pending.substr(0, 1500) + "…\n";
+  text += "  pending before the crash:\n" + pending + "  the disk after it:\n";
+  for (const std::string& path : disk.Paths()) {
+    text += "    " + path + "  " + std::to_string(disk.Size(disk.Find(path))) + "\n";
+  }
+  return text;
+}
+
+bool Matrix::Examine(const Session& session, Token token, uint64_t images_max) {
+  const size_t depth = token.points.size();
+  token.points.emplace_back();
+  CrashPoint& current = token.points.back();
+  if (!session.fault().empty()) {
+    listener_->OnViolation(token, "while it ran: " + session.fault());
+    return true;
+  }
+  Random random(token.SeedAt(depth) ^ 0x706c616e);
+  const uint64_t boundaries = session.history().ops.size() + 1;
+  const uint64_t allowance = images_max == 0 ? 0 : std::max<uint64_t>(4, images_max / boundaries);
+  std::vector<CrashPoint> kept;  // from which further sessions start
+  uint64_t considered = 0;
+  for (Walk walk(session);; walk.Step()) {
+    if (ChangesNothing(walk.last())) {
+      if (walk.next() == nullptr) break;
+      continue;
+    }
+    const std::string place = walk.last() == nullptr ? "start" : walk.last()->Label();
+    for (const CrashPoint& point : Plan(walk.replay(), walk.next(), allowance, &random)) {
+      current = point;
+      SimDisk disk = Materialise(walk.replay(), walk.next(), point);
+      if (point.destroy_root && !DestroyNewestRoot(&disk)) continue;
+      if (!listener_->OnImage(token)) return false;
+      const uint64_t key = Mix64(disk.CachedHash() + session.Context(point.boundary));
+      auto it = seen_.find(key);
+      if (it == seen_.end()) {
+        it = seen_.emplace(key, session.Observe(std::move(disk), point.boundary, nullptr)).first;
+        listener_->OnObserved();
+      }
+      const std::string wrong =
+          Judge(session, point, it->second, walk.doubtful(), walk.highest_file());
+      Cell& cell = cells_[{place, point.Fault()}];
+      ++cell.images;
+      if (!wrong.empty()) {
+        ++cell.violations;
+        listener_->OnViolation(token,
+                               Report(session, walk.replay(), point, wrong, walk.doubtful()));
+        continue;
+      }
+      // A fair choice among all images, without keeping them (reservoir sampling). Damage on top of
+      // a crash is not what recovery may go on from.
+      if (point.destroy_root) continue;
+      ++considered;
+      if (kept.size() < static_cast<size_t>(options_.continuations)) {
+        kept.push_back(point);
+      } else if (const uint64_t at = random.Uniform(considered); at < kept.size()) {
+        kept[at] = point;
+      }
+    }
+    if (walk.next() == nullptr) break;
+  }
+  if (depth + 1 >= static_cast<size_t>(options_.depth)) return true;
+  for (const CrashPoint& point : kept) {
+    current = point;
+    Walk walk(session);
+    walk.AdvanceTo(point.boundary);
+    const auto next = GoOn(session, walk, point, token.SeedAt(depth + 1));
+    if (next != nullptr && !Examine(*next, token, images_max / 3)) return false;
+  }
+  return true;
+}
+
+bool Matrix::Run(const Token& token) {
+  seen_.clear();  // values differ between seeds: nothing would be found again
+  const std::unique_ptr<Session> session = StartSession(token);
+  return session == nullptr || Examine(*session, token, options_.images_max);
+}
+
+std::string Matrix::Replay(const Token& token) {
+  std::unique_ptr<Session> session = StartSession(token);
+  if (session == nullptr) return "no such matrix: " + token.matrix;
+  for (size_t depth = 0;; ++depth) {
+    if (!session->fault().empty()) return "while it ran: " + session->fault();
+    if (depth == token.points.size()) return "";
+    const CrashPoint& point = token.points[depth];
+    if (point.boundary > session->history().ops.size()) {
+      return "the run has only " + std::to_string(session->history().ops.size()) + " changes";
+    }
+    Walk walk(*session);
+    walk.AdvanceTo(point.boundary);
+    if (depth + 1 == token.points.size()) {
+      SimDisk disk = Materialise(walk.replay(), walk.next(), point);
+      if (point.destroy_root) DestroyNewestRoot(&disk);
+      const Observation observation = session->Observe(std::move(disk), point.boundary, nullptr);
+      const std::string wrong =
+          Judge(*session, point, observation, walk.doubtful(), walk.highest_file());
+      return wrong.empty() ? "" : Report(*session, walk.replay(), point, wrong, walk.doubtful());
+    }
+    session = GoOn(*session, walk, point, token.SeedAt(depth + 1));
+    if (session == nullptr) return "the matrix goes no deeper";
+  }
+}
+
+}  // namespace varve::crash

@@ -1,0 +1,86 @@
+#ifndef VARVE_TOOLS_CRASH_MATRIX_H_
+#define VARVE_TOOLS_CRASH_MATRIX_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "tools/crash/crash_point.h"
+#include "tools/crash/session.h"
+#include "util/random.h"
+
+// Makes the crash images of a session and holds what is found on them against the ledger.
+//
+//   1. Walk through the session's history, change by change.
+//   2. At each boundary choose crashes (Plan): kill, a torn next write, power loss with each of the
+//      ways to lose what is pending.
+//   3. Materialise each; an image seen before is not opened again, as what was observed on it can
+//   be
+//      judged anew by what was promised at this boundary.
+//   4. Observe it, and judge: the state is a legal prefix, no number is used twice.
+//   5. From a few images go on with a further session, and walk through that one too: crashes
+//      during recovery, and after it.
+
+namespace varve::crash {
+
+struct MatrixOptions {
+  uint64_t images_max = 3000;  // of a session, about; 0: every image that Plan knows
+  int depth = 2;               // crashes in a row
+  int continuations = 2;       // sessions that go on after a crash of one
+  bool destroy_roots = true;
+};
+
+struct Cell {
+  uint64_t images = 0, violations = 0;
+};
+
+// What the matrix tells whoever runs it.
+class MatrixListener {
+ public:
+  virtual ~MatrixListener() = default;
+  // Before each image, so that a hang or an abort can be traced. False ends the run.
+  virtual bool OnImage(const Token& token) = 0;
+  virtual void OnObserved() = 0;  // the image was one never seen before
+  virtual void OnViolation(const Token& token, const std::string& text) = 0;
+};
+
+class Matrix {
+ public:
+  Matrix(const MatrixOptions& options, MatrixListener* listener)
+      : options_(options), listener_(listener) {}
+
+  // Starts the session that `token` names, without its points, and examines it. False if the
+  // listener ended it.
+  bool Run(const Token& token);
+  // Exactly the image of `token`. The text of its violation, or "".
+  std::string Replay(const Token& token);
+
+  // By place (the label of the change before the crash) and fault.
+  const std::map<std::pair<std::string, std::string>, Cell>& cells() const { return cells_; }
+
+ private:
+  bool Examine(const Session& session, Token token, uint64_t images_max);
+  std::vector<CrashPoint> Plan(const SimReplay& replay, const SimOp* next, uint64_t allowance,
+                               Random* random) const;
+  // "" or what is wrong. `doubtful`: a sync failed, so the cache promises nothing.
+  std::string Judge(const Session& session, const CrashPoint& point, const Observation& observation,
+                    bool doubtful, uint64_t highest_file) const;
+  std::string Report(const Session& session, const SimReplay& replay, const CrashPoint& point,
+                     const std::string& wrong, bool doubtful) const;
+
+  const MatrixOptions options_;
+  MatrixListener* const listener_;
+  std::unordered_map<uint64_t, Observation> seen_;
+  std::map<std::pair<std::string, std::string>, Cell> cells_;
+};
+
+// The session a token begins with; null if there is no such matrix.
+std::unique_ptr<Session> StartSession(const Token& token);
+
+}  // namespace varve::crash
+
+#endif  // VARVE_TOOLS_CRASH_MATRIX_H_

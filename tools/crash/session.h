@@ -1,0 +1,85 @@
+#ifndef VARVE_TOOLS_CRASH_SESSION_H_
+#define VARVE_TOOLS_CRASH_SESSION_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/support/ledger.h"
+#include "tests/support/sim_file_system.h"
+#include "varve/status.h"
+
+// What is crashed: a part of the engine, or all of it, behind one interface.
+//
+// A *session* is one life of it: it opens what is on a simulated disk, does seeded work on it and
+// ends, and leaves a recorded history of the disk and a ledger of what was promised when. From any
+// crash image of it the subject can be *observed* (opened, read in every way, closed, opened again)
+// and a further session can be started.
+
+namespace varve::crash {
+
+// What was found on a crash image.
+struct Observation {
+  // The first thing that went wrong, in words; empty if all agreed with itself. Whether the state
+  // is one of those allowed is not judged here.
+  std::string fault;
+  // Of the state, one sum a writer (Ledger::HashEntry).
+  std::vector<uint64_t> hashes;
+  // Lowest number of a file that opening it made; UINT64_MAX if it made none.
+  uint64_t lowest_new_file = UINT64_MAX;
+  // Lowest sequence that a write after opening it takes; UINT64_MAX if not tried.
+  uint64_t lowest_new_sequence = UINT64_MAX;
+};
+
+class Session {
+ public:
+  virtual ~Session() = default;
+
+  const SimHistory& history() const { return fs_->history(); }
+  const std::shared_ptr<Ledger>& ledger() const { return ledger_; }
+  // What went wrong while it ran, as in Observation.
+  const std::string& fault() const { return fault_; }
+
+  // Says what else than the disk an observation at `boundary` depends on.
+  virtual uint64_t Context(uint64_t /*boundary*/) const { return 0; }
+  // `state`, if not null, gets the entries found. const, and callable by several threads.
+  virtual Observation Observe(SimDisk disk, uint64_t boundary, Ledger::State* state) const = 0;
+  // A session on what the crash at `boundary` left. Null if the subject knows no such thing.
+  virtual std::unique_ptr<Session> Continue(SimDisk disk, uint64_t boundary, bool kill,
+                                            uint64_t seed) const = 0;
+  // What must be there after a crash at `boundary`; with the newest root destroyed perhaps less.
+  virtual Ledger::Bounds BoundsAt(uint64_t boundary, bool kill, bool /*newest_root_lost*/) const {
+    return ledger_->At(boundary, kill);
+  }
+  // The highest sequence, and number of a file, that may have been given out before `boundary`,
+  // apart from names in the history; 0 if unknown.
+  virtual uint64_t HighestSequence(uint64_t /*boundary*/) const { return 0; }
+  virtual uint64_t HighestFile(uint64_t /*boundary*/) const { return 0; }
+  // The highest number of any file that sessions before this one made.
+  uint64_t highest_file_before() const { return highest_file_before_; }
+  void set_highest_file_before(uint64_t number) { highest_file_before_ = number; }
+
+ protected:
+  std::shared_ptr<SimFileSystem> fs_;
+  std::shared_ptr<Ledger> ledger_;
+  std::string fault_;
+
+ private:
+  uint64_t highest_file_before_ = 0;
+};
+
+// What the seed leaves open. "-" in a token.
+struct SessionOptions {
+  uint64_t seed = 1;
+  std::string variant = "-";
+};
+
+// The subjects, by name: "wal", "manifest", "db".
+std::unique_ptr<Session> StartWalSession(const SessionOptions& options);
+std::unique_ptr<Session> StartManifestSession(const SessionOptions& options);
+std::unique_ptr<Session> StartDbSession(const SessionOptions& options);
+
+}  // namespace varve::crash
+
+#endif  // VARVE_TOOLS_CRASH_SESSION_H_

@@ -1,0 +1,178 @@
+#include <gflags/gflags.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "tools/crash/matrix.h"
+#include "tools/crash/runner.h"
+
+// Makes crashes by the thousand on a simulated disk, opens the engine on what is left, and holds
+// the result against an oracle: see tools/crash/matrix.h for how, tests/support/ledger.h for what
+// is promised, tests/support/sim_disk.h for what a disk may do.
+
+DEFINE_string(budget, "60s", "how long to run: 90s, 5m, 2h");
+DEFINE_uint64(seed, 1, "seed of the first run; each run takes the next one");
+DEFINE_string(matrix, "all",
+              "what is crashed: all, or some of wal, manifest, db (comma-separated)");
+DEFINE_string(
+    sync, "-",
+    "sync mode of the log in the db matrix: never, interval, always; -: the seed decides");
+DEFINE_uint64(images_max, 3000, "images of a run, about; 0: all that are known, which is many");
+DEFINE_int32(depth, 2, "crashes in a row: 1 to 3");
+DEFINE_uint64(runs, 0, "end after so many runs; 0: the budget alone ends it");
+DEFINE_int32(jobs, 2, "worker processes");
+DEFINE_double(hang, 60, "seconds without progress after which a run counts as hanging");
+DEFINE_uint64(violations_max, 10, "end after so many violations");
+DEFINE_string(replay, "", "look at the image of one token alone, and say what is wrong with it");
+DEFINE_bool(json, false, "print one JSON object instead of the summary");
+DEFINE_bool(cells, false, "print the table of places and faults");
+
+namespace varve::crash {
+namespace {
+
+bool ParseSeconds(const std::string& text, double* seconds) {
+  char* end = nullptr;
+  *seconds = std::strtod(text.c_str(), &end);
+  const std::string unit = end;
+  if (unit == "m") *seconds *= 60;
+  if (unit == "h") *seconds *= 3600;
+  return end != text.c_str() && *seconds > 0 &&
+         (unit.empty() || unit == "s" || unit == "m" || unit == "h");
+}
+
+std::vector<std::string> ParseMatrices(const std::string& text) {
+  if (text == "all") return {"db", "wal", "manifest"};
+  std::vector<std::string> names;
+  for (size_t at = 0; at <= text.size();) {
+    const size_t comma = std::min(text.find(',', at), text.size());
+    names.push_back(text.substr(at, comma - at));
+    at = comma + 1;
+  }
+  return names;
+}
+
+int Fail(const std::string& what) {
+  std::fprintf(stderr, "varve_crash: %s\n", what.c_str());
+  return 2;
+}
+
+std::string Quote(const std::string& text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    if (c == '\n') {
+      quoted += "\\n";
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      char escape[8];
+      std::snprintf(escape, sizeof(escape), "\\u%04x", static_cast<unsigned char>(c));
+      quoted += escape;
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + "\"";
+}
+
+void PrintJson(const RunnerReport& report) {
+  std::string text = "{\"images\": " + std::to_string(report.images) +
+                     ", \"distinct\": " + std::to_string(report.distinct) +
+                     ", \"violations\": " + std::to_string(report.violations) +
+                     ", \"runs\": " + std::to_string(report.sessions) +
+                     ", \"seconds\": " + std::to_string(report.seconds) + ", \"tokens\": [";
+  for (size_t i = 0; i < report.found.size(); ++i) {
+    text += (i > 0 ? ", " : "") + Quote(report.found[i].token);
+  }
+  text += "], \"cells\": [";
+  bool first = true;
+  for (const auto& [place, cell] : report.cells) {
+    text += std::string(first ? "" : ", ") + "{\"place\": " + Quote(place.first) +
+            ", \"fault\": " + Quote(place.second) + ", \"images\": " + std::to_string(cell.images) +
+            ", \"violations\": " + std::to_string(cell.violations) + "}";
+    first = false;
+  }
+  std::printf("%s]}\n", text.c_str());
+}
+
+void PrintCells(const RunnerReport& report) {
+  std::printf("%-36s %-12s %10s %10s\n", "after", "fault", "images", "violations");
+  for (const auto& [place, cell] : report.cells) {
+    std::printf("%-36s %-12s %10llu %10llu\n", place.first.c_str(), place.second.c_str(),
+                static_cast<unsigned long long>(cell.images),
+                static_cast<unsigned long long>(cell.violations));
+  }
+}
+
+void PrintSummary(const RunnerReport& report) {
+  for (const Violation& violation : report.found) {
+    std::printf("VIOLATION  --replay=%s\n%s\n\n", violation.token.c_str(), violation.text.c_str());
+  }
+  if (FLAGS_cells) PrintCells(report);
+  std::printf("%llu runs, %llu images, %llu distinct (%.0f a minute), %llu violations, %.1f s\n",
+              static_cast<unsigned long long>(report.sessions),
+              static_cast<unsigned long long>(report.images),
+              static_cast<unsigned long long>(report.distinct),
+              static_cast<double>(report.distinct) / report.seconds * 60,
+              static_cast<unsigned long long>(report.violations), report.seconds);
+}
+
+// Does nothing: a replay needs no news.
+class Quiet : public MatrixListener {
+ public:
+  bool OnImage(const Token&) override { return true; }
+  void OnObserved() override {}
+  void OnViolation(const Token&, const std::string&) override {}
+};
+
+int Replay(const std::string& text) {
+  Token token;
+  if (!Token::Parse(text, &token)) return Fail("not a token: '" + text + "'");
+  Quiet quiet;
+  const std::string wrong = Matrix({}, &quiet).Replay(token);
+  std::printf("%s\n%s\n", text.c_str(), wrong.empty() ? "no violation" : wrong.c_str());
+  return wrong.empty() ? 0 : 1;
+}
+
+int Main() {
+  if (!FLAGS_replay.empty()) return Replay(FLAGS_replay);
+  RunnerOptions options;
+  if (!ParseSeconds(FLAGS_budget, &options.seconds)) {
+    return Fail("--budget: '" + FLAGS_budget + "' is no time; say 90s, 5m or 2h");
+  }
+  options.matrices = ParseMatrices(FLAGS_matrix);
+  for (const std::string& name : options.matrices) {
+    if (name != "db" && name != "wal" && name != "manifest") {
+      return Fail("--matrix: there is no '" + name + "'; say all, db, wal or manifest");
+    }
+  }
+  if (FLAGS_sync != "-" && FLAGS_sync != "never" && FLAGS_sync != "interval" &&
+      FLAGS_sync != "always") {
+    return Fail("--sync: '" + FLAGS_sync + "' is not never, interval, always or -");
+  }
+  if (FLAGS_depth < 1 || FLAGS_depth > 3) return Fail("--depth: 1 to 3");
+  if (FLAGS_jobs < 1 || FLAGS_jobs > 64) return Fail("--jobs: 1 to 64");
+  options.variant = FLAGS_sync;
+  options.seed = FLAGS_seed;
+  options.sessions_max = FLAGS_runs;
+  options.jobs = FLAGS_jobs;
+  options.hang_seconds = FLAGS_hang;
+  options.violations_max = std::max<uint64_t>(FLAGS_violations_max, 1);
+  options.matrix.images_max = FLAGS_images_max;
+  options.matrix.depth = FLAGS_depth;
+  const RunnerReport report = Run(options, !FLAGS_json && isatty(STDERR_FILENO) != 0);
+  if (!report.error.empty()) return Fail(report.error);
+  FLAGS_json ? PrintJson(report) : PrintSummary(report);
+  return report.violations > 0 ? 1 : 0;
+}
+
+}  // namespace
+}  // namespace varve::crash
+
+int main(int argc, char** argv) {
+  gflags::SetUsageMessage("crashes the engine on a simulated disk and checks what is left");
+  gflags::ParseCommandLineFlags(&argc, &argv, true);
+  if (argc > 1) return varve::crash::Fail(std::string("what is '") + argv[1] + "'?");
+  return varve::crash::Main();
+}

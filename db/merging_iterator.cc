@@ -62,7 +62,7 @@ class MergingIterator final : public InternalIterator {
   }
   void Seek(Slice target) override {
     Begin(/*forward=*/true);
-    for (Child& child : children_) child.iterator->Seek(target);
+    SeekAll(target);
     PlayAll();
   }
   void SeekForPrev(Slice target) override {
@@ -119,6 +119,23 @@ class MergingIterator final : public InternalIterator {
     forward_ = forward;
     valid_ = false;
     status_ = Status::OK();
+  }
+
+  // Seeks all children step by step in turn, so that their cache misses overlap: a seek that goes
+  // to memory in a dozen segments then takes little more than one in a single segment.
+  void SeekAll(Slice target) {
+    seeking_.clear();
+    for (Child& child : children_) {
+      child.iterator->StartSeek(target);
+      seeking_.push_back(child.iterator.get());
+    }
+    while (!seeking_.empty()) {
+      size_t left = 0;
+      for (InternalIterator* child : seeking_) {
+        if (!child->ContinueSeek()) seeking_[left++] = child;
+      }
+      seeking_.resize(left);
+    }
   }
 
   Player PlayerOf(uint64_t index) const {
@@ -230,10 +247,11 @@ class MergingIterator final : public InternalIterator {
 
   const InternalKeyComparator comparator_;
   const bool bytewise_;
-  std::vector<Child> children_;  // at least 2
-  std::vector<Player> tree_;     // losers, from index 1
-  std::vector<Player> winners_;  // of PlayAll() alone
-  uint64_t current_ = 0;         // the winner; meaningful while valid_
+  std::vector<Child> children_;             // at least 2
+  std::vector<Player> tree_;                // losers, from index 1
+  std::vector<Player> winners_;             // of PlayAll() alone
+  std::vector<InternalIterator*> seeking_;  // of SeekAll() alone
+  uint64_t current_ = 0;                    // the winner; meaningful while valid_
   bool valid_ = false;
   bool forward_ = true;
   Status status_;

@@ -109,33 +109,27 @@ uint32_t Block::FindByTag(Slice user_key, uint64_t trailer, uint8_t tag) const {
 }
 
 uint32_t Block::LowerBound(const InternalKeyComparator& comparator, Slice target) const {
-  const Slice user_key = ExtractUserKey(target);
-  const uint64_t trailer = ExtractTrailer(target);
-  return comparator.bytewise() ? LowerBoundBytewise(user_key, trailer)
-                               : LowerBoundCustom(*comparator.user_comparator(), user_key, trailer);
+  if (!comparator.bytewise()) {
+    return LowerBoundCustom(*comparator.user_comparator(), ExtractUserKey(target),
+                            ExtractTrailer(target));
+  }
+  Search search = BeginSearch(target);
+  while (!search.done()) StepSearch(&search);
+  return search.low;
 }
 
-uint32_t Block::LowerBoundBytewise(Slice user_key, uint64_t trailer) const {
+Block::Search Block::BeginSearch(Slice target) const {
+  const Slice user_key = ExtractUserKey(target);
   const size_t shared = std::min<size_t>(prefix_bytes_, user_key.size());
   const int by_prefix = std::memcmp(user_key.data(), prefix_, shared);
-  if (by_prefix < 0 || (by_prefix == 0 && shared < prefix_bytes_)) return 0;
-  if (by_prefix > 0) return entries_;
   const Slice rest = user_key.substr(shared);
-  uint32_t low = 0, high = entries_;
-  while (low < high) {
-    const uint32_t middle = low + (high - low) / 2;
-    uint32_t suffix_bytes;
-    const char* const suffix = SuffixAt(content_ + Offset(middle), &suffix_bytes);
-    const int order = Slice(suffix, suffix_bytes).compare(rest);
-    // An entry of the same key with a higher trailer comes before the target.
-    const bool before = order < 0 || (order == 0 && TrailerAt(suffix + suffix_bytes) > trailer);
-    if (before) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
+  Search search{rest, KeyPrefix(rest), ExtractTrailer(target), 0, entries_};
+  if (by_prefix < 0 || (by_prefix == 0 && shared < prefix_bytes_)) {
+    search.high = 0;
+  } else if (by_prefix > 0) {
+    search.low = entries_;
   }
-  return low;
+  return search;
 }
 
 uint32_t Block::LowerBoundCustom(const Comparator& user, Slice user_key, uint64_t trailer) const {

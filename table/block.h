@@ -86,6 +86,42 @@ class Block {
   // The first entry at or after `target`, an internal key; entries() if there is none.
   uint32_t LowerBound(const InternalKeyComparator& comparator, Slice target) const;
 
+  // The same in steps, in bytewise order only: the result is between low and high, and is low when
+  // they meet. `target` must outlive the search.
+  struct Search {
+    Slice rest;            // of the target's user key, behind the block's prefix
+    uint64_t rest_prefix;  // KeyPrefix(rest)
+    uint64_t trailer;
+    uint32_t low;
+    uint32_t high;
+
+    bool done() const { return low == high; }
+  };
+  Search BeginSearch(Slice target) const;
+  // Not for a search that is done.
+  void StepSearch(Search* search) const {
+    const uint32_t middle = search->low + (search->high - search->low) / 2;
+    uint32_t suffix_bytes;
+    const char* const suffix = SuffixAt(content_ + Offset(middle), &suffix_bytes);
+    const uint64_t prefix = SuffixPrefix(suffix, suffix_bytes);
+    bool before = prefix < search->rest_prefix;
+    if (prefix == search->rest_prefix) {
+      const int order = Slice(suffix, suffix_bytes).compare(search->rest);
+      // An entry of the same key with a higher trailer comes before the target.
+      before = order < 0 || (order == 0 && TrailerAt(suffix + suffix_bytes) > search->trailer);
+    }
+    if (before) {
+      search->low = middle + 1;
+    } else {
+      search->high = middle;
+    }
+  }
+  // Starts to load what the next step reads, and, of a search that is done, the entry it found.
+  void PrefetchStep(const Search& search) const {
+    const uint32_t middle = search.low + (search.high - search.low) / 2;
+    if (middle < entries_) __builtin_prefetch(content_ + Offset(middle));
+  }
+
  private:
   uint32_t Offset(uint32_t i) const {
     return wide_ ? DecodeFixed32(offsets_ + size_t{4} * i)
@@ -101,10 +137,15 @@ class Block {
     *bytes = 0;
     return DecodeVarint32(p, p + kVarint32BytesMax, bytes);
   }
+  // KeyPrefix() of a suffix, which is followed by kSlackBytes at least.
+  static uint64_t SuffixPrefix(const char* suffix, uint32_t bytes) {
+    const uint64_t prefix = __builtin_bswap64(DecodeFixed64(suffix));
+    if (bytes >= 8) return prefix;
+    return bytes == 0 ? 0 : prefix >> (64 - 8 * bytes) << (64 - 8 * bytes);
+  }
   uint64_t TrailerAt(const char* p) const { return base_ + (DecodeFixed64(p) & trailer_mask_); }
   bool SameBytes(uint32_t i, Slice user_key) const;
   uint32_t FindByTag(Slice user_key, uint64_t trailer, uint8_t tag) const;
-  uint32_t LowerBoundBytewise(Slice user_key, uint64_t trailer) const;
   uint32_t LowerBoundCustom(const Comparator& user, Slice user_key, uint64_t trailer) const;
 
   const char* content_ = nullptr;

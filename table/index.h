@@ -82,6 +82,8 @@ class Index {
     const uint64_t next = SlotWord(i + 1);
     return {offset, (next & kSlotOffsetMask) - (next >> kSlotPaddingShift) - offset};
   }
+  // Starts to load what handle(i) reads.
+  void PrefetchHandle(uint64_t i) const { __builtin_prefetch(slots_ + i * kIndexSlotBytes); }
   uint64_t padding_before(uint64_t i) const { return SlotWord(i) >> kSlotPaddingShift; }
   // An internal key.
   std::string separator(uint64_t i) const;

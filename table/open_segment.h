@@ -80,6 +80,10 @@ class OpenSegment {
     if (options_.statistics != nullptr) options_.statistics->Add(counter, amount);
   }
 
+  // Starts to load what LookupBlock(offset) reads.
+  void PrefetchBlock(uint64_t offset) const {
+    if (options_.cache != nullptr) options_.cache->Prefetch(BlockKey{source_.number, offset});
+  }
   // The block that starts at `offset` from the cache, or an empty reference.
   BlockRef LookupBlock(uint64_t offset) const;
   // True if blocks that are read go into the cache.

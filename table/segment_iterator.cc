@@ -16,6 +16,10 @@ bool SegmentIterator::LoadBlock(uint64_t i) {
   if (i == number_) return true;
   cursor_.SetBlock(nullptr);
   held_ = segment_->LookupBlock(segment_->index().handle(i).offset);
+  return UseBlock(i);
+}
+
+bool SegmentIterator::UseBlock(uint64_t i) {
   const Block* block = nullptr;
   if (held_) {
     block = held_.get();
@@ -125,6 +129,53 @@ void SegmentIterator::Seek(Slice target) {
   if (!LoadBlock(i)) return;
   cursor_.MoveTo(cursor_.block()->LowerBound(segment_->comparator(), target));
   if (!cursor_.valid()) NextBlock();
+}
+
+void SegmentIterator::StartSeek(Slice target) {
+  seek_step_ = SeekStep::kDone;
+  if (!segment_->comparator().bytewise()) return Seek(target);
+  status_ = Status::OK();
+  const uint64_t i = segment_->index().Find(segment_->comparator(), target);
+  if (i >= segment_->index().blocks()) return Stop(Status::OK());
+  seek_number_ = i;
+  seek_target_ = target;
+  segment_->index().PrefetchHandle(i);
+  seek_step_ = i == number_ ? SeekStep::kOpenBlock : SeekStep::kLocateBlock;
+}
+
+bool SegmentIterator::ContinueSeek() {
+  switch (seek_step_) {
+    case SeekStep::kDone:
+      return true;
+    case SeekStep::kLocateBlock:
+      segment_->PrefetchBlock(segment_->index().handle(seek_number_).offset);
+      seek_step_ = SeekStep::kLookUpBlock;
+      return false;
+    case SeekStep::kLookUpBlock:
+      cursor_.SetBlock(nullptr);
+      number_ = segment_->index().blocks();
+      held_ = segment_->LookupBlock(segment_->index().handle(seek_number_).offset);
+      seek_step_ = SeekStep::kOpenBlock;
+      return false;
+    case SeekStep::kOpenBlock:
+      if (seek_number_ != number_ && !UseBlock(seek_number_)) {
+        seek_step_ = SeekStep::kDone;
+        return true;
+      }
+      search_ = cursor_.block()->BeginSearch(seek_target_);
+      break;
+    case SeekStep::kSearchBlock:
+      cursor_.block()->StepSearch(&search_);
+      break;
+    case SeekStep::kArrive:
+      seek_step_ = SeekStep::kDone;
+      cursor_.MoveTo(search_.low);
+      if (!cursor_.valid()) NextBlock();
+      return true;
+  }
+  cursor_.block()->PrefetchStep(search_);
+  seek_step_ = search_.done() ? SeekStep::kArrive : SeekStep::kSearchBlock;
+  return false;
 }
 
 void SegmentIterator::SeekForPrev(Slice target) {

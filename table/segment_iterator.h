@@ -33,6 +33,8 @@ class SegmentIterator final : public InternalIterator {
   void SeekToFirst() override;
   void SeekToLast() override;
   void Seek(Slice target) override;
+  void StartSeek(Slice target) override;
+  bool ContinueSeek() override;
   void SeekForPrev(Slice target) override;
   void Next() override {
     cursor_.MoveTo(cursor_.index() + 1);
@@ -55,8 +57,20 @@ class SegmentIterator final : public InternalIterator {
   static constexpr uint64_t kWindowBytesMin = 16 * 1024;
   static constexpr uint64_t kWindowBytesMax = 256 * 1024;
 
+  // What a seek in steps does next.
+  enum class SeekStep : uint8_t {
+    kDone,
+    kLocateBlock,  // in the file
+    kLookUpBlock,  // in the cache
+    kOpenBlock,
+    kSearchBlock,
+    kArrive,
+  };
+
   // Makes block i the current one, not yet at an entry. False, with the status set, on an error.
   bool LoadBlock(uint64_t i);
+  // The same after the block was looked for in the cache, and is in held_ if it was there.
+  bool UseBlock(uint64_t i);
   Status FetchUncached(uint64_t i, const Block** block);
   bool ReadWindow(uint64_t i, bool forward);
   Status BlockFromWindow(const BlockHandle& handle, const Block** block);
@@ -72,6 +86,12 @@ class SegmentIterator final : public InternalIterator {
   BlockRef held_;    // the current block, or
   Block view_;       // the same, where it lies in the window
   BlockCursor cursor_;
+
+  // Of a seek in steps.
+  SeekStep seek_step_ = SeekStep::kDone;
+  uint64_t seek_number_ = 0;
+  Slice seek_target_;
+  Block::Search search_;
 
   // The run of blocks that were not in the cache.
   uint64_t last_uncached_ = UINT64_MAX;

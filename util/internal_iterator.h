@@ -28,6 +28,12 @@ class InternalIterator {
   virtual void SeekToLast() = 0;
   virtual void Seek(Slice target) = 0;
   virtual void SeekForPrev(Slice target) = 0;
+  // Seek(target) in steps, for those who seek many iterators at once: each step ends by asking for
+  // what the next one reads, so that the cache misses of all of them overlap. ContinueSeek() is
+  // called until it answers true; the seek is then done, and nothing else is asked before. `target`
+  // must live until then.
+  virtual void StartSeek(Slice target) { Seek(target); }
+  virtual bool ContinueSeek() { return true; }
   virtual void Next() = 0;
   virtual void Prev() = 0;
   // Next(), and in the same call the key it came to: false, and *key as it was, where Valid() is

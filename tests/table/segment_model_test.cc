@@ -92,7 +92,13 @@ void CheckWalk(const SegmentReader& reader, const SegmentReadOptions& options,
         target = InternalKey(RandomUserKey(random), random->Uniform(100000));
       }
       if (move == 0) {
-        it->Seek(target);
+        if (random->OneIn(2)) {
+          it->Seek(target);
+        } else {  // the same in steps
+          it->StartSeek(target);
+          while (!it->ContinueSeek()) {
+          }
+        }
         model = entries.lower_bound(target);
       } else {
         it->SeekForPrev(target);

@@ -1,0 +1,198 @@
+// Commands on keys and values. Each opens the database, which takes its lock and runs recovery.
+
+#include <memory>
+#include <ostream>
+
+#include "tools/ldb/command.h"
+#include "tools/ldb/text.h"
+#include "varve/db.h"
+
+namespace varve::ldb {
+namespace {
+
+Status ParseTyped(Context* context, Slice typed, bool hex, std::string* bytes) {
+  if (ParseBytes(typed, hex, bytes)) return Status::OK();
+  return context->Usage("\"" + std::string(typed) + "\" is no hexadecimal number of whole bytes");
+}
+Status ParseKey(Context* context, Slice typed, std::string* key) {
+  return ParseTyped(context, typed, context->flags.key_hex, key);
+}
+Status ParseValue(Context* context, Slice typed, std::string* value) {
+  return ParseTyped(context, typed, context->flags.value_hex, value);
+}
+
+// --from and --to; unset where they are not given.
+struct KeyRange {
+  std::optional<std::string> from, to;
+};
+Status ParseRange(Context* context, KeyRange* range) {
+  if (context->flags.from) {
+    Status status = ParseKey(context, *context->flags.from, &range->from.emplace());
+    if (!status.ok()) return status;
+  }
+  if (!context->flags.to) return Status::OK();
+  return ParseKey(context, *context->flags.to, &range->to.emplace());
+}
+
+std::string KeyText(const Context& context, Slice key) {
+  return FormatBytes(key, context.flags.key_hex);
+}
+std::string ValueText(const Context& context, Slice value) {
+  return FormatBytes(value, context.flags.value_hex);
+}
+
+// The outcome of what was done and of closing, which makes it durable.
+Status CloseAfter(Status status, DB* db) {
+  const Status closed = db->Close();
+  return status.ok() ? closed : status;
+}
+
+Status RunGet(Context* context) {
+  std::string key;
+  if (Status status = ParseKey(context, context->arguments[0], &key); !status.ok()) return status;
+  std::unique_ptr<DB> db;
+  if (Status status = OpenDatabase(context, &db); !status.ok()) return status;
+  std::string value;
+  Status status = db->Get({}, key, &value);
+  if (status.IsNotFound()) status = Status::NotFound("no key " + KeyText(*context, key));
+  if (status.ok()) *context->out << ValueText(*context, value) << "\n";
+  return CloseAfter(std::move(status), db.get());
+}
+
+Status ApplyBatch(Context* context, const WriteBatch& batch) {
+  std::unique_ptr<DB> db;
+  if (Status status = OpenDatabase(context, &db); !status.ok()) return status;
+  Status status = CloseAfter(db->Write({}, batch), db.get());
+  if (status.ok()) *context->out << "OK\n";
+  return status;
+}
+
+Status RunPut(Context* context) {
+  if (context->arguments.size() % 2 != 0) {
+    return context->Usage("a value is missing for the last key");
+  }
+  WriteBatch batch;
+  for (size_t i = 0; i < context->arguments.size(); i += 2) {
+    std::string key, value;
+    Status status = ParseKey(context, context->arguments[i], &key);
+    if (status.ok()) status = ParseValue(context, context->arguments[i + 1], &value);
+    if (status.ok()) status = batch.Put(key, value);
+    if (!status.ok()) return status;
+  }
+  return ApplyBatch(context, batch);
+}
+
+Status RunDelete(Context* context) {
+  std::string key;
+  WriteBatch batch;
+  Status status = ParseKey(context, context->arguments[0], &key);
+  if (status.ok()) status = batch.Delete(key);
+  return status.ok() ? ApplyBatch(context, batch) : status;
+}
+
+Status PrintEntries(const Context& context, const KeyRange& range, DB* db) {
+  ReadOptions read;
+  read.fill_cache = false;
+  if (range.from) read.lower_bound = *range.from;
+  if (range.to) read.upper_bound = *range.to;
+  const auto it = db->NewIterator(read);
+  const bool reverse = context.flags.reverse;
+  uint64_t left = context.flags.limit.value_or(UINT64_MAX);
+  for (reverse ? it->SeekToLast() : it->SeekToFirst(); left > 0 && it->Valid(); --left) {
+    *context.out << KeyText(context, it->key());
+    if (!context.flags.keys_only) *context.out << " : " << ValueText(context, it->value());
+    *context.out << "\n";
+    reverse ? it->Prev() : it->Next();
+  }
+  return it->status();
+}
+
+Status RunScan(Context* context) {
+  KeyRange range;
+  if (Status status = ParseRange(context, &range); !status.ok()) return status;
+  std::unique_ptr<DB> db;
+  if (Status status = OpenDatabase(context, &db); !status.ok()) return status;
+  return CloseAfter(PrintEntries(*context, range, db.get()), db.get());
+}
+
+// An exclusive bound behind every key there is. Sets *to to nothing where there is no key.
+Status BehindTheLast(DB* db, std::optional<std::string>* to) {
+  const auto it = db->NewIterator({});
+  it->SeekToLast();
+  if (it->Valid()) (*to = std::string(it->key()))->push_back('\0');
+  return it->status();
+}
+
+Status RunApproximateSize(Context* context) {
+  KeyRange range;
+  if (Status status = ParseRange(context, &range); !status.ok()) return status;
+  std::unique_ptr<DB> db;
+  if (Status status = OpenDatabase(context, &db); !status.ok()) return status;
+  Status status;
+  if (!range.to) status = BehindTheLast(db.get(), &range.to);
+  uint64_t bytes = 0;
+  if (status.ok() && range.to) {
+    const DB::Range ranges[] = {{range.from ? Slice(*range.from) : Slice(), *range.to}};
+    status = db->GetApproximateSizes(ranges, &bytes);
+  }
+  if (status.ok()) *context->out << bytes << "\n";
+  return CloseAfter(std::move(status), db.get());
+}
+
+}  // namespace
+
+std::span<const Command> DataCommands() {
+  static const std::vector<Command>* const commands = new std::vector<Command>{
+      {"get",
+       "",
+       "<key>",
+       "Prints the value of a key.",
+       1,
+       1,
+       {"hex", "key_hex", "value_hex"},
+       &RunGet},
+      {"put",
+       "",
+       "<key> <value>",
+       "Sets the value of a key.",
+       2,
+       2,
+       {"hex", "key_hex", "value_hex", "create_if_missing"},
+       &RunPut},
+      {"batchput",
+       "",
+       "<key> <value> [<key> <value>…]",
+       "Sets the values of several keys, all or none.",
+       2,
+       kAnyNumber,
+       {"hex", "key_hex", "value_hex", "create_if_missing"},
+       &RunPut},
+      {"delete",
+       "",
+       "<key>",
+       "Deletes a key; an absent one is fine.",
+       1,
+       1,
+       {"hex", "key_hex"},
+       &RunDelete},
+      {"scan",
+       "",
+       "",
+       "Prints the keys in [--from, --to) and their values.",
+       0,
+       0,
+       {"from", "to", "limit", "keys_only", "reverse", "hex", "key_hex", "value_hex"},
+       &RunScan},
+      {"approxsize",
+       "",
+       "",
+       "Estimates the bytes on disk under the keys in [--from, --to).",
+       0,
+       0,
+       {"from", "to", "hex", "key_hex"},
+       &RunApproximateSize},
+  };
+  return *commands;
+}
+
+}  // namespace varve::ldb

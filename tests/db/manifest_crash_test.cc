@@ -462,5 +462,25 @@ TEST(ManifestCrash, EveryBoundaryOfRandomHistoriesWithFaults) {
   RunHistories(4, 30, /*faults=*/true);
 }
 
+// RULES R4.3: a name left by a killed process may still vanish, unless opening makes it durable.
+TEST(ManifestCrash, ANameThatAKilledProcessLeftIsMadeDurable) {
+  auto fs = SimFileSystem::New({.record = true});
+  ASSERT_TRUE(fs->CreateDirectory("/db").ok());
+  ASSERT_TRUE(fs->SyncDirectory("/").ok());
+  std::unique_ptr<Manifest> manifest;
+  ASSERT_TRUE(Manifest::Create(ManifestTestOptions(fs, 1), "/db", &manifest).ok());
+  SimReplay replay(&fs->history());
+  while (replay.disk().Find("/db/MANIFEST") == 0) replay.Step();  // renamed, the name not synced
+  auto after = SimFileSystem::New({}, replay.disk().Kill());
+  ManifestState state;
+  ASSERT_TRUE(Manifest::Open(ManifestTestOptions(after, 2), "/db", &state, &manifest).ok());
+  ManifestEdit edit;
+  edit.clock_mark_ms = 7;
+  ASSERT_TRUE(manifest->Commit(edit).ok());
+  auto last = SimFileSystem::New({}, after->disk().PowerLoss(SimLoss::DropAll()));
+  ASSERT_TRUE(Manifest::Inspect(last.get(), "/db", &state).ok());
+  EXPECT_EQ(state.clock_mark_ms, 7u);
+}
+
 }  // namespace
 }  // namespace varve

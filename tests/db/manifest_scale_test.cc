@@ -128,7 +128,6 @@ TEST(ManifestScale, OneSegmentRewritesOnePath) {
   ASSERT_TRUE(fs->CreateDirectory("/db").ok());
   Database database(fs, "/db", 100000);
   // With nothing else to merge: its leaf, one inner page, the root.
-  ManifestStats before;
   uint64_t least = 1000, most = 0;
   for (int i = 0; i < 200; ++i) {
     const Cost cost = database.Run(1, /*merges=*/false, i);

@@ -1,0 +1,63 @@
+// Properties, statistics, and the end of a database.
+
+#include <filesystem>
+
+#include "tests/tools/ldb_test_util.h"
+
+namespace varve::ldb {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+TEST_F(LdbTest, OneProperty) {
+  MakeDatabase();
+  EXPECT_EQ(Run({"properties", "last-sequence"}).out, "varve.last-sequence: 6\n");
+  EXPECT_EQ(Run({"get_property", "varve.last-sequence"}).out, "varve.last-sequence: 6\n");
+  EXPECT_THAT(Run({"properties", "segments"}).out, HasSubstr("varve.segments:\nsegment "));
+  const Outcome unknown = Run({"properties", "colour"});
+  EXPECT_EQ(unknown.exit, kExitFailed);
+  EXPECT_EQ(unknown.err, "varve_ldb: InvalidArgument: no property \"varve.colour\"\n");
+}
+
+TEST_F(LdbTest, AllProperties) {
+  MakeDatabase();
+  const Outcome outcome = Run({"properties"});
+  EXPECT_EQ(outcome.exit, kExitOk) << outcome.err;
+  // Recovery made a segment of the log.
+  EXPECT_THAT(outcome.out,
+              AllOf(HasSubstr("varve.num-segments: 3\n"), HasSubstr("varve.durable-position: "),
+                    HasSubstr("varve.background-error: \n")));
+}
+
+TEST_F(LdbTest, Stats) {
+  MakeDatabase();
+  const Outcome outcome = Run({"stats"});
+  EXPECT_EQ(outcome.exit, kExitOk) << outcome.err;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("num-segments: 3\n"), HasSubstr("num-entries: 6\n"),
+                                 HasSubstr("2 entries, 1 deletes, sequences 3 to 4\n")));
+}
+
+TEST_F(LdbTest, Destroy) {
+  MakeDatabase();
+  WriteFile(path() + "/notes.txt", "mine");
+  const Outcome outcome = Run({"destroy", "--yes"});
+  EXPECT_EQ(outcome.exit, kExitOk) << outcome.err;
+  EXPECT_EQ(outcome.out, "OK\n");
+  EXPECT_TRUE(Files(FileType::kManifest).empty());
+  EXPECT_EQ(ReadFile(path() + "/notes.txt"), "mine");
+  const Outcome again = Run({"destroy", "--yes"});
+  EXPECT_EQ(again.exit, kExitFailed);
+  EXPECT_THAT(again.err, HasSubstr("varve_ldb: NotFound: " + path()));
+}
+
+TEST_F(LdbTest, DestroyOfAnOpenDatabase) {
+  MakeDatabase();
+  auto db = Open();
+  EXPECT_THAT(Run({"destroy", "--yes"}).err, HasSubstr("varve_ldb: Busy"));
+  std::string value;
+  EXPECT_TRUE(db->Get({}, "a", &value).ok());
+}
+
+}  // namespace
+}  // namespace varve::ldb

@@ -1,0 +1,148 @@
+// The commands that print one kind of file: what they show, of damaged files too.
+
+#include <sys/stat.h>
+
+#include "tests/tools/ldb_test_util.h"
+
+namespace varve::ldb {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+class DumpTest : public LdbTest {
+ protected:
+  DumpTest() { MakeDatabase(); }
+  std::string segment(size_t i) const { return Files(FileType::kSegment).at(i); }
+  std::string log() const { return Files(FileType::kLog).back(); }
+};
+
+TEST_F(DumpTest, Segment) {
+  const Outcome outcome = RunLine({"segment_dump", segment(1)});
+  EXPECT_EQ(outcome.exit, kExitOk) << outcome.err;
+  EXPECT_THAT(outcome.out, StartsWith("segment " + segment(1) + "\n"));
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("  entries: 2\n"), HasSubstr("  deletes: 1\n"),
+                                 HasSubstr("  sequences: 3 to 4\n")));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("block 0")));
+  const Outcome blocks = RunLine({"segment_dump", segment(1), "--blocks"});
+  EXPECT_THAT(blocks.out, AllOf(HasSubstr("block 0: offset 0"), Not(HasSubstr("\"new\""))));
+  const Outcome entries = RunLine({"segment_dump", segment(1), "--entries"});
+  EXPECT_THAT(entries.out, AllOf(HasSubstr("  \"a\" @ 3 value = \"new\"\n"),
+                                 HasSubstr("  \"b\" @ 4 delete = \"\"\n")));
+}
+
+TEST_F(DumpTest, DamagedSegment) {
+  FlipByte(segment(0), 5);
+  const Outcome outcome = RunLine({"segment_dump", segment(0), "--entries"});
+  EXPECT_EQ(outcome.exit, kExitFailed);
+  EXPECT_THAT(outcome.out, HasSubstr("  entries: 2\n"));
+  EXPECT_THAT(outcome.out, HasSubstr("block 0: Corruption: "));
+  EXPECT_THAT(outcome.err, StartsWith("varve_ldb: Corruption: " + segment(0)));
+  // Without the blocks there is nothing wrong to see.
+  EXPECT_EQ(RunLine({"segment_dump", segment(0)}).exit, kExitOk);
+}
+
+TEST_F(DumpTest, NoSegment) {
+  for (const std::string& bytes : {std::string(), std::string(5000, 'x')}) {
+    const std::string file = dir_.File("file");
+    WriteFile(file, bytes);
+    const Outcome outcome = RunLine({"segment_dump", file});
+    EXPECT_EQ(outcome.exit, kExitFailed);
+    EXPECT_THAT(outcome.err, StartsWith("varve_ldb: Corruption: " + file));
+  }
+  const Outcome missing = RunLine({"segment_dump", dir_.File("missing")});
+  EXPECT_EQ(missing.exit, kExitFailed);
+  EXPECT_THAT(missing.err, StartsWith("varve_ldb: NotFound: " + dir_.File("missing")));
+}
+
+TEST_F(DumpTest, Log) {
+  const Outcome outcome = RunLine({"wal_dump", log()});
+  EXPECT_EQ(outcome.exit, kExitOk) << outcome.err;
+  EXPECT_THAT(outcome.out, StartsWith(log() + "\n  header at 0: version 1, number "));
+  EXPECT_THAT(outcome.out, HasSubstr("  header at 4096: version 1, number "));
+  EXPECT_THAT(outcome.out, ContainsRegex("  record at 8192: 22 bytes, previous [^,]+, durable "
+                                         "[^,]+, 1 entries from sequence 5\n"
+                                         "    put \"c\" = \"logged\"\n"));
+  EXPECT_THAT(outcome.out, HasSubstr("    put \"d\" = \"\\x00\\x5cx\"\n"));
+  const Outcome keys = RunLine({"dump_wal", log(), "--keys_only"});
+  EXPECT_THAT(keys.out, AllOf(HasSubstr("    put \"c\"\n"), Not(HasSubstr("logged"))));
+  const Outcome cut = RunLine({"wal_dump", log(), "--bytes_max=3"});
+  EXPECT_THAT(cut.out, HasSubstr("\"log… (6 bytes)\"\n"));
+}
+
+TEST_F(DumpTest, EveryLogOfADirectory) {
+  auto db = Open();  // a second log; the first stays until this one's memtable is flushed
+  ASSERT_TRUE(db->Delete({}, "c").ok());
+  const Outcome outcome = Run({"wal_dump"});
+  EXPECT_EQ(outcome.exit, kExitOk) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("    delete \"c\"\n"));
+  size_t at = 0;
+  for (const std::string& file : Files(FileType::kLog)) {  // all of them, by number
+    const size_t next = outcome.out.find(file + "\n");
+    ASSERT_NE(next, std::string::npos) << file;
+    EXPECT_GE(next, at);
+    at = next;
+  }
+  EXPECT_EQ(RunLine({"wal_dump", path()}).out, outcome.out);
+}
+
+TEST_F(DumpTest, DamagedLog) {
+  const std::string bytes = ReadFile(log());
+  const size_t value = bytes.find("logged");
+  ASSERT_NE(value, std::string::npos);
+  FlipByte(log(), value);
+  FlipByte(log(), 20);  // of the first header
+  const Outcome outcome = RunLine({"wal_dump", log()});
+  EXPECT_EQ(outcome.exit, kExitOk) << outcome.err;  // it judges nothing
+  EXPECT_THAT(outcome.out, HasSubstr("  header at 0: !! "));
+  EXPECT_THAT(outcome.out, HasSubstr("    !! "));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("\"c\"")));
+  EXPECT_THAT(outcome.out, HasSubstr("    put \"d\" = "));  // what is behind it is shown
+}
+
+TEST_F(DumpTest, NoLog) {
+  const std::string file = dir_.File("file");
+  WriteFile(file, std::string(20000, 'x'));
+  const Outcome outcome = RunLine({"wal_dump", file});
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("header at 0: !! "), HasSubstr("header at 4096: !! "),
+                                 HasSubstr("no record from 8192 to 20000")));
+  const Outcome missing = RunLine({"wal_dump", dir_.File("missing")});
+  EXPECT_EQ(missing.exit, kExitFailed);
+  EXPECT_THAT(missing.err, StartsWith("varve_ldb: NotFound: " + dir_.File("missing")));
+  ASSERT_EQ(mkdir(dir_.File("empty").c_str(), 0755), 0);
+  const Outcome empty = RunLine({"wal_dump", dir_.File("empty")});
+  EXPECT_EQ(empty.exit, kExitOk);
+  EXPECT_EQ(empty.out, "");
+}
+
+TEST_F(DumpTest, Manifest) {
+  const Outcome outcome = Run({"manifest_dump"});
+  EXPECT_EQ(outcome.exit, kExitOk) << outcome.err;
+  EXPECT_THAT(
+      outcome.out,
+      AllOf(HasSubstr("root in page 0: generation "), HasSubstr("root in page 1: generation "),
+            HasSubstr("2 entries (1 deletes), sequences 3…4"), HasSubstr("no damage found")));
+  EXPECT_EQ(RunLine({"manifest_dump", path()}).out, outcome.out);
+  EXPECT_EQ(RunLine({"manifest_dump", path() + "/MANIFEST"}).out, outcome.out);
+  const Outcome missing = RunLine({"manifest_dump", dir_.File("missing")});
+  EXPECT_EQ(missing.exit, kExitFailed);
+  EXPECT_THAT(missing.err, HasSubstr(dir_.File("missing") + "/MANIFEST"));
+}
+
+TEST_F(DumpTest, DamagedManifest) {
+  FlipByte(path() + "/MANIFEST", 60);
+  const Outcome one = Run({"manifest_dump"});
+  EXPECT_EQ(one.exit, kExitOk) << one.err;  // the other root says it all
+  EXPECT_THAT(one.out, HasSubstr("root in page 0: not valid"));
+  FlipByte(path() + "/MANIFEST", 4096 + 60);
+  const Outcome both = Run({"manifest_dump"});
+  EXPECT_EQ(both.exit, kExitFailed);
+  EXPECT_THAT(both.out, HasSubstr("root in page 1: not valid"));
+  EXPECT_THAT(both.err, StartsWith("varve_ldb: Corruption: " + path() + "/MANIFEST"));
+}
+
+}  // namespace
+}  // namespace varve::ldb

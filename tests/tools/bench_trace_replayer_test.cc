@@ -108,6 +108,7 @@ TEST_F(TraceReplayerTest, PutsReplaceAndDeletesMakeMisses) {
   EXPECT_EQ(counts().hits, 3u);
   EXPECT_EQ(counts().misses, 1u);
   EXPECT_EQ(counts().first, 0u);
+  EXPECT_EQ(counts().deleted, 1u);
   EXPECT_EQ(counts().lost, 0u);
   EXPECT_EQ(counts().puts, 2u);
   EXPECT_EQ(counts().deletes, 1u);

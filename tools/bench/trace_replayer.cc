@@ -102,6 +102,8 @@ Status TraceReplayer::ServeGet(const Request& request, uint64_t key_hash, uint64
       ++counts_.first;
     } else if (known->exists()) {
       ++counts_.lost;
+    } else {
+      ++counts_.deleted;
     }
   } else {
     return status.WithContext("get");

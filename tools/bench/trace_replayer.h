@@ -37,7 +37,8 @@ struct TraceCounts {
   uint64_t hits = 0, misses = 0;
   uint64_t expired = 0;  // misses on what was there, but past its ttl
   uint64_t first = 0;    // misses on keys that were never written before
-  uint64_t lost = 0;     // misses that should have been hits
+  uint64_t deleted = 0;  // misses on keys whose last write was a delete
+  uint64_t lost = 0;     // misses that should have been hits: with these four, all are explained
   uint64_t wrong = 0;    // neither hits nor misses
   uint64_t hit_bytes = 0, miss_bytes = 0;
   uint64_t written_bytes = 0;  // keys and values of puts and fills, keys of deletes

@@ -50,6 +50,7 @@ std::string TraceText(const TraceResult& result) {
                  HumanBytes(static_cast<double>(c.miss_bytes)).c_str());
   text += CountLine("first", c.first, "of them on keys never written before");
   text += CountLine("expired", c.expired, "of them past their time to live");
+  text += CountLine("deleted", c.deleted, "of them on keys that were deleted last");
   text += CountLine("lost", c.lost, "of them on keys that should be there: A DEFECT");
   text += CountLine("wrong", c.wrong, "values that were not the ones written last: A DEFECT");
   text += Format("  miss ratio    %15s   of the gets; %s of their bytes\n",
@@ -84,6 +85,7 @@ void AddTrace(const TraceResult& result, JsonObject* json) {
   json->Add("misses", c.misses);
   json->Add("misses_first", c.first);
   json->Add("misses_expired", c.expired);
+  json->Add("misses_deleted", c.deleted);
   json->Add("misses_lost", c.lost);
   json->Add("wrong_values", c.wrong);
   json->Add("miss_ratio", c.miss_ratio());

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <iterator>
 
+#include "tools/bench/text_format.h"
 #include "util/hash.h"
 
 namespace varve::bench {
@@ -132,8 +133,8 @@ double WorkloadGenerator::Progress() const {
 }
 
 std::string WorkloadGenerator::Name() const {
-  return std::to_string(requests_) + " generated requests for up to " + std::to_string(objects_) +
-         " objects";
+  return WithCommas(requests_) + " generated requests for up to " + WithCommas(objects_) +
+         " objects, seed " + std::to_string(seed_);
 }
 
 }  // namespace varve::bench

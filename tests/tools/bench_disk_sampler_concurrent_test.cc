@@ -1,0 +1,70 @@
+// The space of a directory is what its files occupy, and the highest of it is not missed.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/support/temp_dir.h"
+#include "tools/bench/disk_sampler.h"
+#include "util/thread.h"
+
+namespace varve::bench {
+namespace {
+
+class DiskSamplerTest : public ::testing::Test {
+ protected:
+  void Write(const std::string& name, size_t bytes) {
+    std::unique_ptr<WritableFile> file;
+    ASSERT_TRUE(file_system_->NewWritableFile(dir_.File(name), 0, &file).ok());
+    ASSERT_TRUE(file->Append(std::string(bytes, 'x')).ok());
+    ASSERT_TRUE(file->Sync().ok());
+    ASSERT_TRUE(file->Close().ok());
+  }
+
+  TempDir dir_;
+  std::shared_ptr<FileSystem> file_system_ = Env::Default().file_system;
+};
+
+TEST_F(DiskSamplerTest, CountsTheBlocksOfFilesAlone) {
+  uint64_t bytes = 1;
+  ASSERT_TRUE(DirectoryBytes(file_system_.get(), dir_.path(), &bytes).ok());
+  EXPECT_EQ(bytes, 0u);
+  Write("a", 100000);
+  Write("b", 1);
+  ASSERT_TRUE(file_system_->CreateDirectory(dir_.File("c")).ok());
+  ASSERT_TRUE(DirectoryBytes(file_system_.get(), dir_.path(), &bytes).ok());
+  EXPECT_GE(bytes, 100001u);
+  EXPECT_LE(bytes, 100001u + 3 * 4096);
+}
+
+TEST_F(DiskSamplerTest, KeepsTheHighestAndTheLast) {
+  DiskSampler sampler(file_system_, dir_.path());
+  Write("stays", 50000);
+  Write("goes", 1000000);
+  ASSERT_TRUE(sampler.Start().ok());
+  SleepFor(3 * DiskSampler::kNanosBetweenSamples);
+  ASSERT_TRUE(file_system_->RemoveFile(dir_.File("goes")).ok());
+  ASSERT_TRUE(sampler.Stop().ok());
+  EXPECT_GE(sampler.bytes_max(), 1050000u);
+  EXPECT_GE(sampler.bytes_last(), 50000u);
+  EXPECT_LT(sampler.bytes_last(), 100000u);
+  EXPECT_TRUE(sampler.Stop().ok()) << "twice is fine";
+}
+
+TEST_F(DiskSamplerTest, StopsAtOnce) {
+  DiskSampler sampler(file_system_, dir_.path());
+  ASSERT_TRUE(sampler.Start().ok());
+  EXPECT_TRUE(sampler.Stop().ok());
+}
+
+TEST_F(DiskSamplerTest, MissingDirectoryIsAnError) {
+  DiskSampler sampler(file_system_, dir_.File("nowhere"));
+  ASSERT_TRUE(sampler.Start().ok());
+  const Status status = sampler.Stop();
+  EXPECT_TRUE(status.IsNotFound()) << status.ToString();
+  EXPECT_THAT(status.ToString(), ::testing::HasSubstr("nowhere"));
+}
+
+}  // namespace
+}  // namespace varve::bench

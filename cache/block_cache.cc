@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "util/zeroed_memory.h"
+
 namespace varve {
 
 namespace {
@@ -73,7 +75,8 @@ bool BlockCache::Shard::HasRoomForOne() {
   const uint32_t segment = bits - kFirstBits;
   if (segment >= kSegmentsMax) return occupied < size;
   const uint64_t added = (uint64_t{1} << bits) - size;
-  Handle* const fresh = new Handle[added];
+  void* const fresh = AllocateZeroed(added * sizeof(Handle));
+  if (fresh == nullptr) return occupied < size;
   segments[segment].store(reinterpret_cast<uintptr_t>(fresh) - size * sizeof(Handle),
                           std::memory_order_relaxed);
   old_mask.store(mask.load(std::memory_order_relaxed), std::memory_order_relaxed);
@@ -112,7 +115,8 @@ void BlockCache::Shard::Unlink(Handle* slot) {
     passed->displaced.fetch_sub(1, std::memory_order_relaxed);
     index = (index + 1) & m;
   }
-  slot->file.store(kNoFile, std::memory_order_relaxed);
+  slot->file.store(0, std::memory_order_relaxed);
+  slot->offset.store(0, std::memory_order_relaxed);
   slot->charge.store(0, std::memory_order_relaxed);
   slot->meta.store(kEmpty, std::memory_order_release);
   --occupied;
@@ -225,26 +229,29 @@ BlockCache::~BlockCache() {
     if (size == 1) continue;
     for (uint64_t begin = 0; begin < size;) {
       const uint64_t end = std::max(begin * 2, uint64_t{1} << kFirstBits);
-      delete[] shards_[i].SlotAt(static_cast<uint32_t>(begin));
+      FreeZeroed(shards_[i].SlotAt(static_cast<uint32_t>(begin)), (end - begin) * sizeof(Handle));
       begin = end;
     }
   }
 }
 
-// The owner is gone: nobody looks anything up any more, but pins may live on.
+// The owner is gone: nobody looks anything up any more, but pins may live on. Each shard is locked
+// for a bounded time.
 void BlockCache::Orphan() {
   for (uint32_t i = 0; i < kShards; ++i) {
-    Victims victims;
     Shard& shard = shards_[i];
-    MutexLock lock(&shard.mutex);
-    const uint32_t size = shard.slots();
-    for (uint32_t s = 0; s < size; ++s) {
-      Handle* const slot = shard.SlotAt(s);
-      if ((slot->meta.load(std::memory_order_relaxed) & kStateMask) != kVisible) continue;
-      if (!shard.TakeIfUnpinned(slot)) continue;
-      victims.Add(slot->value, slot->deleter);
-      usage_.fetch_sub(slot->charge.load(std::memory_order_relaxed), std::memory_order_relaxed);
-      shard.Unlink(slot);
+    const uint64_t size = uint64_t{shard.mask.load(std::memory_order_relaxed)} + 1;
+    for (uint64_t begin = 0; size > 1 && begin < size; begin += kSweepSteps) {
+      Victims victims;
+      MutexLock lock(&shard.mutex);
+      for (uint64_t s = begin; s < std::min(begin + kSweepSteps, size); ++s) {
+        Handle* const slot = shard.SlotAt(static_cast<uint32_t>(s));
+        if ((slot->meta.load(std::memory_order_relaxed) & kStateMask) != kVisible) continue;
+        if (!shard.TakeIfUnpinned(slot)) continue;
+        victims.Add(slot->value, slot->deleter);
+        usage_.fetch_sub(slot->charge.load(std::memory_order_relaxed), std::memory_order_relaxed);
+        shard.Unlink(slot);
+      }
     }
   }
   Discharge(kOwner);
@@ -254,7 +261,7 @@ void BlockCache::Orphan() {
 // it. Each shard is locked for a bounded time. It ends: a whole round of all hands finds something
 // unpinned, whose uses only grow by lookups, or is the last; and rounds are bounded in case they
 // do.
-bool BlockCache::MakeRoom(uint32_t first_shard, Victims* victims) {
+bool BlockCache::MakeRoom(uint32_t first_shard) {
   constexpr uint32_t kRoundsMax = 4 * (kUsesMax + 1);
   for (uint32_t round = 0; round < kRoundsMax && OverCapacity(); ++round) {
     bool saw_unpinned = false;
@@ -264,11 +271,12 @@ bool BlockCache::MakeRoom(uint32_t first_shard, Victims* victims) {
       for (uint32_t i = 0; i < kShards; ++i) {
         if (!OverCapacity()) return true;
         Shard& shard = shards_[(first_shard + i) % kShards];
+        Victims victims;
         MutexLock lock(&shard.mutex);
         if (shard.slots() <= swept) continue;
         const uint64_t left = shard.slots() - swept;
         shard.Sweep(static_cast<uint32_t>(std::min<uint64_t>(left, kSweepSteps)), &saw_unpinned,
-                    victims);
+                    &victims);
         if (left > kSweepSteps) slots_left += left - kSweepSteps;
       }
     }
@@ -285,7 +293,7 @@ BlockCache::Handle* BlockCache::Insert(const BlockKey& key, void* value, Deleter
   Victims victims;
   usage_.fetch_add(charge, std::memory_order_relaxed);
   if (charge <= capacity() &&
-      (!OverCapacity() || MakeRoom(static_cast<uint32_t>(&shard - shards_.get()), &victims))) {
+      (!OverCapacity() || MakeRoom(static_cast<uint32_t>(&shard - shards_.get())))) {
     MutexLock lock(&shard.mutex);
     if (Handle* const present = shard.Find(hash, key); present != nullptr) {
       present->meta.fetch_add(1, std::memory_order_acquire);
@@ -349,9 +357,8 @@ void BlockCache::Erase(const BlockKey& key) {
 }
 
 void BlockCache::SetCapacity(size_t capacity_bytes) {
-  Victims victims;
   capacity_.store(capacity_bytes, std::memory_order_relaxed);
-  MakeRoom(0, &victims);
+  MakeRoom(0);
 }
 
 size_t BlockCache::pinned_usage() const {

@@ -123,7 +123,6 @@ class BlockCache {
   static constexpr uint32_t kFirstBits = 5;     // a shard's first table: 32 slots, 2 KiB
   static constexpr uint32_t kSegmentsMax = 24;  // tables of up to 2^28 slots
   static constexpr uint8_t kUsesMax = 3;
-  static constexpr uint64_t kNoFile = UINT64_MAX;  // the key of an empty slot
 
   // Handle::meta: the state above, pins in the low 32 bits.
   static constexpr uint64_t kEmpty = uint64_t{0} << 62;      // pins mean nothing
@@ -147,7 +146,7 @@ class BlockCache {
   static void FreeErased(Handle* handle);
 
   bool OverCapacity() const { return usage() > capacity(); }
-  bool MakeRoom(uint32_t first_shard, Victims* victims);
+  bool MakeRoom(uint32_t first_shard);
   void Orphan();
   // The last thing done with the cache for an entry that is gone.
   void Discharge(uint64_t charge) {
@@ -165,12 +164,14 @@ class BlockCache {
 
 // ---- Implementation of what is hot ------------------------------------------------------------
 
-// A slot of a table, or on its own an entry that is in none.
+// A slot of a table, or on its own an entry that is in none. An empty slot is all zeros but for
+// `displaced` (and `meta`, in which pins do not count): so is the memory of a new table. A lookup
+// of the key {0, 0} meets its own key there, and is told by the state that there is no entry.
 struct alignas(64) BlockCache::Handle {
   // See kEmpty. Storing kVisible (release) publishes the fields; pinning acquires them.
   std::atomic<uint64_t> meta{kEmpty};
   // Relaxed: compared before the pin as a hint, and after it, when it cannot change any more.
-  std::atomic<uint64_t> file{kNoFile};
+  std::atomic<uint64_t> file{0};
   std::atomic<uint64_t> offset{0};
   void* value = nullptr;
   Deleter deleter = nullptr;

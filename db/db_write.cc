@@ -198,7 +198,8 @@ Status DBImpl::SwitchMemtable() {
   if (Status status = WaitForMemtableRoom(); !status.ok()) return status;
   Table fresh;
   if (Status status = manifest_->NewFileNumber(&fresh.epoch); !status.ok()) return status;
-  fresh.memtable = std::make_shared<MemTable>(reads_->comparator());
+  fresh.memtable =
+      std::make_shared<MemTable>(reads_->comparator(), active_.memtable->CommonPrefix());
   MutexLock lock(&mu_);
   immutables_.push_back(std::move(active_));
   ++tables_switched_;

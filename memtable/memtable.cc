@@ -1,5 +1,7 @@
 #include "memtable/memtable.h"
 
+#include <algorithm>
+
 #include "memtable/skiplist.h"
 
 namespace varve {
@@ -73,8 +75,8 @@ void Increase(std::atomic<uint64_t>* counter, uint64_t by) {
 
 }  // namespace
 
-MemTable::MemTable(const InternalKeyComparator& comparator)
-    : comparator_(comparator), list_(std::make_unique<SkipList>(comparator)) {}
+MemTable::MemTable(const InternalKeyComparator& comparator, Slice common_prefix)
+    : comparator_(comparator), list_(std::make_unique<SkipList>(comparator, common_prefix)) {}
 
 MemTable::~MemTable() = default;
 
@@ -125,6 +127,19 @@ bool MemTable::Get(const LookupKey& lookup, Slice* value, uint64_t* trailer) con
   *value = node->value();
   *trailer = node->trailer();
   return true;
+}
+
+std::string MemTable::CommonPrefix() const {
+  // With fewer bytes in common, the rest of the first eight has at least 2^24 values.
+  constexpr size_t kBytesMin = 6;
+  constexpr size_t kBytesMax = 256;
+  const Node* const first = list_->First();
+  if (first == nullptr || !comparator_.bytewise()) return {};
+  const Slice a = first->user_key(), b = list_->FindLast()->user_key();
+  const size_t limit = std::min({a.size(), b.size(), kBytesMax});
+  size_t common = 0;
+  while (common < limit && a[common] == b[common]) ++common;
+  return std::string(common < kBytesMin ? Slice() : a.substr(0, common));
 }
 
 std::unique_ptr<InternalIterator> MemTable::NewIterator() const {

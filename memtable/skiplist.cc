@@ -72,9 +72,10 @@ struct SkipList::Directory {
   const std::unique_ptr<Node*[]> nodes;
 };
 
-SkipList::SkipList(const InternalKeyComparator& comparator)
+SkipList::SkipList(const InternalKeyComparator& comparator, Slice common_prefix)
     : comparator_(comparator),
       bytewise_(comparator.bytewise()),
+      common_prefix_(common_prefix),
       arena_(kBlockBytesMax),
       head_([this] {
         char* const memory = AllocateNode((kHeightMax - 1) * sizeof(Link) + sizeof(Node));

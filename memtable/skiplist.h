@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "util/arena.h"
@@ -34,7 +35,11 @@
 //    snapshot, built anew each time the list has grown by half, and never has to be complete:
 //    a search goes on from the last node before its key, along the list.
 //
-// Under a user's own comparator all prefixes are 0, so that they always tie and whole keys decide.
+// Prefixes are of what follows a *common prefix*, given when the list is made, where keys are
+// expected to begin with it: eight bytes of "user/0001234" say nothing else. A key that does not is
+// before or after all that do, and its prefix the lowest or the highest number. Any common prefix
+// is right, only a good one is fast. Under a user's own comparator all prefixes are 0. Where
+// prefixes tie, whole keys decide.
 //
 // A search for a key:
 //  1. The directory gives a node before the key, and the level to go on at; without one, the head
@@ -68,7 +73,7 @@ class SkipList {
  public:
   struct Node;
 
-  explicit SkipList(const InternalKeyComparator& comparator);
+  explicit SkipList(const InternalKeyComparator& comparator, Slice common_prefix = Slice());
   ~SkipList();
   SkipList(const SkipList&) = delete;
   SkipList& operator=(const SkipList&) = delete;
@@ -80,7 +85,7 @@ class SkipList {
     uint64_t trailer;
   };
   Target MakeTarget(Slice user_key, uint64_t trailer) const {
-    return {bytewise_ ? KeyPrefix(user_key) : 0, user_key, trailer};
+    return {PrefixOf(user_key), user_key, trailer};
   }
 
   // One caller at a time, and none of InsertConcurrently() meanwhile. Keys in ascending order are
@@ -137,6 +142,13 @@ class SkipList {
 
   static constexpr size_t kNodeSpaceMax = size_t{4} << 10;
 
+  uint64_t PrefixOf(Slice user_key) const {
+    if (!bytewise_) return 0;
+    if (common_prefix_.empty()) return KeyPrefix(user_key);
+    const int order = user_key.substr(0, common_prefix_.size()).compare(common_prefix_);
+    if (order == 0) return KeyPrefix(user_key.substr(common_prefix_.size()));
+    return order < 0 ? 0 : UINT64_MAX;
+  }
   static int HeightOf(uint64_t trailer);
   char* AllocateNode(size_t bytes);
   Node* NewNode(const Target& target, Slice value, int height, bool concurrently);
@@ -159,6 +171,7 @@ class SkipList {
 
   const InternalKeyComparator comparator_;
   const bool bytewise_;
+  const std::string common_prefix_;
   Arena arena_;
   // Of Insert() alone: where its nodes lie, a piece of the arena each time twice as large.
   char* node_space_ = nullptr;

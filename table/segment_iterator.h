@@ -41,6 +41,12 @@ class SegmentIterator final : public InternalIterator {
     if (!cursor_.valid()) [[unlikely]]
       NextBlock();
   }
+  bool NextKey(Slice* key) override {
+    SegmentIterator::Next();
+    if (!cursor_.valid()) return false;
+    *key = cursor_.key();
+    return true;
+  }
   void Prev() override {
     if (cursor_.index() > 0) [[likely]] {
       cursor_.MoveTo(cursor_.index() - 1);

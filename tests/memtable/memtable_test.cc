@@ -138,6 +138,7 @@ struct ModelCase {
   Keys keys;
   const Comparator* comparator;
   int count;
+  const char* common_prefix = "";
 };
 
 class MemTableModelTest : public testing::TestWithParam<ModelCase> {};
@@ -147,7 +148,7 @@ TEST_P(MemTableModelTest, AgreesWithAnOrderedMap) {
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   Random random(seed);
   const InternalKeyComparator comparator(GetParam().comparator);
-  MemTable table(comparator);
+  MemTable table(comparator, GetParam().common_prefix);
   Model model(comparator);
   std::vector<std::string> keys;
   uint64_t deletes = 0;
@@ -237,17 +238,25 @@ TEST_P(MemTableModelTest, AgreesWithAnOrderedMap) {
 
 INSTANTIATE_TEST_SUITE_P(
     Keys, MemTableModelTest,
-    testing::Values(ModelCase{Keys::kFewShort, BytewiseComparator(), 5000},
-                    ModelCase{Keys::kFewShort, &kReverse, 5000},
-                    ModelCase{Keys::kFewShort, &kCaseInsensitive, 3000},
-                    ModelCase{Keys::kRandom, BytewiseComparator(), 1},
-                    ModelCase{Keys::kRandom, BytewiseComparator(), 30000},
-                    ModelCase{Keys::kRandom, &kReverse, 5000},
-                    ModelCase{Keys::kAscending, BytewiseComparator(), 10000},
-                    ModelCase{Keys::kAscending, &kReverse, 5000},
-                    ModelCase{Keys::kDescending, BytewiseComparator(), 10000},
-                    ModelCase{Keys::kCommonPrefix, BytewiseComparator(), 10000},
-                    ModelCase{Keys::kTwoStreams, BytewiseComparator(), 10000}));
+    testing::Values(
+        ModelCase{Keys::kFewShort, BytewiseComparator(), 5000},
+        ModelCase{Keys::kFewShort, &kReverse, 5000},
+        ModelCase{Keys::kFewShort, &kCaseInsensitive, 3000},
+        ModelCase{Keys::kRandom, BytewiseComparator(), 1},
+        ModelCase{Keys::kRandom, BytewiseComparator(), 30000},
+        ModelCase{Keys::kRandom, &kReverse, 5000},
+        ModelCase{Keys::kAscending, BytewiseComparator(), 10000},
+        ModelCase{Keys::kAscending, &kReverse, 5000},
+        ModelCase{Keys::kDescending, BytewiseComparator(), 10000},
+        ModelCase{Keys::kCommonPrefix, BytewiseComparator(), 10000},
+        ModelCase{Keys::kTwoStreams, BytewiseComparator(), 10000},
+        // Common prefixes that all keys have, some have, none has.
+        ModelCase{Keys::kCommonPrefix, BytewiseComparator(), 10000, "user/name/"},
+        ModelCase{Keys::kCommonPrefix, BytewiseComparator(), 10000, "user/name/0000000"},
+        ModelCase{Keys::kCommonPrefix, BytewiseComparator(), 3000, "user/name/00000004"},
+        ModelCase{Keys::kFewShort, BytewiseComparator(), 5000, "aAa"},
+        ModelCase{Keys::kFewShort, &kReverse, 5000, "aAa"},
+        ModelCase{Keys::kRandom, BytewiseComparator(), 3000, "zzz"}));
 
 class SkipListShapeTest : public testing::TestWithParam<std::pair<Keys, const Comparator*>> {};
 
@@ -387,6 +396,22 @@ TEST(MemTable, AccountsForItsMemory) {
   EXPECT_LT(table.used_bytes(), data + entries * 72);
   EXPECT_GE(table.bytes(), table.used_bytes());
   EXPECT_LT(table.bytes(), table.used_bytes() + (3u << 20));
+}
+
+TEST(MemTable, TellsWhatItsKeysBeginWithWhereThatHelps) {
+  const InternalKeyComparator comparator(BytewiseComparator());
+  MemTable table(comparator);
+  EXPECT_EQ(table.CommonPrefix(), "");
+  table.Add(1, ValueType::kValue, "user/name/17", "");
+  EXPECT_EQ(table.CommonPrefix(), "user/name/17");
+  table.Add(2, ValueType::kValue, "user/name/0", "");
+  table.Add(3, ValueType::kValue, "user/name/13", "");
+  EXPECT_EQ(table.CommonPrefix(), "user/name/");
+  table.Add(4, ValueType::kValue, "users", "");
+  EXPECT_EQ(table.CommonPrefix(), "");  // four bytes are not worth it
+  MemTable reverse{InternalKeyComparator(&kReverse)};
+  reverse.Add(1, ValueType::kValue, "user/name/17", "");
+  EXPECT_EQ(reverse.CommonPrefix(), "");
 }
 
 TEST(MemTable, IteratorOutlivesItsMovesInKeysAndValues) {

@@ -184,7 +184,7 @@ Status DBImpl::MakeRoom(uint64_t record_bytes, size_t memtable_bytes, bool logge
     return Status::OK();
   }
   std::unique_ptr<PreparedLog> log;
-  Status status = log_supply_->Take(record_bytes, LogBytes(), &log);
+  Status status = log_supply_->Take(record_bytes, &log);
   if (!status.ok()) return status;
   const FileNumber number = log->number();
   status = wal_->Use(std::move(log));

@@ -10,8 +10,7 @@ Status LogSupply::Make(uint64_t payload_bytes, std::unique_ptr<PreparedLog>* log
   return wal_->Prepare(number, payload_bytes, log);
 }
 
-Status LogSupply::Take(uint64_t payload_bytes, uint64_t log_bytes,
-                       std::unique_ptr<PreparedLog>* log) {
+Status LogSupply::Take(uint64_t payload_bytes, std::unique_ptr<PreparedLog>* log) {
   std::unique_ptr<PreparedLog> spare;
   {
     MutexLock lock(&mu_);
@@ -21,7 +20,7 @@ Status LogSupply::Take(uint64_t payload_bytes, uint64_t log_bytes,
     making_ = true;
   }
   Status status;
-  if (spare != nullptr && payload_bytes <= log_bytes / 2) {
+  if (spare != nullptr && spare->Fits(payload_bytes)) {
     *log = std::move(spare);
   } else {
     spare.reset();  // first: its number is lower than the one made now, so it cannot be used later

@@ -24,9 +24,9 @@ class LogSupply {
       : wal_(wal), manifest_(manifest), pool_(pool) {}
   ~LogSupply() { Stop(); }
 
-  // A log with room for a record of `payload_bytes`; the spare one if it will do. `log_bytes` is
-  // what a log has by default: a record over half of that gets a log made for it.
-  Status Take(uint64_t payload_bytes, uint64_t log_bytes, std::unique_ptr<PreparedLog>* log);
+  // A log with room for a record of `payload_bytes`: the spare one if it will do, else one made for
+  // it.
+  Status Take(uint64_t payload_bytes, std::unique_ptr<PreparedLog>* log);
 
   // Makes a spare log in the background, unless there is one. An error is dropped: the next Take()
   // makes its own, and says why if it cannot.

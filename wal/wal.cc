@@ -58,6 +58,7 @@ class PreparedLogImpl final : public PreparedLog {
   }
 
   FileNumber number() const override { return number_; }
+  bool Fits(uint64_t payload_bytes) const override { return writer_->Fits(payload_bytes); }
   std::unique_ptr<LogWriter> Take() { return std::move(writer_); }
 
  private:

@@ -42,6 +42,8 @@ class PreparedLog {
  public:
   virtual ~PreparedLog() = default;
   virtual FileNumber number() const = 0;
+  // Whether a first record of this size has room.
+  virtual bool Fits(uint64_t payload_bytes) const = 0;
 };
 
 // Thread safety: Append, Use and Fits are called by one caller at a time (the leader of the commit

@@ -444,6 +444,20 @@ TEST_F(DbTest, StatisticsCount) {
   EXPECT_EQ(options_.statistics->GetHistogram(Latency::kWrite).count, 1u);
 }
 
+// A spare log made for small memtables does not do for a large record.
+TEST_F(DbTest, MemtableBytesMayGrowWhileOpen) {
+  for (int round = 0; round < 3; ++round) {
+    Put("small", "1");
+    ASSERT_TRUE(db_->SetOptions({{"memtable_bytes", std::to_string(32 << 20)}}).ok());
+    Put("large" + std::to_string(round), std::string(9 << 20, 'v'));
+    ASSERT_TRUE(db_->SetOptions({{"memtable_bytes", std::to_string(64 << 10)}}).ok());
+  }
+  Put("after", "1");
+  Reopen();
+  EXPECT_EQ(Get("large2").size(), size_t{9} << 20);
+  EXPECT_EQ(Get("after"), "1");
+}
+
 class ReverseComparator : public Comparator {
  public:
   int Compare(Slice a, Slice b) const override { return b.compare(a); }

@@ -127,6 +127,12 @@ TEST_F(RunnerTest, ExistingDatabaseIsKept) {
   EXPECT_THAT(Run({"readrandom"}), HasSubstr("(0 of 2000 found)"));
 }
 
+TEST_F(RunnerTest, ReadsDoNotRetraceTheFillOfTheSameSeed) {
+  Run({"fillrandom"});
+  options_.use_existing_db = true;
+  EXPECT_THAT(Run({"readrandom"}), ContainsRegex("\\(1[23][0-9][0-9] of 2000 found\\)"));
+}
+
 TEST_F(RunnerTest, MissingDatabaseIsAnErrorThatNamesIt) {
   options_.use_existing_db = true;
   Run({"readrandom"});

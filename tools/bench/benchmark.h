@@ -27,7 +27,9 @@ struct BenchRun {
 
 // What one of the threads has for itself.
 struct BenchThread {
-  int index = 0;  // 0 to threads - 1
+  BenchThread(int thread_index, uint64_t seed) : index(thread_index), random(seed) {}
+
+  const int index;  // from 0
   Random random;
   ThreadStats stats;
 };

@@ -121,9 +121,11 @@ Status Runner::RunLoad(const Benchmark& benchmark) {
 
   const int thread_count = run.options.threads + (benchmark.has_background_thread ? 1 : 0);
   std::vector<std::unique_ptr<BenchThread>> states;
+  // Each thread draws other numbers, and a read other ones than the fill of an earlier process with
+  // the same seed: it would ask for the keys in the order they were written.
+  const uint64_t seed = options_.seed ^ Hash64(benchmark.name);
   for (int i = 0; i < thread_count; ++i) {
-    states.push_back(
-        std::make_unique<BenchThread>(i, Random(options_.seed + Mix64(++threads_made_))));
+    states.push_back(std::make_unique<BenchThread>(i, seed + Mix64(++threads_made_)));
     if (options_.histogram) states.back()->stats.latencies = std::make_unique<Histogram>();
   }
   std::vector<Status> statuses(states.size());

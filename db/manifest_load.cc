@@ -2,14 +2,15 @@
 
 #include <algorithm>
 #include <limits>
+#include <unordered_set>
 #include <utility>
 
 namespace varve::manifest {
 namespace {
 
 constexpr size_t kPieceBytes = size_t{64} * kPageBytes;
-// The smallest cell of an added entry: number, kind, length, eleven fields of a byte.
-constexpr uint64_t kEntriesPerPageMax = kPayloadBytesMax / 14;
+// About what a page holds. Room is taken for so many in advance at most, whatever a root says.
+constexpr uint64_t kEntriesPerPage = 48;
 
 std::string Place(uint32_t page) {
   return "page " + std::to_string(page) + " at offset " +
@@ -24,8 +25,7 @@ class Loader {
   Status Run() {
     const Root& root = out_->root;
     if (Status s = ParseChanges(); !s.ok()) return source_->At(out_->slot, s);
-    reached_.resize(source_->pages());
-    out_->segments.reserve(std::min(root.segments, source_->pages() * kEntriesPerPageMax));
+    out_->segments.reserve(std::min(root.segments, source_->pages() * kEntriesPerPage));
     if (root.height > 0) {
       Status s = LoadChildren(out_->slot, root.links, root.height - 1,
                               std::numeric_limits<FileNumber>::max(), &out_->tree.top);
@@ -66,8 +66,9 @@ class Loader {
       return Status::Corruption("links to " + Place(page) + ", past the end of the file (" +
                                 std::to_string(source_->file_bytes()) + " bytes)");
     }
-    if (reached_[page]) return Status::Corruption("links to " + Place(page) + " a second time");
-    reached_[page] = true;
+    if (!reached_.insert(page).second) {
+      return Status::Corruption("links to " + Place(page) + " a second time");
+    }
     out_->pages.push_back(page);
     return Status::OK();
   }
@@ -199,7 +200,7 @@ class Loader {
   LoadedManifest* const out_;
   std::vector<Cell> changes_;
   size_t next_change_ = 0;
-  std::vector<bool> reached_;
+  std::unordered_set<uint32_t> reached_;
 };
 
 }  // namespace

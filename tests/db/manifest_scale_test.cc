@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 
 #include "tests/db/manifest_fixture.h"
 #include "tests/support/temp_dir.h"
@@ -45,45 +46,57 @@ class Database {
     return number;
   }
 
-  // Each commit adds a segment and, with `merges`, removes one of any age.
-  Cost Run(int commits, bool merges, uint64_t seed) {
-    Random random(seed);
-    std::vector<double> micros;
-    Cost cost;
-    const ManifestStats start = manifest_->stats();
-    for (int i = 0; i < commits; ++i) {
-      ManifestEdit edit;
-      edit.added.push_back(UsualEntry(NewNumber()));
-      if (merges) {
-        std::swap(live_[random.Uniform(live_.size() - 1)], live_.back());
-        edit.removed.push_back(live_.back());
-        live_.pop_back();
-        if (edit.removed[0] == edit.added[0].number) edit.removed.clear();
-      }
-      const uint64_t before = manifest_->stats().pages_written;
-      const auto begin = std::chrono::steady_clock::now();
-      Status s = manifest_->Commit(edit);
-      micros.push_back(MicrosSince(begin));
-      EXPECT_TRUE(s.ok()) << s.ToString();
-      cost.pages_max = std::max(cost.pages_max, manifest_->stats().pages_written - before);
+  // One commit that adds a segment and, with `merges`, removes one of any age.
+  void RunOne(bool merges, Random* random) {
+    ManifestEdit edit;
+    edit.added.push_back(UsualEntry(NewNumber()));
+    if (merges) {
+      std::swap(live_[random->Uniform(live_.size() - 1)], live_.back());
+      edit.removed.push_back(live_.back());
+      live_.pop_back();
     }
-    const ManifestStats end = manifest_->stats();
-    cost.pages = static_cast<double>(end.pages_written - start.pages_written) / commits;
-    cost.syncs = static_cast<double>(end.syncs - start.syncs) / commits;
-    for (const double m : micros) cost.micros_mean += m / commits;
-    std::nth_element(micros.begin(), micros.begin() + commits / 2, micros.end());
-    cost.micros_median = micros[commits / 2];
+    const ManifestStats before = manifest_->stats();
+    const auto begin = std::chrono::steady_clock::now();
+    Status s = manifest_->Commit(edit);
+    micros_.push_back(MicrosSince(begin));
+    EXPECT_TRUE(s.ok()) << s.ToString();
+    pages_.push_back(manifest_->stats().pages_written - before.pages_written);
+    syncs_ += manifest_->stats().syncs - before.syncs;
+  }
+
+  // Of the commits since the last call.
+  Cost TakeCost() {
+    Cost cost;
+    const size_t commits = micros_.size();
+    for (size_t i = 0; i < commits; ++i) {
+      cost.pages += static_cast<double>(pages_[i]) / commits;
+      cost.micros_mean += micros_[i] / commits;
+      cost.pages_max = std::max(cost.pages_max, pages_[i]);
+    }
+    cost.syncs = static_cast<double>(syncs_) / commits;
+    std::nth_element(micros_.begin(), micros_.begin() + commits / 2, micros_.end());
+    cost.micros_median = micros_[commits / 2];
+    micros_.clear();
+    pages_.clear();
+    syncs_ = 0;
     return cost;
   }
 
-  double OpenMicros(size_t segments) {
+  // Time that passed, and of this process's on a processor: the best of five.
+  struct OpenCost {
+    double micros = 1e12, cpu_micros = 1e12;
+  };
+  OpenCost MeasureOpening(size_t segments) {
     manifest_.reset();
-    double best = 1e12;
+    OpenCost best;
     for (int i = 0; i < 5; ++i) {
       ManifestState state;
       const auto begin = std::chrono::steady_clock::now();
+      const std::clock_t cpu_begin = std::clock();
       Status s = Manifest::Open(options_, directory_, &state, &manifest_);
-      best = std::min(best, MicrosSince(begin));
+      best.micros = std::min(best.micros, MicrosSince(begin));
+      best.cpu_micros =
+          std::min(best.cpu_micros, 1e6 * (std::clock() - cpu_begin) / CLOCKS_PER_SEC);
       EXPECT_TRUE(s.ok()) << s.ToString();
       EXPECT_EQ(state.segments.size(), segments);
       manifest_.reset();
@@ -97,20 +110,32 @@ class Database {
   std::string directory_;
   std::unique_ptr<Manifest> manifest_;
   std::vector<FileNumber> live_;
+  std::vector<double> micros_;
+  std::vector<uint64_t> pages_;
+  uint64_t syncs_ = 0;
 };
 
 TEST(ManifestScale, ACommitCostsTheSameAtEverySize) {
+  constexpr int kSizes[] = {10, 1000, 100000};
   TempDir temp;
   const std::shared_ptr<FileSystem> fs = Env::Default().file_system;
-  std::printf("%9s %8s | %12s %12s %12s %12s %12s\n", "segments", "commits", "pages/commit",
-              "pages max", "syncs/commit", "µs median", "µs mean");
+  std::vector<std::unique_ptr<Database>> databases;
+  for (const int segments : kSizes) {
+    const std::string directory = temp.File(std::to_string(segments));
+    ASSERT_TRUE(fs->CreateDirectory(directory).ok());
+    databases.push_back(std::make_unique<Database>(fs, directory, segments));
+  }
+  std::printf("%9s %8s | %12s %9s %12s %10s %10s\n", "segments", "commits", "pages/commit",
+              "pages max", "syncs/commit", "us median", "us mean");
   for (const bool merges : {false, true}) {
-    for (const int segments : {10, 1000, 100000}) {
-      const std::string directory = temp.File(std::to_string(segments) + (merges ? "m" : "a"));
-      ASSERT_TRUE(fs->CreateDirectory(directory).ok());
-      Database database(fs, directory, segments);
-      const Cost cost = database.Run(300, merges, 7);
-      std::printf("%9d %8s | %12.2f %12llu %12.2f %12.1f %12.1f\n", segments,
+    // In turn, so that all see the same disk.
+    Random random(7);
+    for (int i = 0; i < 150; ++i) {
+      for (auto& database : databases) database->RunOne(merges, &random);
+    }
+    for (size_t i = 0; i < databases.size(); ++i) {
+      const Cost cost = databases[i]->TakeCost();
+      std::printf("%9d %8s | %12.2f %9llu %12.2f %10.1f %10.1f\n", kSizes[i],
                   merges ? "add+drop" : "add", cost.pages,
                   static_cast<unsigned long long>(cost.pages_max), cost.syncs, cost.micros_median,
                   cost.micros_mean);
@@ -127,10 +152,11 @@ TEST(ManifestScale, OneSegmentRewritesOnePath) {
   auto fs = SimFileSystem::New();
   ASSERT_TRUE(fs->CreateDirectory("/db").ok());
   Database database(fs, "/db", 100000);
-  // With nothing else to merge: its leaf, one inner page, the root.
   uint64_t least = 1000, most = 0;
+  Random random(1);
   for (int i = 0; i < 200; ++i) {
-    const Cost cost = database.Run(1, /*merges=*/false, i);
+    database.RunOne(/*merges=*/false, &random);
+    const Cost cost = database.TakeCost();
     least = std::min(least, cost.pages_max);
     most = std::max(most, cost.pages_max);
   }
@@ -141,10 +167,11 @@ TEST(ManifestScale, OneSegmentRewritesOnePath) {
 TEST(ManifestScale, OpensAHundredThousandSegments) {
   TempDir temp;
   Database database(Env::Default().file_system, temp.path(), 100000);
-  const double micros = database.OpenMicros(database.live());
-  std::printf("opening 100,000 segments: %.1f ms\n", micros / 1000);
+  const Database::OpenCost cost = database.MeasureOpening(database.live());
+  std::printf("opening 100,000 segments: %.1f ms, %.1f ms of them on a processor\n",
+              cost.micros / 1000, cost.cpu_micros / 1000);
 #if defined(NDEBUG) && defined(__OPTIMIZE__)
-  EXPECT_LT(micros, 300000);
+  EXPECT_LT(cost.cpu_micros, 300000);  // not of the clock's, which others that run here hold up
 #endif
 }
 

@@ -36,12 +36,6 @@ Options OptionsFor(const DbRunOptions& run, std::shared_ptr<SimFileSystem> fs,
   return options;
 }
 
-uint64_t LastSequence(DB* db) {
-  uint64_t last = 0;
-  db->GetIntProperty("varve.last-sequence", &last);
-  return last;
-}
-
 std::vector<uint64_t> HashesOf(const Ledger::State& state, int writers, std::string* fault) {
   std::vector<uint64_t> hashes(static_cast<size_t>(writers), 0);
   for (const auto& [key, value] : state) {

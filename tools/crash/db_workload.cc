@@ -85,7 +85,6 @@ class Client {
     const std::vector<Ledger::Op> done = ops;
     const uint64_t before = run_->fs->op_count();
     const auto number = run_->ledger->Begin(writer_, std::move(ops), !unlogged_, before);
-    run_->TakeSequences(count, before);
     Status s;
     if (count > 1) {
       s = db_->Write(write, batch);
@@ -99,6 +98,7 @@ class Client {
       run_->Explained("write", s);
       return;
     }
+    run_->SetSequence(LastSequence(db_), run_->fs->op_count());
     const bool durable = write.sync || (!unlogged_ && options_.db.wal_sync == WalSyncMode::kAlways);
     run_->ledger->Acknowledge(writer_, number, durable, run_->fs->op_count());
     for (const Ledger::Op& op : done) {
@@ -283,9 +283,10 @@ bool DbRun::Explained(const char* call, const Status& status) {
   return false;
 }
 
-void DbRun::TakeSequences(uint64_t count, uint64_t position) {
-  MutexLock lock(&mutex_);
-  sequences_.emplace_back(position, (sequences_.empty() ? 0 : sequences_.back().second) + count);
+uint64_t LastSequence(DB* db) {
+  uint64_t last = 0;
+  db->GetIntProperty("varve.last-sequence", &last);
+  return last;
 }
 
 void DbRun::SetSequence(uint64_t last, uint64_t position) {

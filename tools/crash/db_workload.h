@@ -51,8 +51,8 @@ struct DbRun {
   std::string fault() const;
   // Whether an error is one that an injected fault explains; a fault otherwise.
   bool Explained(const char* call, const Status& status);
-  // Sequences that may have been given out, by position.
-  void TakeSequences(uint64_t count, uint64_t position);
+  // The highest sequence published, by position. What a failed write may have taken does not count:
+  // it may have failed before it took any.
   void SetSequence(uint64_t last, uint64_t position);
   uint64_t HighestSequence(uint64_t position) const;
 
@@ -65,6 +65,9 @@ struct DbRun {
 // One writer's life: `options.steps` operations on `run->db`. `state` is what its keys hold, and is
 // kept so. False once a write failed: it must not write again.
 bool RunClient(DbRun* run, int writer, uint64_t seed, Ledger::State* state);
+
+// The newest published sequence of an open database.
+uint64_t LastSequence(DB* db);
 
 }  // namespace varve::crash
 

@@ -88,20 +88,26 @@ Status WriteQueue::InsertInParallel(const std::vector<Writer*>& group, MemTable*
 
 void WriteQueue::Finish(const std::vector<Writer*>& group, const Status& status) {
   group[0]->status = status;
-  Writer* last = group.back();
+  Writer* const newest_of_group = group.back();
+  Writer* follower = group.size() > 1 ? group[1] : nullptr;
+  Writer* last = newest_of_group;
   Writer* next = nullptr;
   SchedulePoint();
   if (!newest_.compare_exchange_strong(last, nullptr, std::memory_order_acq_rel)) {
     LinkNewer(last);  // the newest now
-    next = group.back()->newer;
+    next = newest_of_group->newer;
     next->older = nullptr;
   }
-  if (next == nullptr && group.size() == 1) return;
+  // With the list empty another may lead already, and gather its group where `group` was: from here
+  // on the writers' own links say who belongs to this one.
+  if (next == nullptr && follower == nullptr) return;
   MutexLock lock(&mu_);
   // Once the lock is released a follower may return, and its Writer is gone.
-  for (size_t i = 1; i < group.size(); ++i) {
-    group[i]->status = status;
-    Change(group[i], Writer::State::kDone);
+  while (follower != nullptr) {
+    Writer* const answered = follower;
+    follower = answered == newest_of_group ? nullptr : answered->newer;
+    answered->status = status;
+    Change(answered, Writer::State::kDone);
   }
   if (next != nullptr) Change(next, Writer::State::kLeads);
 }

@@ -78,7 +78,8 @@ class WriteQueue {
   // wait in Join(). Returns when all have, with the first error.
   Status InsertInParallel(const std::vector<Writer*>& group, MemTable* memtable);
 
-  // Gives `status` to every writer of the group and passes the lead on.
+  // Gives `status` to every writer of the group and passes the lead on. The next leader may reuse
+  // the vector `group` as soon as it leads, before this returns.
   void Finish(const std::vector<Writer*>& group, const Status& status);
 
  private:

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "db/write_queue.h"
+#include "tests/support/baton_scheduler.h"
 #include "util/thread.h"
 
 namespace varve {
@@ -143,6 +144,34 @@ TEST(WriteQueue, StressKeepsOneLeaderAndAnswersAll) {
   EXPECT_EQ(wrong.load(), 0u);
   EXPECT_EQ(answered.load(), uint64_t{kThreads} * kWrites);
   EXPECT_EQ(log, uint64_t{kThreads} * kWrites);
+}
+
+// As DBImpl does: all leaders gather their groups in one vector, which belongs to whoever leads. A
+// leader that finds the list empty gives the lead up before it has answered its followers, and the
+// next one must not take their names from under it. Checklist W10.
+TEST(WriteQueue, NextLeaderMayReuseTheGroupBeforeItsFollowersAreAnswered) {
+  for (uint64_t seed = 1; seed <= 100; ++seed) {
+    BatonScheduler scheduler({.seed = seed});
+    scheduler.Run([] {
+      WriteQueue queue;
+      std::vector<WriteQueue::Writer*> group;
+      std::vector<Thread> threads;
+      for (int t = 0; t < 3; ++t) {
+        threads.emplace_back("writer", [&queue, &group, t] {
+          for (int i = 0; i < 20; ++i) {
+            TestWriter writer;
+            if (queue.Join(&writer)) {
+              SleepFor(1000);  // so that others queue up
+              queue.GroupOf(&writer, &group);
+              for (WriteQueue::Writer* w : group) w->InsertInto(nullptr, false).ok();
+              queue.Finish(group, t == 0 ? Status::IOError("x") : Status::OK());
+            }
+            EXPECT_TRUE(writer.inserted);
+          }
+        });
+      }
+    });
+  }
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ Status IntervalSyncer::Arm() {
   }
   deadline_nanos_ =
       clock_->MonotonicNanos() + uint64_t{interval_ms_.load(std::memory_order_relaxed)} * 1'000'000;
-  armed_.store(true, std::memory_order_seq_cst);
+  armed_.store(true, std::memory_order_relaxed);
   wake_.Signal();
   return Status::OK();
 }
@@ -31,7 +31,8 @@ void IntervalSyncer::Run() {
       wake_.WaitFor(&mu_, deadline_nanos_ - now);
       continue;
     }
-    armed_.store(false, std::memory_order_seq_cst);
+    armed_.store(false, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_seq_cst);  // see Appended()
     mu_.Unlock();
     wal_->Sync(wal_->end()).ok();  // a failure has latched the log: the next write says so
     mu_.Lock();

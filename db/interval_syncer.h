@@ -24,9 +24,11 @@ class IntervalSyncer {
 
   // After an append that was not synced. IOError if no thread can be had.
   Status Appended() {
-    // Relaxed would do for the value; sequentially consistent so that an append that the running
-    // sync does not cover sees the flag down (it goes down before the sync reads the log's end).
-    if (armed_.load(std::memory_order_seq_cst)) return Status::OK();
+    // The append stored the log's end, and now loads the flag; the thread stores the flag, and then
+    // loads the end. A fence on both sides, as an append that finds the flag up must be covered by
+    // the sync that follows: without them both loads may come before the stores.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (armed_.load(std::memory_order_relaxed)) return Status::OK();
     return Arm();
   }
   // From the next deadline on.

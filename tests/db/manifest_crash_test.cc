@@ -455,11 +455,11 @@ void RunHistories(int histories, int steps, bool faults) {
 }
 
 // Checklist N4, N5, N8, N9, S6.
-TEST(ManifestCrash, EveryBoundaryOfRandomHistories) { RunHistories(3, 30, /*faults=*/false); }
+TEST(ManifestCrash, EveryBoundaryOfRandomHistories) { RunHistories(2, 30, /*faults=*/false); }
 
 // Checklist N1, N5.
 TEST(ManifestCrash, EveryBoundaryOfRandomHistoriesWithFaults) {
-  RunHistories(4, 30, /*faults=*/true);
+  RunHistories(3, 30, /*faults=*/true);
 }
 
 // RULES R4.3: a name left by a killed process may still vanish, unless opening makes it durable.

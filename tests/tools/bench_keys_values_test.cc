@@ -93,7 +93,7 @@ class CountingClock : public Clock {
 
 TEST(OpBudget, CountsOperationsWithoutReadingTheClock) {
   CountingClock clock;
-  OpBudget budget(10, 0, &clock);
+  OpBudget budget(9, 0, &clock);
   int taken = 0;
   while (budget.Take(3)) taken += 3;
   EXPECT_EQ(taken, 9);

@@ -72,7 +72,7 @@ Status Writer::CheckEdit(const ManifestEdit& edit, const std::vector<Cell>& chan
     if (number >= next_file_number) return Refused(number, "is added and was never given out");
     if (!Contains(*removed, number)) {
       if (Live(changes, number)) return Refused(number, "is added and there already");
-      if (std::find(removed_.begin(), removed_.end(), number) != removed_.end()) {
+      if (Contains(removed_, number)) {
         return Refused(number, "is added again after it was removed");
       }
     }

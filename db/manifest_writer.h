@@ -70,7 +70,7 @@ class Writer {
     SpillChains spills;                    // new chains
     std::vector<uint32_t> chains_dropped;  // by their first page
     std::vector<uint32_t> pages_dropped;   // pages the new root does not need
-    std::vector<FileNumber> removed;       // segments likewise
+    std::vector<FileNumber> removed;       // segments likewise, ascending
     std::vector<uint32_t> taken;           // pages of `images`
   };
 

@@ -126,7 +126,8 @@ Status RunWalDump(Context* context) {
   Status first_error;
   for (const FileNumber number : logs) {
     const Status status = DumpOneLog(context, LogFileName(path, number));
-    if (status.ok()) continue;
+    // An owner of the database may have removed it since it was listed.
+    if (status.ok() || status.IsNotFound()) continue;
     if (!first_error.ok()) context->Complain(first_error);
     first_error = status;
   }

@@ -33,7 +33,6 @@ BlockRef& BlockRef::operator=(BlockRef&& other) noexcept {
 BlockRef BlockRef::Pinned(BlockCache* cache, BlockCache::Handle* handle) {
   BlockRef ref;
   ref.held_ = static_cast<HeldBlock*>(BlockCache::Value(handle));
-  ref.held_->Prefetch();
   ref.cache_ = cache;
   ref.handle_ = handle;
   return ref;
@@ -195,6 +194,9 @@ Status OpenSegment::LoadIndex(Slice content) {
                            "expected " + std::to_string(properties_.data_blocks) + ", found " +
                                std::to_string(index_.blocks()));
   }
+  if (options_.cache != nullptr && index_.blocks() > 0) {
+    last_seen_.reset(new std::atomic<const HeldBlock*>[index_.blocks()]());
+  }
   if (index_.has_prefixes() && properties_.comparator != BytewiseComparator()->Name()) {
     return source_.Corrupt("index", at, "has prefixes under another than the bytewise order");
   }
@@ -216,30 +218,44 @@ Status OpenSegment::LoadFilter(Slice content) {
 }
 
 size_t OpenSegment::memory_bytes() const {
-  return sizeof(*this) + index_size_ + filter_size_ + source_.path.capacity() +
+  const size_t last_seen_bytes =
+      last_seen_ != nullptr ? index_.blocks() * sizeof(last_seen_[0]) : 0;
+  return sizeof(*this) + index_size_ + last_seen_bytes + filter_size_ + source_.path.capacity() +
          properties_.smallest_key.capacity() + properties_.largest_key.capacity() +
          properties_.comparator.capacity() + properties_.creator.capacity();
 }
 
 // ---- Data blocks -------------------------------------------------------------------------------
 
-BlockRef OpenSegment::LookupBlock(uint64_t offset) const {
-  if (options_.cache == nullptr) return BlockRef();
-  BlockCache::Handle* const handle = options_.cache->Lookup(BlockKey{source_.number, offset});
-  if (handle == nullptr) {
-    Count(Counter::kBlockCacheMisses);
-    return BlockRef();
+void OpenSegment::PrefetchBlock(uint64_t i) const {
+  if (last_seen_ == nullptr) return;
+  if (const HeldBlock* seen = last_seen_[i].load(std::memory_order_relaxed)) seen->Prefetch();
+  options_.cache->Prefetch(BlockKey{source_.number, index_.handle(i).offset});
+}
+
+BlockRef OpenSegment::Seen(uint64_t i, BlockCache::Handle* handle) const {
+  const auto* held = static_cast<const HeldBlock*>(BlockCache::Value(handle));
+  // Only a change is written, so that readers do not take the line from each other.
+  if (last_seen_[i].load(std::memory_order_relaxed) != held) {
+    last_seen_[i].store(held, std::memory_order_relaxed);
+    held->Prefetch();
   }
-  Count(Counter::kBlockCacheHits);
   return BlockRef::Pinned(options_.cache, handle);
 }
 
-BlockRef OpenSegment::KeepBlock(uint64_t offset, HeldBlock* held, bool fill_cache) const {
+BlockRef OpenSegment::LookupBlock(uint64_t i) const {
+  if (options_.cache == nullptr) return BlockRef();
+  BlockCache::Handle* const handle =
+      options_.cache->Lookup(BlockKey{source_.number, index_.handle(i).offset});
+  Count(handle != nullptr ? Counter::kBlockCacheHits : Counter::kBlockCacheMisses);
+  return handle != nullptr ? Seen(i, handle) : BlockRef();
+}
+
+BlockRef OpenSegment::KeepBlock(uint64_t i, HeldBlock* held, bool fill_cache) const {
   if (!keeps_blocks(fill_cache)) return BlockRef::Owned(held);
   Count(Counter::kBlockCacheInserts);
-  return BlockRef::Pinned(options_.cache,
-                          options_.cache->Insert(BlockKey{source_.number, offset}, held,
-                                                 &HeldBlock::Delete, held->charge()));
+  return Seen(i, options_.cache->Insert(BlockKey{source_.number, index_.handle(i).offset}, held,
+                                        &HeldBlock::Delete, held->charge()));
 }
 
 Status OpenSegment::ReadBlock(const SegmentReadOptions& options, uint64_t i,
@@ -251,7 +267,7 @@ Status OpenSegment::ReadBlock(const SegmentReadOptions& options, uint64_t i,
   HeldBlock* held;
   Status s = MakeBlock(source_, &read, handle.offset, options.verify_checksums,
                        properties_.block_raw_bytes_max, &held);
-  if (s.ok()) *block = KeepBlock(handle.offset, held, options.fill_cache);
+  if (s.ok()) *block = KeepBlock(i, held, options.fill_cache);
   return s;
 }
 
@@ -261,9 +277,10 @@ void OpenSegment::FetchBlocks(const SegmentReadOptions& options,
   blocks->clear();
   blocks->resize(numbers.size());
   statuses->assign(numbers.size(), Status::OK());
+  for (const uint64_t i : numbers) PrefetchBlock(i);
   std::vector<size_t> missing;
   for (size_t n = 0; n < numbers.size(); ++n) {
-    (*blocks)[n] = LookupBlock(index_.handle(numbers[n]).offset);
+    (*blocks)[n] = LookupBlock(numbers[n]);
     if (!(*blocks)[n]) missing.push_back(n);
   }
   for (size_t first = 0; first < missing.size(); first += kBatchBlocksMax) {
@@ -286,7 +303,7 @@ void OpenSegment::FetchBlocks(const SegmentReadOptions& options,
       HeldBlock* held;
       Status s = MakeBlock(source_, &reads[n], handle.offset, options.verify_checksums,
                            properties_.block_raw_bytes_max, &held);
-      if (s.ok()) (*blocks)[place] = KeepBlock(handle.offset, held, options.fill_cache);
+      if (s.ok()) (*blocks)[place] = KeepBlock(numbers[place], held, options.fill_cache);
       (*statuses)[place] = std::move(s);
     }
   }

@@ -1,6 +1,7 @@
 #ifndef VARVE_TABLE_OPEN_SEGMENT_H_
 #define VARVE_TABLE_OPEN_SEGMENT_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -80,16 +81,20 @@ class OpenSegment {
     if (options_.statistics != nullptr) options_.statistics->Add(counter, amount);
   }
 
-  // Starts to load what LookupBlock(offset) reads.
-  void PrefetchBlock(uint64_t offset) const {
-    if (options_.cache != nullptr) options_.cache->Prefetch(BlockKey{source_.number, offset});
+  // Starts to load what PrefetchBlock(i) will read.
+  void PrefetchPlace(uint64_t i) const {
+    index_.PrefetchHandle(i);
+    if (last_seen_ != nullptr) __builtin_prefetch(&last_seen_[i]);
   }
-  // The block that starts at `offset` from the cache, or an empty reference.
-  BlockRef LookupBlock(uint64_t offset) const;
+  // Starts to load what looking up and searching block i will read, if it is in the cache where it
+  // was last: the slot of the cache and the head of the block miss the CPU's caches together.
+  void PrefetchBlock(uint64_t i) const;
+  // Block i from the cache, or an empty reference.
+  BlockRef LookupBlock(uint64_t i) const;
   // True if blocks that are read go into the cache.
   bool keeps_blocks(bool fill_cache) const { return options_.cache != nullptr && fill_cache; }
   // Puts a block that was read where it belongs: into the cache, or owned by the reference.
-  BlockRef KeepBlock(uint64_t offset, HeldBlock* held, bool fill_cache) const;
+  BlockRef KeepBlock(uint64_t i, HeldBlock* held, bool fill_cache) const;
   // Block i from the file.
   Status ReadBlock(const SegmentReadOptions& options, uint64_t i, BlockRef* block) const;
   // Several blocks, with all that are not cached read at once. statuses and blocks have one place
@@ -111,6 +116,7 @@ class OpenSegment {
   Status LoadProperties(Slice content);
   Status LoadIndex(Slice content);
   Status LoadFilter(Slice content);
+  BlockRef Seen(uint64_t i, BlockCache::Handle* handle) const;
 
   const SegmentReaderOptions options_;
   const InternalKeyComparator comparator_;
@@ -122,6 +128,9 @@ class OpenSegment {
   std::unique_ptr<char[]> index_bytes_;
   size_t index_size_ = 0;
   Index index_;
+  // Where each block was in memory when it was last seen in the cache. It may be long gone: the
+  // address is only ever prefetched. Null without a cache. Relaxed for that reason.
+  std::unique_ptr<std::atomic<const HeldBlock*>[]> last_seen_;
   std::unique_ptr<char[]> filter_bytes_;
   size_t filter_size_ = 0;
   Filter filter_;

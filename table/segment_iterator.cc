@@ -15,7 +15,7 @@ void SegmentIterator::Stop(Status s) {
 bool SegmentIterator::LoadBlock(uint64_t i) {
   if (i == number_) return true;
   cursor_.SetBlock(nullptr);
-  held_ = segment_->LookupBlock(segment_->index().handle(i).offset);
+  held_ = segment_->LookupBlock(i);
   return UseBlock(i);
 }
 
@@ -52,7 +52,7 @@ Status SegmentIterator::FetchUncached(uint64_t i, const Block** block) {
            handle.offset + handle.size <= window_start_ + window_content_.size();
   };
   if (in_window() || (run_ >= kRunBeforeReadahead && ReadWindow(i, run_forward_))) {
-    return BlockFromWindow(handle, block);
+    return BlockFromWindow(i, block);
   }
   Status s = segment_->ReadBlock(options_, i, &held_);
   if (s.ok()) *block = held_.get();
@@ -86,7 +86,8 @@ bool SegmentIterator::ReadWindow(uint64_t i, bool forward) {
   return window_->Result(segment_->source(), &window_content_).ok();
 }
 
-Status SegmentIterator::BlockFromWindow(const BlockHandle& handle, const Block** block) {
+Status SegmentIterator::BlockFromWindow(uint64_t i, const Block** block) {
+  const BlockHandle handle = segment_->index().handle(i);
   const Slice stored = window_content_.substr(handle.offset - window_start_, handle.size);
   const SegmentSource& source = segment_->source();
   Compression compression;
@@ -104,7 +105,7 @@ Status SegmentIterator::BlockFromWindow(const BlockHandle& handle, const Block**
   Status s = MakeBlock(source, stored, handle.offset, options_.verify_checksums,
                        segment_->properties().block_raw_bytes_max, &held);
   if (!s.ok()) return s;
-  held_ = segment_->KeepBlock(handle.offset, held, options_.fill_cache);
+  held_ = segment_->KeepBlock(i, held, options_.fill_cache);
   *block = held_.get();
   return s;
 }
@@ -126,6 +127,7 @@ void SegmentIterator::Seek(Slice target) {
   status_ = Status::OK();
   const uint64_t i = segment_->index().Find(segment_->comparator(), target);
   if (i >= segment_->index().blocks()) return Stop(Status::OK());
+  if (i != number_) segment_->PrefetchBlock(i);
   if (!LoadBlock(i)) return;
   cursor_.MoveTo(cursor_.block()->LowerBound(segment_->comparator(), target));
   if (!cursor_.valid()) NextBlock();
@@ -139,7 +141,7 @@ void SegmentIterator::StartSeek(Slice target) {
   if (i >= segment_->index().blocks()) return Stop(Status::OK());
   seek_number_ = i;
   seek_target_ = target;
-  segment_->index().PrefetchHandle(i);
+  segment_->PrefetchPlace(i);
   seek_step_ = i == number_ ? SeekStep::kOpenBlock : SeekStep::kLocateBlock;
 }
 
@@ -148,13 +150,13 @@ bool SegmentIterator::ContinueSeek() {
     case SeekStep::kDone:
       return true;
     case SeekStep::kLocateBlock:
-      segment_->PrefetchBlock(segment_->index().handle(seek_number_).offset);
+      segment_->PrefetchBlock(seek_number_);
       seek_step_ = SeekStep::kLookUpBlock;
       return false;
     case SeekStep::kLookUpBlock:
       cursor_.SetBlock(nullptr);
       number_ = segment_->index().blocks();
-      held_ = segment_->LookupBlock(segment_->index().handle(seek_number_).offset);
+      held_ = segment_->LookupBlock(seek_number_);
       seek_step_ = SeekStep::kOpenBlock;
       return false;
     case SeekStep::kOpenBlock:
@@ -197,12 +199,16 @@ void SegmentIterator::SeekForPrev(Slice target) {
 void SegmentIterator::NextBlock() {
   const uint64_t next = number_ + 1;
   if (next >= segment_->index().blocks()) return Stop(Status::OK());
-  if (LoadBlock(next)) cursor_.MoveTo(0);
+  if (!LoadBlock(next)) return;
+  if (next + 1 < segment_->index().blocks()) segment_->PrefetchBlock(next + 1);
+  cursor_.MoveTo(0);
 }
 
 void SegmentIterator::PrevBlock() {
   if (number_ == 0) return Stop(Status::OK());
-  if (LoadBlock(number_ - 1)) cursor_.MoveTo(cursor_.entries() - 1);
+  if (!LoadBlock(number_ - 1)) return;
+  if (number_ > 0) segment_->PrefetchBlock(number_ - 1);
+  cursor_.MoveTo(cursor_.entries() - 1);
 }
 
 }  // namespace varve

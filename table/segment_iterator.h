@@ -79,7 +79,7 @@ class SegmentIterator final : public InternalIterator {
   bool UseBlock(uint64_t i);
   Status FetchUncached(uint64_t i, const Block** block);
   bool ReadWindow(uint64_t i, bool forward);
-  Status BlockFromWindow(const BlockHandle& handle, const Block** block);
+  Status BlockFromWindow(uint64_t i, const Block** block);
   void NextBlock();
   void PrevBlock();
   // Invalid, with status `s`.

@@ -73,7 +73,8 @@ Status SegmentReader::Get(const SegmentReadOptions& options, const LookupKey& ke
   const OpenSegment& segment = *segment_;
   const uint64_t i = segment.index().Find(segment.comparator(), key.internal_key());
   if (i < segment.index().blocks()) {
-    BlockRef block = segment.LookupBlock(segment.index().handle(i).offset);
+    segment.PrefetchBlock(i);
+    BlockRef block = segment.LookupBlock(i);
     if (!block) {
       if (Status s = segment.ReadBlock(options, i, &block); !s.ok()) return s;
     }

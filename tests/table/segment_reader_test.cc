@@ -323,8 +323,8 @@ TEST(SegmentReader, MemoryIsIndexAndFilter) {
   const size_t memory = world.reader->memory_bytes();
   const uint64_t filter = 50000 * 10 / 8;
   const uint64_t blocks = world.reader->properties().data_blocks;
-  EXPECT_GT(memory, filter + blocks * 24);
-  EXPECT_LT(memory, filter + blocks * 50 + 2000);
+  EXPECT_GT(memory, filter + blocks * 32);
+  EXPECT_LT(memory, filter + blocks * 58 + 2000);
 }
 
 TEST(SegmentReader, VerifyReadsTheFileAgain) {

@@ -258,7 +258,6 @@ class DbIter final : public Iterator {
             return;
           }
           newest = trailer;
-          SeekInternalForPrev(saved_key_, kBeforeAllVersions);
           break;
         }
         newest = trailer;

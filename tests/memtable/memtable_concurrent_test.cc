@@ -8,8 +8,10 @@
 
 #include "memtable/memtable.h"
 #include "memtable/skiplist.h"
+#include "tests/support/baton_scheduler.h"
 #include "util/hash.h"
 #include "util/random.h"
+#include "util/scheduler.h"
 #include "util/thread.h"
 
 // Readers beside writers, made to run under tsan too.
@@ -30,8 +32,9 @@ std::string ValueOf(SequenceNumber sequence) {
   return std::string(sequence % 60, 'v') + std::to_string(Mix64(sequence));
 }
 
-// One pass over the table: in order, whole, and with at least `published` entries at or below it.
-void CheckPass(const MemTable& table, uint64_t spread, SequenceNumber published) {
+// One pass over the table: in order, whole, and with `expected` entries at or below `published`.
+void CheckPass(const MemTable& table, uint64_t spread, SequenceNumber published,
+               uint64_t expected) {
   const InternalKeyComparator comparator(BytewiseComparator());
   const auto it = table.NewIterator();
   std::string previous;
@@ -47,7 +50,7 @@ void CheckPass(const MemTable& table, uint64_t spread, SequenceNumber published)
     seen += sequence <= published;
     previous = key;
   }
-  ASSERT_EQ(seen, published);
+  ASSERT_EQ(seen, expected);
 }
 
 void CheckBackward(const MemTable& table, SequenceNumber published) {
@@ -92,7 +95,7 @@ TEST(MemTableConcurrent, ReadersSeeWholeEntriesInOrder) {
           ASSERT_EQ(value, ValueOf(sequence));
         }
         if (reader == 0) {
-          CheckPass(table, kSpread, last);
+          CheckPass(table, kSpread, last, last);
         } else {
           CheckBackward(table, last);
         }
@@ -127,7 +130,7 @@ TEST(MemTableConcurrent, ReadersSeeWholeEntriesInOrder) {
   EXPECT_EQ(table.entries(), next - 1);
   EXPECT_EQ(table.largest_sequence(), next - 1);
   EXPECT_EQ(table.smallest_sequence(), 1u);
-  CheckPass(table, kSpread, next - 1);
+  CheckPass(table, kSpread, next - 1, next - 1);
 }
 
 // Many threads insert next to each other, which is where links race; then every link must be exact.
@@ -153,6 +156,62 @@ TEST(MemTableConcurrent, LinksAreExactWhenInsertsAreDone) {
     uint64_t count = 0;
     for (const SkipList::Node* node = list.First(); node != nullptr; node = node->Next()) ++count;
     EXPECT_EQ(count, static_cast<uint64_t>(kWriters) * kPerWriter);
+  }
+}
+
+// The same by seeds that decide every interleaving (in builds with schedule points), few inserts
+// each, and a reader who may come in between any two steps.
+TEST(MemTableConcurrent, AnyInterleavingKeepsLinksExactAndReadersInOrder) {
+  constexpr int kWriters = 3;
+  constexpr int kPerWriter = 8;
+  for (uint64_t seed = 1; seed <= 400; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    BatonScheduler scheduler({.seed = seed});
+    scheduler.Run([seed] {
+      MemTable table{InternalKeyComparator(BytewiseComparator())};
+      SkipList list{InternalKeyComparator(BytewiseComparator())};
+      std::atomic<SequenceNumber> done_by[kWriters] = {};
+      const auto sequence_of = [seed](int writer, int i) {
+        return seed * 1000 + static_cast<SequenceNumber>(i * kWriters + writer);
+      };
+      const uint64_t spread = 1 + seed % 40;
+      std::vector<Thread> threads;
+      for (int writer = 0; writer < kWriters; ++writer) {
+        threads.emplace_back("writer", [&, writer] {
+          MemTable::Tally tally;
+          for (int i = 0; i < kPerWriter; ++i) {
+            const SequenceNumber sequence = sequence_of(writer, i);
+            const std::string key = KeyOf(sequence, spread);
+            list.InsertConcurrently(list.MakeTarget(key, PackTrailer(sequence, ValueType::kValue)),
+                                    "v");
+            table.AddConcurrently(sequence, ValueType::kValue, key, ValueOf(sequence), &tally);
+            done_by[writer].store(i + 1, std::memory_order_release);
+          }
+          table.AddTally(tally);
+        });
+      }
+      threads.emplace_back("reader", [&] {
+        for (int round = 0; round < 6; ++round) {
+          for (int writer = 0; writer < kWriters; ++writer) {
+            const SequenceNumber done = done_by[writer].load(std::memory_order_acquire);
+            for (SequenceNumber i = 0; i < done; ++i) {
+              const SequenceNumber sequence = sequence_of(writer, static_cast<int>(i));
+              Slice value;
+              uint64_t trailer = 0;
+              ASSERT_TRUE(
+                  table.Get(LookupKey(KeyOf(sequence, spread), sequence), &value, &trailer));
+              ASSERT_EQ(TrailerSequence(trailer), sequence);
+              ASSERT_EQ(value, ValueOf(sequence));
+            }
+          }
+          SchedulePoint();
+        }
+      });
+      for (Thread& thread : threads) thread.Join();
+      ASSERT_TRUE(list.Consistent());
+      CheckPass(table, spread, kMaxSequence, kWriters * kPerWriter);
+    });
+    if (HasFatalFailure()) return;
   }
 }
 

@@ -102,7 +102,7 @@ std::vector<Entry> AllBackward(const MemTable& table) {
   return all;
 }
 
-enum class Keys { kFewShort, kRandom, kAscending, kDescending, kCommonPrefix, kTwoStreams };
+enum class Keys { kFewShort, kRandom, kAscending, kDescending, kCommonPrefix, kTwoStreams, kRuns };
 
 std::string MakeKey(Keys kind, Random* random, int i) {
   char digits[32];
@@ -129,6 +129,10 @@ std::string MakeKey(Keys kind, Random* random, int i) {
       return digits;
     case Keys::kTwoStreams:
       std::snprintf(digits, sizeof(digits), "%c%015d", i % 2 == 0 ? 'a' : 'b', i);
+      return digits;
+    case Keys::kRuns:  // twenty in order, then somewhere else
+      std::snprintf(digits, sizeof(digits), "%08x%08d",
+                    static_cast<unsigned>(static_cast<uint64_t>(i) / 20 * 2654435761u), i);
       return digits;
   }
   return {};
@@ -290,7 +294,8 @@ INSTANTIATE_TEST_SUITE_P(Keys, SkipListShapeTest,
                                          std::make_pair(Keys::kAscending, BytewiseComparator()),
                                          std::make_pair(Keys::kDescending, BytewiseComparator()),
                                          std::make_pair(Keys::kCommonPrefix, BytewiseComparator()),
-                                         std::make_pair(Keys::kTwoStreams, BytewiseComparator())));
+                                         std::make_pair(Keys::kTwoStreams, BytewiseComparator()),
+                                         std::make_pair(Keys::kRuns, BytewiseComparator())));
 
 TEST(MemTable, IsEmptyAtFirst) {
   MemTable table{InternalKeyComparator(BytewiseComparator())};

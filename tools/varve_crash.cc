@@ -1,11 +1,13 @@
 #include <gflags/gflags.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <vector>
 
+#include "tools/crash/kills.h"
 #include "tools/crash/matrix.h"
 #include "tools/crash/runner.h"
 
@@ -26,6 +28,10 @@ DEFINE_uint64(runs, 0, "end after so many runs; 0: the budget alone ends it");
 DEFINE_int32(jobs, 2, "worker processes");
 DEFINE_double(hang, 60, "seconds without progress after which a run counts as hanging");
 DEFINE_uint64(violations_max, 10, "end after so many violations");
+DEFINE_uint64(kills, 0,
+              "instead of the simulation: so many real kills of a process that writes to the file "
+              "system; the budget ends it too");
+DEFINE_string(kill_dir, "", "where the databases of --kills are made; default: a temporary one");
 DEFINE_string(replay, "", "look at the image of one token alone, and say what is wrong with it");
 DEFINE_bool(json, false, "print one JSON object instead of the summary");
 DEFINE_bool(cells, false, "print the table of places and faults");
@@ -135,12 +141,41 @@ int Replay(const std::string& text) {
   return wrong.empty() ? 0 : 1;
 }
 
+int Kills(double seconds) {
+  KillOptions options;
+  options.directory = FLAGS_kill_dir;
+  char made[] = "/tmp/varve_crash_XXXXXX";
+  if (options.directory.empty()) {
+    if (mkdtemp(made) == nullptr) return Fail("cannot make a temporary directory; use --kill_dir");
+    options.directory = made;
+  }
+  options.seed = FLAGS_seed;
+  options.kills = FLAGS_kills;
+  options.seconds = seconds;
+  options.progress = !FLAGS_json && isatty(STDERR_FILENO) != 0;
+  const KillReport report = RunKills(options);
+  for (const std::string& violation : report.violations) {
+    std::fprintf(FLAGS_json ? stderr : stdout, "VIOLATION  %s\n", violation.c_str());
+  }
+  std::printf(FLAGS_json ? "{\"kills\": %llu, \"recovery_kills\": %llu, \"batches\": %llu, "
+                           "\"violations\": %zu, \"seconds\": %.1f}\n"
+                         : "%llu kills while writing, %llu while opening, %llu batches found, %zu "
+                           "violations, %.1f s\n",
+              static_cast<unsigned long long>(report.kills),
+              static_cast<unsigned long long>(report.recovery_kills),
+              static_cast<unsigned long long>(report.batches), report.violations.size(),
+              report.seconds);
+  if (FLAGS_kill_dir.empty()) rmdir(made);  // unless a violation left something to look at
+  return report.violations.empty() ? 0 : 1;
+}
+
 int Main() {
   if (!FLAGS_replay.empty()) return Replay(FLAGS_replay);
   RunnerOptions options;
   if (!ParseSeconds(FLAGS_budget, &options.seconds)) {
     return Fail("--budget: '" + FLAGS_budget + "' is no time; say 90s, 5m or 2h");
   }
+  if (FLAGS_kills > 0) return Kills(options.seconds);
   options.matrices = ParseMatrices(FLAGS_matrix);
   for (const std::string& name : options.matrices) {
     if (name != "db" && name != "wal" && name != "manifest") {

@@ -108,7 +108,8 @@ bool Token::Parse(std::string_view text, Token* token) {
   token->matrix = Take(&text, ':');
   if (!ParseNumber(Take(&text, ':'), 16, &token->seed)) return false;
   token->variant = Take(&text, ':');
-  while (!text.empty()) {
+  for (bool more = !text.empty(); more;) {
+    more = text.find('/') != std::string_view::npos;
     token->points.emplace_back();
     if (!CrashPoint::Parse(Take(&text, '/'), &token->points.back())) return false;
   }

@@ -135,7 +135,7 @@ class ManifestSession : public Session {
     return "";
   }
 
-  // An error that was injected ends the session without being a fault.
+  // False on an error, which is a fault unless one was injected.
   bool Must(const char* what, const Status& s) {
     if (!s.ok() && fs_->calls_failed() == 0) fault_ = std::string(what) + ": " + s.ToString();
     return s.ok();
@@ -176,8 +176,8 @@ class ManifestSession : public Session {
       }
       if (!Found(state)) return;
       const uint64_t steps = short_ ? random_.Between(3, 12) : random_.Between(20, 90);
-      for (uint64_t i = 0; i < steps && fault_.empty() && Step(); ++i) {
-      }
+      int failed = 0;
+      for (uint64_t i = 0; i < steps && fault_.empty() && failed < 8; ++i) failed += !Step();
       if (!manifest_->poisoned().ok() || fs_->calls_failed() > 0 || !fault_.empty()) break;
       if (life + 1 < lives && random_.OneIn(2)) {
         ManifestEdit last;
@@ -272,8 +272,19 @@ class ManifestSession : public Session {
       ops.push_back({NameOf(it->first), std::nullopt});
     }
     edit.next_sequence = taken_.sequence + 1;
-    const auto number = ledger_->Begin(0, std::move(ops), true, fs_->op_count());
+    // A commit that failed may be on the disk; one that succeeds after it takes it back.
+    std::vector<Ledger::Op> all;
+    for (const auto& [name, value] : undo_) all.push_back({name, value});
+    for (const Ledger::Op& op : ops) {
+      const FileNumber segment = std::stoull(op.key.substr(op.key.rfind(' ')));
+      const auto entry = entries_.find(segment);
+      undo_[op.key] = entry == entries_.end() ? std::nullopt
+                                              : std::optional<std::string>(DigestOf(entry->second));
+      all.push_back(op);
+    }
+    const auto number = ledger_->Begin(0, std::move(all), true, fs_->op_count());
     if (!Must("commit", manifest_->Commit(edit))) return false;
+    undo_.clear();
     ledger_->Acknowledge(0, number, true, fs_->op_count());
     // The older root carries what was committed before.
     sealed_.emplace_back(fs_->op_count(), commits_);
@@ -288,6 +299,7 @@ class ManifestSession : public Session {
   bool resolve_ = false;
   std::unique_ptr<Manifest> manifest_;
   std::map<FileNumber, SegmentEntry> entries_;
+  std::map<std::string, std::optional<std::string>> undo_;  // of commits that failed
   Taken taken_;
   uint32_t commits_ = 0;
   std::vector<std::pair<uint64_t, Taken>> highest_;    // by position

@@ -56,6 +56,10 @@ class Matrix {
   // Starts the session that `token` names, without its points, and examines it. False if the
   // listener ended it.
   bool Run(const Token& token);
+  // Examines a session; `token` names it.
+  bool Examine(const Session& session, Token token) {
+    return Examine(session, std::move(token), options_.images_max);
+  }
   // Exactly the image of `token`. The text of its violation, or "".
   std::string Replay(const Token& token);
 

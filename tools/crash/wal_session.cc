@@ -135,8 +135,7 @@ class WalSession : public Session {
     options.recycled_files_max = random_.Uniform(4);
     if (!Must("create", Wal::Create(options, &wal_))) return;
     Switch(0);
-    faulty_ = random_.OneIn(4);
-    if (faulty_) {
+    if (random_.OneIn(4)) {
       fs_->InjectFault(
           {.calls = kSimChanges, .nth = 1 + random_.Uniform(200), .forever = random_.OneIn(2)});
     }
@@ -148,6 +147,15 @@ class WalSession : public Session {
         Retire();
       } else {
         Append();
+      }
+    }
+    if (fault_.empty() && !wal_->latched().ok()) {
+      // Nothing is framed, synced or switched after an error (Checklist W2).
+      LogPosition end;
+      const Slice part = "x";
+      if ((wal_->Fits(1) && wal_->Append({&part, 1}, &end).ok()) ||
+          (wal_->durable() < wal_->end() && wal_->Sync(wal_->end()).ok())) {
+        fault_ = "the log goes on after its latch: " + wal_->latched().ToString();
       }
     }
     (void)wal_->Close();
@@ -208,7 +216,6 @@ class WalSession : public Session {
   Random random_;
   std::unique_ptr<Wal> wal_;
   FileNumber next_log_ = 0;
-  bool faulty_ = false;
   std::vector<Root> roots_;
   std::vector<Record> records_;  // [0] stands for none
 };

@@ -1,0 +1,270 @@
+#include "tools/crash/kills.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <optional>
+#include <utility>
+
+#include "tests/support/ledger.h"
+#include "tools/crash/db_reader.h"
+#include "tools/crash/db_workload.h"
+#include "util/hash.h"
+#include "util/random.h"
+#include "util/thread.h"
+
+namespace varve::crash {
+namespace {
+
+constexpr int kWritersMax = 3;
+constexpr int kKeys = 30;
+
+// What a child has done. Both sides take the batches of a writer from one seed, so two numbers say
+// which they were. Sequentially consistent: the child is dead when the parent reads.
+struct Shared {
+  std::atomic<uint32_t> invoked[kWritersMax];
+  std::atomic<uint32_t> acknowledged[kWritersMax];
+  std::atomic<bool> failed;
+  char error[400];
+};
+
+struct Batch {
+  std::vector<Ledger::Op> ops;
+  bool logged = true;
+  bool sync = false;
+  bool flush_after = false;
+};
+
+// The options of a round, and how its writers go on.
+struct Round {
+  uint64_t seed;
+  int writers;
+  Options options;
+  uint32_t sync_one_in;
+  bool unlogged;
+
+  explicit Round(uint64_t round_seed) : seed(round_seed) {
+    Random random(seed);
+    options = DbRunOptions::FromSeed(seed, "-", false).db;
+    options.wal_sync_interval_ms = static_cast<uint32_t>(random.Between(1, 5));
+    writers = static_cast<int>(random.Between(1, kWritersMax));
+    sync_one_in = random.OneIn(2) ? 1000 : static_cast<uint32_t>(random.Between(2, 30));
+    unlogged = random.OneIn(4);
+  }
+
+  // Batch `number` (from 1) of a writer.
+  Batch BatchOf(int writer, uint32_t number) const {
+    Random random(Mix64(seed + static_cast<uint64_t>(writer)) + number);
+    Batch batch;
+    const uint64_t count = random.OneIn(4) ? random.Between(2, 5) : 1;
+    for (uint32_t i = 0; i < count; ++i) {
+      std::string key = KeyOf(writer, static_cast<int>(random.Uniform(kKeys)));
+      if (random.OneIn(6)) {
+        batch.ops.push_back({std::move(key), std::nullopt});
+        continue;
+      }
+      const size_t bytes = random.OneIn(30) ? random.Uniform(30000) : random.Uniform(400);
+      std::string value = MakeValue(key, writer, number, i, bytes);
+      batch.ops.push_back({std::move(key), std::move(value)});
+    }
+    batch.logged = !unlogged || (number / 16) % 2 == 0;
+    batch.sync = batch.logged && random.OneIn(sync_one_in);
+    batch.flush_after = random.OneIn(400);
+    return batch;
+  }
+};
+
+class Killer {
+ public:
+  explicit Killer(const KillOptions& options)
+      : options_(options), random_(options.seed), start_(Now()) {}
+
+  KillReport Go() {
+    void* memory =
+        mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
+      report_.violations.push_back(std::string("mmap: ") + std::strerror(errno));
+      return report_;
+    }
+    shared_ = static_cast<Shared*>(memory);
+    for (uint64_t i = 0; report_.kills < options_.kills && report_.violations.empty() &&
+                         Now() - start_ < options_.seconds;
+         ++i) {
+      if (i % 50 == 0) NewDatabase(i);
+      One(Mix64(options_.seed + i));
+      if (options_.progress) {
+        std::fprintf(stderr, "\r\033[K%llu kills", static_cast<unsigned long long>(report_.kills));
+      }
+    }
+    Remove();
+    if (options_.progress) std::fprintf(stderr, "\r\033[K");
+    munmap(memory, sizeof(Shared));
+    report_.seconds = Now() - start_;
+    return report_;
+  }
+
+ private:
+  static double Now() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+  }
+
+  void NewDatabase(uint64_t number) {
+    Remove();
+    path_ = options_.directory + "/kill-" + std::to_string(getpid()) + "-" + std::to_string(number);
+    state_.assign(kWritersMax, {});
+  }
+  void Remove() {
+    if (!path_.empty()) DB::Destroy(Options(), path_).ok();
+  }
+
+  void Violation(uint64_t seed, const std::string& what) {
+    report_.violations.push_back("round " + std::to_string(seed) + " on " + path_ + ": " + what);
+    path_.clear();  // it stays, to be looked at
+  }
+
+  // One child that writes, perhaps some that only open, and the check.
+  void One(uint64_t seed) {
+    const Round round(seed);
+    new (shared_) Shared();
+    // Often in the first moments, when it recovers; else somewhere in its work.
+    const uint64_t micros =
+        random_.OneIn(4) ? random_.Uniform(3000) : random_.Uniform(options_.run_micros_max);
+    if (!RunAndKill(micros, [&] { Write(round); })) return Violation(seed, "fork failed");
+    ++report_.kills;
+    if (shared_->failed.load()) return Violation(seed, shared_->error);
+    while (random_.OneIn(2)) {
+      if (!RunAndKill(random_.Uniform(4000), [&] { OpenOnly(round); })) break;
+      ++report_.recovery_kills;
+      if (shared_->failed.load()) return Violation(seed, shared_->error);
+    }
+    const std::string wrong = Check(round);
+    if (!wrong.empty()) Violation(seed, wrong);
+  }
+
+  // False if there can be no child.
+  template <typename Body>
+  bool RunAndKill(uint64_t micros, const Body& body) {
+    std::fflush(nullptr);
+    const pid_t pid = fork();
+    if (pid < 0) return false;
+    if (pid == 0) {
+      body();
+      _exit(0);
+    }
+    usleep(static_cast<useconds_t>(micros));
+    kill(pid, SIGKILL);
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) {
+      Fail(std::string("the child died: ") + strsignal(WTERMSIG(status)));
+    }
+    return true;
+  }
+
+  void Fail(const std::string& what) {
+    std::strncpy(shared_->error, what.c_str(), sizeof(shared_->error) - 1);
+    shared_->failed.store(true);
+  }
+
+  bool OpenDb(const Round& round, std::unique_ptr<DB>* db) {
+    const Status s = DB::Open(round.options, path_, db);
+    if (!s.ok()) Fail("open: " + s.ToString());
+    return s.ok();
+  }
+
+  // In a child.
+  void OpenOnly(const Round& round) {
+    std::unique_ptr<DB> db;
+    if (OpenDb(round, &db)) pause();
+  }
+  void Write(const Round& round) {
+    std::unique_ptr<DB> db;
+    if (!OpenDb(round, &db)) return;
+    std::vector<Thread> threads;
+    for (int w = 0; w < round.writers; ++w) {
+      threads.emplace_back("writer", [this, &round, &db, w] { WriteAs(round, db.get(), w); });
+    }
+    threads.clear();
+  }
+  void WriteAs(const Round& round, DB* db, int writer) {
+    for (uint32_t number = 1;; ++number) {
+      const Batch batch = round.BatchOf(writer, number);
+      WriteBatch write;
+      for (const Ledger::Op& op : batch.ops) {
+        (op.value.has_value() ? write.Put(op.key, *op.value) : write.Delete(op.key)).ok();
+      }
+      shared_->invoked[writer].store(number);
+      const Status s = db->Write({.sync = batch.sync, .disable_wal = !batch.logged}, write);
+      if (!s.ok()) return Fail("write: " + s.ToString());
+      shared_->acknowledged[writer].store(number);
+      if (batch.flush_after) {
+        if (Status f = db->Flush({.wait = number % 2 == 0}); !f.ok()) {
+          return Fail("flush: " + f.ToString());
+        }
+      }
+    }
+  }
+
+  // "" or what is wrong with what the child left; what is there is where the next one begins.
+  std::string Check(const Round& round) {
+    Ledger ledger(kWritersMax);
+    for (int w = 0; w < kWritersMax; ++w) {
+      std::vector<Ledger::Op> before;
+      for (auto& [key, value] : state_[static_cast<size_t>(w)]) before.push_back({key, value});
+      ledger.Acknowledge(w, ledger.Begin(w, std::move(before), true, 0), true, 0);
+      const uint32_t invoked = shared_->invoked[w].load(), done = shared_->acknowledged[w].load();
+      for (uint32_t number = 1; number <= invoked; ++number) {
+        Batch batch = round.BatchOf(w, number);
+        const auto id = ledger.Begin(w, std::move(batch.ops), batch.logged, 1);
+        if (number <= done) ledger.Acknowledge(w, id, false, 1);
+      }
+    }
+    std::unique_ptr<DB> db;
+    if (Status s = DB::Open(round.options, path_, &db); !s.ok()) return "open: " + s.ToString();
+    Ledger::State found;
+    std::string wrong = ReadEverything(db.get(), ledger.Keys(), &found);
+    if (wrong.empty()) {
+      if (Status s = db->Close(); !s.ok()) wrong = "close: " + s.ToString();
+    }
+    if (!wrong.empty()) return wrong;
+    std::vector<uint64_t> hashes(kWritersMax, 0);
+    for (auto& state : state_) state.clear();
+    for (const auto& [key, value] : found) {
+      const int w = WriterOf(key);
+      if (w < 0 || w >= kWritersMax) return "key '" + key + "' was never written";
+      hashes[static_cast<size_t>(w)] += Ledger::HashEntry(key, value);
+      state_[static_cast<size_t>(w)][key] = value;
+    }
+    const Ledger::Bounds bounds = ledger.At(1, /*kill=*/true);
+    const Ledger::Verdict verdict = ledger.Judge(hashes, 1, bounds);
+    if (!verdict.legal) return "no legal prefix\n" + ledger.Explain(found, 1, bounds);
+    for (const Ledger::BatchNumber n : verdict.prefix) report_.batches += n - 1;
+    return "";
+  }
+
+  const KillOptions& options_;
+  Random random_;
+  const double start_;
+  Shared* shared_ = nullptr;
+  std::string path_;
+  std::vector<Ledger::State> state_;  // by writer: what the database holds
+  KillReport report_;
+};
+
+}  // namespace
+
+KillReport RunKills(const KillOptions& options) { return Killer(options).Go(); }
+
+}  // namespace varve::crash

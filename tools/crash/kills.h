@@ -1,0 +1,37 @@
+#ifndef VARVE_TOOLS_CRASH_KILLS_H_
+#define VARVE_TOOLS_CRASH_KILLS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+// Real kills: a child process writes to a database on the real file system and counts what was
+// acknowledged in memory shared with its parent, which kills it at a random moment, opens the
+// database, and holds it against the ledger. Every logged write that was acknowledged must be
+// there, synced or not; one prefix for all keys. Often a child that only opens the database is
+// killed in between, so recovery is interrupted too.
+
+namespace varve::crash {
+
+struct KillOptions {
+  std::string directory;  // of the databases; must exist
+  uint64_t seed = 1;
+  uint64_t kills = 300;
+  double seconds = 60;              // ends earlier then
+  uint64_t run_micros_max = 30000;  // a writing child lives at most so long
+  bool progress = false;
+};
+
+struct KillReport {
+  uint64_t kills = 0;           // of children that wrote
+  uint64_t recovery_kills = 0;  // of children that opened
+  uint64_t batches = 0;         // found after a kill
+  double seconds = 0;
+  std::vector<std::string> violations;
+};
+
+KillReport RunKills(const KillOptions& options);
+
+}  // namespace varve::crash
+
+#endif  // VARVE_TOOLS_CRASH_KILLS_H_

@@ -18,7 +18,8 @@
 DEFINE_string(budget, "60s", "how long to run: 90s, 5m, 2h");
 DEFINE_uint64(seed, 1, "seed of the first run; each run takes the next one");
 DEFINE_string(matrix, "all",
-              "what is crashed: all, or some of wal, manifest, db (comma-separated)");
+              "what is crashed: all, or some of wal, manifest, db, and faults (the db with its "
+              "first call failing, then its second …); comma-separated");
 DEFINE_string(
     sync, "-",
     "sync mode of the log in the db matrix: never, interval, always; -: the seed decides");
@@ -50,7 +51,7 @@ bool ParseSeconds(const std::string& text, double* seconds) {
 }
 
 std::vector<std::string> ParseMatrices(const std::string& text) {
-  if (text == "all") return {"db", "wal", "manifest"};
+  if (text == "all") return {"db", "wal", "db", "manifest", "db", "faults"};
   std::vector<std::string> names;
   for (size_t at = 0; at <= text.size();) {
     const size_t comma = std::min(text.find(',', at), text.size());
@@ -178,8 +179,8 @@ int Main() {
   if (FLAGS_kills > 0) return Kills(options.seconds);
   options.matrices = ParseMatrices(FLAGS_matrix);
   for (const std::string& name : options.matrices) {
-    if (name != "db" && name != "wal" && name != "manifest") {
-      return Fail("--matrix: there is no '" + name + "'; say all, db, wal or manifest");
+    if (name != "db" && name != "wal" && name != "manifest" && name != "faults") {
+      return Fail("--matrix: there is no '" + name + "'; say all, db, wal, manifest or faults");
     }
   }
   if (FLAGS_sync != "-" && FLAGS_sync != "never" && FLAGS_sync != "interval" &&

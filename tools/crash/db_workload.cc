@@ -111,7 +111,7 @@ class Client {
   }
 
   void Read() {
-    if (!may_write_) return;  // what a failed write left is not known
+    // A failed write is not seen before the next open.
     if (random_.OneIn(4)) {
       Ledger::State found;
       const std::string wrong = ReadRange(db_, nullptr, first_, limit_, &found);
@@ -135,7 +135,7 @@ class Client {
   }
 
   void Hold() {
-    if (!may_write_ || held_.size() >= 3) return;
+    if (held_.size() >= 3) return;
     Held held;
     held.state = *state_;
     if (random_.OneIn(2)) {
@@ -192,9 +192,7 @@ class Client {
   }
   void Check(const char* what, const std::string& wrong) {
     // A read may fail where an error was injected; wrong data it may never give.
-    if (wrong.empty() ||
-        (run_->fs->calls_failed() > 0 && wrong.find("injected fault") != std::string::npos))
-      return;
+    if (wrong.empty() || wrong.find("injected fault") != std::string::npos) return;
     run_->Fault(std::string(what) + ": " + wrong);
   }
 
@@ -210,6 +208,27 @@ class Client {
   bool unlogged_ = false;
   bool may_write_ = true;
 };
+
+// "always", "-+f12o" and "never+f3g": a sync mode, the call that fails (once, for good).
+struct Variant {
+  std::optional<WalSyncMode> wal_sync;
+  uint64_t nth = 0;
+  bool forever = false;
+};
+
+Variant ParseVariant(const std::string& text) {
+  Variant variant;
+  const size_t plus = text.find('+');
+  const std::string sync = text.substr(0, plus);
+  if (sync == "never") variant.wal_sync = WalSyncMode::kNever;
+  if (sync == "interval") variant.wal_sync = WalSyncMode::kInterval;
+  if (sync == "always") variant.wal_sync = WalSyncMode::kAlways;
+  if (plus != std::string::npos && text.compare(plus, 2, "+f") == 0) {
+    variant.nth = std::strtoull(text.c_str() + plus + 2, nullptr, 10);
+    variant.forever = text.back() == 'g';
+  }
+  return variant;
+}
 
 }  // namespace
 
@@ -233,9 +252,8 @@ DbRunOptions DbRunOptions::FromSeed(uint64_t seed, const std::string& variant, b
   db.memtables_max = static_cast<int>(random.Between(2, 5));
   db.flush_memtables_min = static_cast<int>(random.Between(1, db.memtables_max - 1));
   db.wal_sync = static_cast<WalSyncMode>(random.Uniform(3));
-  if (variant == "never") db.wal_sync = WalSyncMode::kNever;
-  if (variant == "interval") db.wal_sync = WalSyncMode::kInterval;
-  if (variant == "always") db.wal_sync = WalSyncMode::kAlways;
+  const Variant chosen = ParseVariant(variant);
+  db.wal_sync = chosen.wal_sync.value_or(db.wal_sync);
   db.wal_sync_interval_ms = static_cast<uint32_t>(random.Between(1, 40));
   db.wal_mapped = !random.OneIn(3);
   db.compression = random.OneIn(2) ? Compression::kLz4 : Compression::kNone;
@@ -252,12 +270,15 @@ DbRunOptions DbRunOptions::FromSeed(uint64_t seed, const std::string& variant, b
   options.sync_one_in = random.OneIn(3) ? 2 : static_cast<uint32_t>(random.Between(4, 40));
   options.unlogged_one_in = random.OneIn(3) ? 12 : 0;
   options.flush_one_in = static_cast<uint32_t>(random.Between(20, 200));
-  if (short_run) {
+  if (short_run || chosen.nth > 0) {
     options.steps = 5 + options.steps / 6;
     options.lives = 1;
   }
   options.fault.nth = 0;
-  if (random.OneIn(4)) {
+  if (chosen.nth > 0) {
+    options.fault = {.calls = kSimAll, .nth = chosen.nth, .forever = chosen.forever};
+    options.fault.code = random.OneIn(3) ? Status::Code::kNoSpace : Status::Code::kIOError;
+  } else if (random.OneIn(4)) {
     options.fault.calls = random.OneIn(4) ? uint32_t{kSimAll & ~kSimLock} : uint32_t{kSimChanges};
     options.fault.nth = 1 + random.Skewed(10);
     options.fault.forever = random.OneIn(2);

@@ -191,7 +191,9 @@ bool Matrix::Examine(const Session& session, Token token, uint64_t images_max) {
   std::vector<CrashPoint> kept;  // from which further sessions start
   uint64_t considered = 0;
   for (Walk walk(session);; walk.Step()) {
-    if (ChangesNothing(walk.last())) {
+    const bool wanted = walk.next() == nullptr || options_.boundary_one_in <= 1 ||
+                        random.OneIn(options_.boundary_one_in);
+    if (ChangesNothing(walk.last()) || !wanted) {
       if (walk.next() == nullptr) break;
       continue;
     }
@@ -244,6 +246,21 @@ bool Matrix::Run(const Token& token) {
   seen_.clear();  // values differ between seeds: nothing would be found again
   const std::unique_ptr<Session> session = StartSession(token);
   return session == nullptr || Examine(*session, token, options_.images_max);
+}
+
+bool Matrix::RunFaults(const Token& token) {
+  for (const char* lasting : {"o", "g"}) {
+    bool met = true;
+    for (uint64_t nth = 1; met; ++nth) {
+      Token faulty = token;
+      faulty.variant += "+f" + std::to_string(nth) + lasting;
+      seen_.clear();
+      const std::unique_ptr<Session> session = StartSession(faulty);
+      met = session->met_injected_error();
+      if (!Examine(*session, faulty, options_.images_max)) return false;
+    }
+  }
+  return true;
 }
 
 std::string Matrix::Replay(const Token& token) {

@@ -32,6 +32,7 @@ struct MatrixOptions {
   int depth = 2;               // crashes in a row
   int continuations = 2;       // sessions that go on after a crash of one
   bool destroy_roots = true;
+  uint64_t boundary_one_in = 1;  // looks at each so many-th boundary, by chance, and at the last
 };
 
 struct Cell {
@@ -56,6 +57,9 @@ class Matrix {
   // Starts the session that `token` names, without its points, and examines it. False if the
   // listener ended it.
   bool Run(const Token& token);
+  // Runs the session of `token` again and again, with its first call failing, its second, and so
+  // on, once and for good, until no call is left to fail (variants of the db matrix).
+  bool RunFaults(const Token& token);
   // Examines a session; `token` names it.
   bool Examine(const Session& session, Token token) {
     return Examine(session, std::move(token), options_.images_max);

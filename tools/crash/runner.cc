@@ -64,13 +64,20 @@ class Worker : public MatrixListener {
       token.seed = options_.seed + i;
       token.variant = options_.variant;
       Note(token);
-      Matrix matrix(options_.matrix, this);
-      const bool goes_on = matrix.Run(token);
+      MatrixOptions matrix_options = options_.matrix;
+      const bool faults = token.matrix == "faults";
+      if (faults) {
+        token.matrix = "db";
+        matrix_options.depth = 1;
+        matrix_options.boundary_one_in = 30;
+      }
+      Matrix matrix(matrix_options, this);
+      const bool goes_on = faults ? matrix.RunFaults(token) : matrix.Run(token);
       shared_->sessions.fetch_add(1, std::memory_order_relaxed);
       for (const auto& [place, cell] : matrix.cells()) {
         Send(fd_, kCell,
-             {token.matrix + " " + place.first, place.second, std::to_string(cell.images),
-              std::to_string(cell.violations)});
+             {(faults ? "faults " : token.matrix + " ") + place.first, place.second,
+              std::to_string(cell.images), std::to_string(cell.violations)});
       }
       if (!goes_on) return;
     }

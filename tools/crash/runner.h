@@ -16,7 +16,7 @@
 namespace varve::crash {
 
 struct RunnerOptions {
-  std::vector<std::string> matrices;  // taken in turn
+  std::vector<std::string> matrices;  // taken in turn; "faults" is Matrix::RunFaults of "db"
   std::string variant = "-";
   uint64_t seed = 1;  // the first; each session takes the next
   double seconds = 60;

@@ -40,6 +40,8 @@ class Session {
   const std::shared_ptr<Ledger>& ledger() const { return ledger_; }
   // What went wrong while it ran, as in Observation.
   const std::string& fault() const { return fault_; }
+  // Whether an injected error was met.
+  bool met_injected_error() const { return fs_->calls_failed() > 0; }
 
   // Says what else than the disk an observation at `boundary` depends on.
   virtual uint64_t Context(uint64_t /*boundary*/) const { return 0; }

@@ -26,9 +26,9 @@ namespace varve {
 // last logged write that was acknowledged.
 //
 // After a failed write or sync of the log, or of the manifest's root, the database is read-only:
-// reads go on, writes return that first error. Reopen it once the cause is gone. A flush that cannot
-// write its segment is tried again by itself; meanwhile what it holds stays readable, and writes go
-// on until memory for them runs out.
+// reads go on, writes return that first error. Reopen it once the cause is gone. A flush that
+// cannot write its segment is tried again by itself; meanwhile what it holds stays readable, and
+// writes go on until memory for them runs out.
 class DB {
  public:
   // Opens the database in `path`, recovering it if it was not closed. Errors: InvalidArgument (an

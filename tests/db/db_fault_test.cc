@@ -200,7 +200,8 @@ TEST_F(DbFaultTest, ReadErrorIsReportedForThatKeyAlone) {
 }
 
 // Every operation of two small lives fails once, in turn, and then it and all after it, until a run
-// meets no fault: nothing acknowledged is lost, nothing hangs, and a reopen without the fault works.
+// meets no fault: nothing acknowledged is lost, nothing hangs, and a reopen without the fault
+// works.
 TEST_F(DbFaultTest, EveryOperationFailsInTurn) {
   const FaultOp kinds[] = {FaultOp::kOpen,          FaultOp::kRead,   FaultOp::kWrite,
                            FaultOp::kCopy,          FaultOp::kSync,   FaultOp::kClose,

@@ -87,7 +87,7 @@ TEST_P(Codec, TheBoundOfExpansionIsThatOfTheReader) {
   }
 }
 
-TEST(TakeRawSize, RefusesWhatTheBytesDoNotJustify) {
+TEST(TakeRawSize, RefusesWhatTheBytesDoNotJustify) {  // Checklist S10
   const auto takes = [](uint64_t raw_bytes, size_t stored_bytes) {
     std::string stored;
     PutVarint64(&stored, raw_bytes);

@@ -66,7 +66,8 @@ TEST(SegmentBuilder, OrderIsTheComparators) {
   EXPECT_FALSE(builder.Add(InternalKey("c", 9), "").ok());
 }
 
-TEST(SegmentBuilder, AFailedAppendLatches) {  // Checklist S13, W2 in spirit: nothing after it
+// Nothing is written after an append that failed.
+TEST(SegmentBuilder, AFailedAppendLatches) {
   for (uint64_t appends = 0; appends < 4; ++appends) {
     MemoryWritableFile file;
     file.FailAfter(appends);

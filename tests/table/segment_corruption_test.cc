@@ -126,7 +126,7 @@ int CheckReads(const Small& small, const std::string& bytes) {
 
 class SegmentCorruption : public testing::TestWithParam<Compression> {};
 
-TEST_P(SegmentCorruption, EveryFlippedByteIsNoticedOrHarmless) {
+TEST_P(SegmentCorruption, EveryFlippedByteIsNoticedOrHarmless) {  // Checklist S10, I5
   const Small small(GetParam());
   ASSERT_EQ(CheckReads(small, small.bytes), 0);
   int noticed = 0, harmless = 0;

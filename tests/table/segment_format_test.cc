@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <string>
 
@@ -167,11 +168,30 @@ TEST(SegmentFormat, BlocksAreBoundToTheirPlaceAndSegment) {
   swapped.replace(other.offset, other.size, bytes.substr(one.offset, one.size));
   const auto reader = OpenSegmentBytes({}, swapped, kNumber);
   ASSERT_NE(reader, nullptr);
-  EXPECT_TRUE(reader->Verify().IsCorruption());
+  EXPECT_NE(reader->Verify().message().find("checksum of the block"), std::string_view::npos);
+  EXPECT_NE(GetText(*reader, {}, "k100", 70).find("checksum of the block"), std::string::npos);
 
   const std::string renumbered =
       WithFooter(bytes, [](char* f) { EncodeFixed64(f + kFooterNumber, 6); });
-  EXPECT_TRUE(OpenStatus(renumbered, 6).IsCorruption());
+  ExpectMessage(OpenStatus(renumbered, 6), Status::Code::kCorruption, "checksum of the block");
+}
+
+// Entries 3 and 4 of the first block in the wrong order, tags too, under a right checksum.
+TEST(SegmentFormat, VerifyChecksTheOrderOfEntries) {
+  std::string bytes = SmallSegment();
+  const size_t entries = DecodeFixed32(bytes.data() + 8);
+  const size_t tags = kBlockHeaderBytes + DecodeFixed32(bytes.data() + 12);
+  const auto start = [&](size_t i) { return DecodeFixed16(bytes.data() + tags + entries + 2 * i); };
+  ASSERT_EQ(start(4) - start(3), start(5) - start(4));
+  std::swap(bytes[tags + 3], bytes[tags + 4]);
+  std::swap_ranges(bytes.begin() + start(3), bytes.begin() + start(4), bytes.begin() + start(4));
+  const size_t content_bytes = start(entries - 1) + start(4) - start(3);
+  EncodeFixed32(bytes.data() + content_bytes + 1,
+                StoredChecksum(Slice(bytes).substr(0, content_bytes), Slice(), 0, kNumber, 0));
+  const auto damaged = OpenSegmentBytes({}, bytes, kNumber);
+  ASSERT_NE(damaged, nullptr);
+  EXPECT_NE(damaged->Verify().message().find("entry 4 is out of order"), std::string_view::npos)
+      << damaged->Verify().ToString();
 }
 
 TEST(SegmentFormat, UnknownPropertiesAreSteppedOver) {

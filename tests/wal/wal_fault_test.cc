@@ -24,6 +24,15 @@ class WalFaultTest : public WalTest {
     Reopen();
   }
 
+  // A sync that a loaded machine may make slow.
+  Status SyncPatiently(LogPosition upto) {
+    Status status;
+    do {
+      status = wal_->Sync(upto);
+    } while (status.IsTimedOut());
+    return status;
+  }
+
   // Everything that could frame, sync, switch or release says the latched error.
   void ExpectLatched(const std::string& text) {
     const uint64_t copies = fault_->count(FaultOp::kCopy), syncs = fault_->count(FaultOp::kSync);
@@ -146,6 +155,9 @@ TEST_F(WalFaultTest, AFailedPrepareBurnsItsNumberAndNothingElse) {
           EXPECT_TRUE(wal_->Prepare(burnt, 0, &log).IsIOError());
           EXPECT_EQ(fault_->hits(injected), 1u);
           EXPECT_EQ(log, nullptr);
+          if (op != FaultOp::kOpen) {
+            EXPECT_FALSE(Exists(Path(burnt)));
+          }
           fault_->RemoveAll();
 
           // The log in use goes on, and the next one follows it.
@@ -238,7 +250,7 @@ TEST_F(WalFaultTest, AStalledSyncIsAnsweredWithTimedOutAndMaySucceedLater) {
   Reopen();
   Switch(1);
   const LogPosition first = AppendSized(10);
-  Sync(first);
+  ASSERT_TRUE(SyncPatiently(first).ok());
   const LogPosition second = AppendSized(10);
   Gate gate;
   const size_t stall = fault_->Inject({.op = FaultOp::kSync,
@@ -253,9 +265,7 @@ TEST_F(WalFaultTest, AStalledSyncIsAnsweredWithTimedOutAndMaySucceedLater) {
   EXPECT_TRUE(wal_->latched().ok());
   const LogPosition third = AppendSized(10);
   gate.Open();
-  Status status;
-  while ((status = wal_->Sync(third)).IsTimedOut()) {
-  }
+  const Status status = SyncPatiently(third);
   EXPECT_EQ(fault_->hits(stall), 1u);
   EXPECT_TRUE(status.ok()) << status.ToString();
   EXPECT_EQ(wal_->durable(), third);
@@ -270,10 +280,7 @@ TEST_F(WalFaultTest, AStalledSyncThatFailsLatches) {
   fault_->Inject({.op = FaultOp::kSync, .action = [&](const std::string&) { gate.Pass(); }});
   EXPECT_TRUE(wal_->Sync(end).IsTimedOut());
   gate.Open();
-  Status status;
-  while ((status = wal_->Sync(end)).IsTimedOut()) {
-  }
-  EXPECT_TRUE(status.IsIOError());
+  EXPECT_TRUE(SyncPatiently(end).IsIOError());
   ExpectLatched("injected");
 }
 
@@ -339,6 +346,31 @@ TEST_F(WalFaultTest, AFailedSyncIsToldToEveryWaiter) {
   EXPECT_EQ(fault_->hits(injected), 1u);
   EXPECT_EQ(fault_->count(FaultOp::kSync), before + 1);
   EXPECT_EQ(wal_->durable(), LogPosition{});
+}
+
+// The device stalls, and who waits for it hears of the latch all the same. Checklist W10
+TEST_F(WalFaultTest, AFailedAppendReleasesWhoWaitsForASync) {
+  Switch(1);
+  const LogPosition first = AppendSized(10);
+  Gate gate;
+  fault_->Inject({.op = FaultOp::kSync, .status = Status::OK(), .action = [&](const std::string&) {
+                    gate.Pass();
+                  }});
+  Status leader_status, follower_status;
+  Thread leader("sync", [&] { leader_status = wal_->Sync(first); });
+  gate.AwaitSomebody();
+  Thread follower("sync", [&] { follower_status = wal_->Sync(first); });
+  SleepFor(2000000);  // so that it waits, most of the time
+  fault_->Inject({.op = FaultOp::kCopy});
+  const Slice payload = "x";
+  LogPosition end;
+  EXPECT_TRUE(wal_->Append({&payload, 1}, &end).IsIOError());
+  follower.Join();
+  EXPECT_TRUE(follower_status.IsIOError()) << follower_status.ToString();
+  gate.Open();
+  leader.Join();
+  EXPECT_TRUE(leader_status.ok()) << leader_status.ToString();
+  EXPECT_EQ(wal_->durable(), first);
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ class LogDumpTest : public WalTest {
 TEST_F(LogDumpTest, ShowsHeadersRecordsAndTheUnusedEnd) { EXPECT_EQ(Dump(Path(7)), Whole()); }
 
 TEST_F(LogDumpTest, TakesAFileOfAnyName) {
-  const std::string copy = dir_.File("copy of a log");
+  const std::string copy = File("copy of a log");
   WriteFile(copy, ReadFile(Path(7)));
   EXPECT_EQ(Dump(copy), Whole());
 }
@@ -91,12 +91,12 @@ TEST_F(LogDumpTest, ShowsWhatStandsBehindDamage) {
 }
 
 TEST_F(LogDumpTest, ShowsAFileThatIsNoLogAsOneGap) {
-  WriteFile(dir_.File("other"), std::string(10000, 'x'));
+  WriteFile(File("other"), std::string(10000, 'x'));
   EXPECT_EQ(
-      Dump(dir_.File("other")),
+      Dump(File("other")),
       (std::vector<std::string>{"header 0 damaged", "header 4096 damaged", "gap 8192 to 10000"}));
-  WriteFile(dir_.File("empty"), "");
-  EXPECT_EQ(Dump(dir_.File("empty")),
+  WriteFile(File("empty"), "");
+  EXPECT_EQ(Dump(File("empty")),
             (std::vector<std::string>{"header 0 damaged", "header 4096 damaged"}));
 }
 

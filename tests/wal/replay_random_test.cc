@@ -112,7 +112,7 @@ TEST_F(ReplayRandomTest, FindsAPrefixOrRefuses) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed);
     for (const std::string& name : Names()) {
-      ASSERT_TRUE(env_.file_system->RemoveFile(dir_.File(name)).ok());
+      ASSERT_TRUE(env_.file_system->RemoveFile(File(name)).ok());
     }
     originals_.clear();
     Build(&random);

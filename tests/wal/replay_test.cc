@@ -137,7 +137,7 @@ TEST_F(ReplayTest, AMissingLogThatALaterOneFollowsIsRefused) {
   for (const std::vector<size_t>& synced : {std::vector<size_t>{}, std::vector<size_t>{7}}) {
     SCOPED_TRACE(synced.size());
     for (const std::string& name : Names()) {
-      ASSERT_TRUE(env_.file_system->RemoveFile(dir_.File(name)).ok());
+      ASSERT_TRUE(env_.file_system->RemoveFile(File(name)).ok());
     }
     appended_.clear();
     ends_.clear();
@@ -201,9 +201,9 @@ TEST_F(ReplayTest, PositionsInLogsNotNeededCountForNothing) {
 
 TEST_F(ReplayTest, OtherFilesAreNotLookedAt) {
   Build(2, 1, {});
-  WriteFile(dir_.File("000003.recycled"), ReadFile(Path(2)));
-  WriteFile(dir_.File("3.log"), "x");
-  WriteFile(dir_.File("000003.log.old"), "x");
+  WriteFile(File("000003.recycled"), ReadFile(Path(2)));
+  WriteFile(File("3.log"), "x");
+  WriteFile(File("000003.log.old"), "x");
   ASSERT_TRUE(Replay().ok());
   EXPECT_EQ(result_.found, (std::vector<FileNumber>{1, 2}));
 }
@@ -445,7 +445,7 @@ TEST_F(ReplayTest, AbsoluteTellsRecycledBytesFromRemains) {
   Switch(2);
   ASSERT_TRUE(wal_->Retire(2).ok());
   Switch(3);
-  ASSERT_FALSE(Exists(RecycledLogFileName(dir_.path(), 1)));
+  ASSERT_FALSE(Exists(RecycledLogFileName(directory(), 1)));
   appended_.clear();
   for (int i = 0; i < 3; ++i) AppendSized(50);
   ReplayOptions options = Replaying();
@@ -544,7 +544,7 @@ TEST_F(ReplayTest, AnErrorOfTheSinkEndsTheReplayInEveryMode) {
 
 TEST_F(ReplayTest, AMissingDirectoryIsAnError) {
   ReplayOptions options = Replaying();
-  options.directory = dir_.File("nothing");
+  options.directory = File("nothing");
   EXPECT_TRUE(Replay(options).IsNotFound());
 }
 

@@ -249,9 +249,9 @@ void RunSeeds(uint64_t first, uint64_t count, bool faults) {
   EXPECT_GT(logs, 3 * count);
 }
 
-TEST(WalCrashTest, FindsAPrefixAfterEveryCrash) { RunSeeds(1, 60, /*faults=*/false); }
+TEST(WalCrashTest, FindsAPrefixAfterEveryCrash) { RunSeeds(1, 40, /*faults=*/false); }
 
-TEST(WalCrashTest, FindsAPrefixAfterErrorsAndCrashes) { RunSeeds(1000, 60, /*faults=*/true); }
+TEST(WalCrashTest, FindsAPrefixAfterErrorsAndCrashes) { RunSeeds(1000, 40, /*faults=*/true); }
 
 }  // namespace
 }  // namespace varve

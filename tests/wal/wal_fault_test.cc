@@ -131,7 +131,7 @@ TEST_F(WalFaultTest, AFailedPrepareBurnsItsNumberAndNothingElse) {
           fault_->RemoveAll();
           Reopen();
           for (const std::string& name : Names()) {
-            ASSERT_TRUE(env_.file_system->RemoveFile(dir_.File(name)).ok());
+            ASSERT_TRUE(env_.file_system->RemoveFile(File(name)).ok());
           }
           appended_.clear();
           ends_.clear();

@@ -23,7 +23,16 @@ using wal::kRecordHeaderBytes;
 using wal::RecordBytes;
 using wal::RoundUpToBlock;
 
-TEST_F(WalTest, ReplaysRecordsOfEverySizeAroundTheEdgesOfBlocks) {
+// On the file system of the tests, and on the real one.
+class WalChainTest : public WalTest, public ::testing::WithParamInterface<bool> {
+ protected:
+  WalChainTest() : WalTest(GetParam() ? On::kPosix : On::kMemory) {}
+};
+
+INSTANTIATE_TEST_SUITE_P(Memory, WalChainTest, ::testing::Values(false));
+INSTANTIATE_TEST_SUITE_P(Posix, WalChainTest, ::testing::Values(true));
+
+TEST_P(WalChainTest, ReplaysRecordsOfEverySizeAroundTheEdgesOfBlocks) {
   Switch(1);
   for (size_t size = 0; size <= 40; ++size) AppendSized(size);
   // Each fills its block but for `left` bytes, or reaches so far into the next.
@@ -44,7 +53,7 @@ TEST_F(WalTest, ReplaysRecordsOfEverySizeAroundTheEdgesOfBlocks) {
   EXPECT_EQ(result_.bytes_discarded, 0u);
 }
 
-TEST_F(WalTest, JoinsPartsSmallAndLarge) {
+TEST_P(WalChainTest, JoinsPartsSmallAndLarge) {
   options_.log_bytes = 4 << 20;
   for (bool mapped : {true, false}) {
     options_.mapped = mapped;
@@ -70,7 +79,7 @@ TEST_F(WalTest, JoinsPartsSmallAndLarge) {
   }
 }
 
-TEST_F(WalTest, AppendOfNothingIsARecord) {
+TEST_P(WalChainTest, AppendOfNothingIsARecord) {
   Switch(1);
   LogPosition end;
   ASSERT_TRUE(wal_->Append({}, &end).ok());
@@ -80,7 +89,7 @@ TEST_F(WalTest, AppendOfNothingIsARecord) {
 }
 
 // RULES R5.2
-TEST_F(WalTest, NeverWritesABlockAgainThatWasSynced) {
+TEST_P(WalChainTest, NeverWritesABlockAgainThatWasSynced) {
   Switch(1);
   const LogPosition first = AppendSized(100);
   const LogPosition second = AppendSized(100);
@@ -98,7 +107,7 @@ TEST_F(WalTest, NeverWritesABlockAgainThatWasSynced) {
   EXPECT_TRUE(sink_.payloads == appended_);
 }
 
-TEST_F(WalTest, WastesNoBlockWhereASyncedRecordEndsWithOne) {
+TEST_P(WalChainTest, WastesNoBlockWhereASyncedRecordEndsWithOne) {
   Switch(1);
   const LogPosition end = AppendSized(kBlockBytes - kRecordHeaderBytes);
   ASSERT_EQ(end.offset, kDataOffset + kBlockBytes);
@@ -109,7 +118,7 @@ TEST_F(WalTest, WastesNoBlockWhereASyncedRecordEndsWithOne) {
 }
 
 // Checklist W6
-TEST_F(WalTest, PositionsAreWhereTheNextRecordMayBegin) {
+TEST_P(WalChainTest, PositionsAreWhereTheNextRecordMayBegin) {
   EXPECT_EQ(wal_->end(), LogPosition{});
   EXPECT_EQ(wal_->durable(), LogPosition{});
   EXPECT_EQ(wal_->current(), 0u);
@@ -133,7 +142,7 @@ TEST_F(WalTest, PositionsAreWhereTheNextRecordMayBegin) {
   EXPECT_EQ(wal_->durable(), two);
 }
 
-TEST_F(WalTest, RefusesASyncBeyondItsEnd) {
+TEST_P(WalChainTest, RefusesASyncBeyondItsEnd) {
   Switch(1);
   const LogPosition end = AppendSized(10);
   EXPECT_TRUE(wal_->Sync({1, end.offset + 8}).IsInvalidArgument());
@@ -143,7 +152,7 @@ TEST_F(WalTest, RefusesASyncBeyondItsEnd) {
 }
 
 // Checklist W17
-TEST_F(WalTest, SyncsEarlierLogsFirst) {
+TEST_P(WalChainTest, SyncsEarlierLogsFirst) {
   auto fault = FaultFileSystem::New(env_.file_system);
   options_.env.file_system = fault;
   Reopen();
@@ -171,7 +180,7 @@ TEST_F(WalTest, SyncsEarlierLogsFirst) {
 }
 
 // RULES R5.3
-TEST_F(WalTest, RecordsWhatWasDurableWhenItFramed) {
+TEST_P(WalChainTest, RecordsWhatWasDurableWhenItFramed) {
   Switch(1);
   AppendSized(10);
   ASSERT_TRUE(Replay().ok());
@@ -192,7 +201,7 @@ TEST_F(WalTest, RecordsWhatWasDurableWhenItFramed) {
   EXPECT_EQ(result_.known_durable, (LogPosition{5, 8200}));
 }
 
-TEST_F(WalTest, FitsHoldsWhateverASyncDoes) {
+TEST_P(WalChainTest, FitsHoldsWhateverASyncDoes) {
   Switch(1);
   // Fill to 8 bytes before the last block.
   AppendSized(kSmallLog - kDataOffset - kBlockBytes - kRecordHeaderBytes - 8);
@@ -216,7 +225,7 @@ TEST_F(WalTest, FitsHoldsWhateverASyncDoes) {
   EXPECT_TRUE(sink_.payloads == appended_);
 }
 
-TEST_F(WalTest, TakesNothingBeforeALogIsUsed) {
+TEST_P(WalChainTest, TakesNothingBeforeALogIsUsed) {
   EXPECT_FALSE(wal_->Fits(0));
   const Slice payload = "x";
   LogPosition end;
@@ -227,7 +236,7 @@ TEST_F(WalTest, TakesNothingBeforeALogIsUsed) {
   EXPECT_TRUE(Names().empty());
 }
 
-TEST_F(WalTest, AnOversizedRecordGetsALogOfItsOwn) {
+TEST_P(WalChainTest, AnOversizedRecordGetsALogOfItsOwn) {
   Switch(1);
   AppendSized(10);
   const size_t size = 5 * kSmallLog + 3;
@@ -245,7 +254,7 @@ TEST_F(WalTest, AnOversizedRecordGetsALogOfItsOwn) {
   EXPECT_EQ(Names(), (std::vector<std::string>{"000001.recycled", "000003.log"}));
 }
 
-TEST_F(WalTest, LogNumbersOnlyGrow) {
+TEST_P(WalChainTest, LogNumbersOnlyGrow) {
   std::unique_ptr<PreparedLog> five, seven;
   ASSERT_TRUE(wal_->Prepare(5, 0, &five).ok());
   ASSERT_TRUE(wal_->Prepare(7, 0, &seven).ok());
@@ -265,7 +274,7 @@ TEST_F(WalTest, LogNumbersOnlyGrow) {
   EXPECT_EQ(result_.known_durable, ends_[0]);
 }
 
-TEST_F(WalTest, APreparedLogThatIsNotUsedIsRemoved) {
+TEST_P(WalChainTest, APreparedLogThatIsNotUsedIsRemoved) {
   std::unique_ptr<PreparedLog> log;
   ASSERT_TRUE(wal_->Prepare(1, 0, &log).ok());
   EXPECT_TRUE(Exists(Path(1)));
@@ -273,7 +282,7 @@ TEST_F(WalTest, APreparedLogThatIsNotUsedIsRemoved) {
   EXPECT_FALSE(Exists(Path(1)));
 }
 
-TEST_F(WalTest, LogsWithoutRecordsDoNotBreakTheChain) {
+TEST_P(WalChainTest, LogsWithoutRecordsDoNotBreakTheChain) {
   Switch(1);
   Switch(2);
   AppendSized(10);
@@ -287,7 +296,7 @@ TEST_F(WalTest, LogsWithoutRecordsDoNotBreakTheChain) {
   EXPECT_EQ(result_.found, (std::vector<FileNumber>{1, 2, 3, 4, 5}));
 }
 
-TEST_F(WalTest, ReplayBeginsAtTheLowestLogNeeded) {
+TEST_P(WalChainTest, ReplayBeginsAtTheLowestLogNeeded) {
   for (FileNumber number : {3, 4, 5}) {
     Switch(number);
     AppendSized(10 * number);
@@ -302,13 +311,13 @@ TEST_F(WalTest, ReplayBeginsAtTheLowestLogNeeded) {
   }
 }
 
-TEST_F(WalTest, ReplayOfAnEmptyDirectoryFindsNothing) {
+TEST_P(WalChainTest, ReplayOfAnEmptyDirectoryFindsNothing) {
   ASSERT_TRUE(Replay().ok());
   EXPECT_TRUE(result_.found.empty());
   EXPECT_EQ(result_.end, LogPosition{});
 }
 
-TEST_F(WalTest, CloseRefusesEverythingAfterwards) {
+TEST_P(WalChainTest, CloseRefusesEverythingAfterwards) {
   Switch(1);
   AppendSized(10);
   ASSERT_TRUE(wal_->Close().ok());
@@ -338,7 +347,7 @@ class PlainStatistics final : public Statistics {
   std::map<Counter, uint64_t> counters_;
 };
 
-TEST_F(WalTest, CountsWhatItWrites) {
+TEST_P(WalChainTest, CountsWhatItWrites) {
   const auto statistics = std::make_shared<PlainStatistics>();
   options_.statistics = statistics;
   Reopen();
@@ -357,7 +366,7 @@ TEST_F(WalTest, CountsWhatItWrites) {
 // -------------------------------------------------------------------------------------
 
 // Checklist W16
-TEST_F(WalTest, ARecycledLogNeverYieldsAnOldRecord) {
+TEST_P(WalChainTest, ARecycledLogNeverYieldsAnOldRecord) {
   options_.recycled_files_max = 1;
   Reopen();
   FileNumber number = 1;
@@ -369,10 +378,10 @@ TEST_F(WalTest, ARecycledLogNeverYieldsAnOldRecord) {
     Sync(wal_->end());
     Switch(number + 1);
     ASSERT_TRUE(wal_->Retire(number + 1).ok());
-    ASSERT_TRUE(Exists(RecycledLogFileName(dir_.path(), number)));
+    ASSERT_TRUE(Exists(RecycledLogFileName(directory(), number)));
     number += 2;
     Switch(number);
-    ASSERT_FALSE(Exists(RecycledLogFileName(dir_.path(), number - 2)));
+    ASSERT_FALSE(Exists(RecycledLogFileName(directory(), number - 2)));
     ASSERT_TRUE(wal_->Retire(number).ok());  // the pool is full again with the empty log
     ASSERT_EQ(Names().size(), 2u);
 
@@ -394,19 +403,19 @@ TEST_F(WalTest, ARecycledLogNeverYieldsAnOldRecord) {
 }
 
 // The nonce: the same number over the same file, its old content readable but for it.
-TEST_F(WalTest, ALogUnderItsOldNumberNeverYieldsAnOldRecord) {
+TEST_P(WalChainTest, ALogUnderItsOldNumberNeverYieldsAnOldRecord) {
   Switch(20);
   for (int i = 0; i < 10; ++i) AppendSized(100);
   Sync(wal_->end());
   Switch(21);
   ASSERT_TRUE(wal_->Retire(21).ok());
-  ASSERT_TRUE(Exists(RecycledLogFileName(dir_.path(), 20)));
+  ASSERT_TRUE(Exists(RecycledLogFileName(directory(), 20)));
   ASSERT_TRUE(env_.file_system->RemoveFile(Path(21)).ok());
   Reopen();
   ASSERT_TRUE(wal_->Adopt("000020.recycled").ok());
   appended_.clear();
   Switch(20);
-  ASSERT_FALSE(Exists(RecycledLogFileName(dir_.path(), 20)));
+  ASSERT_FALSE(Exists(RecycledLogFileName(directory(), 20)));
   ASSERT_TRUE(Replay().ok());
   EXPECT_TRUE(sink_.payloads.empty());
   AppendSized(100);
@@ -415,7 +424,7 @@ TEST_F(WalTest, ALogUnderItsOldNumberNeverYieldsAnOldRecord) {
   EXPECT_EQ(result_.records_discarded, 0u);
 }
 
-TEST_F(WalTest, KeepsNoMoreRecycledFilesThanItMay) {
+TEST_P(WalChainTest, KeepsNoMoreRecycledFilesThanItMay) {
   options_.recycled_files_max = 2;
   Reopen();
   for (FileNumber number = 1; number <= 6; ++number) Switch(number);
@@ -431,7 +440,7 @@ TEST_F(WalTest, KeepsNoMoreRecycledFilesThanItMay) {
 }
 
 // Checklist W7, RULES R4.1: what is not durable is not released.
-TEST_F(WalTest, RefusesToRetireWhatIsNotDurable) {
+TEST_P(WalChainTest, RefusesToRetireWhatIsNotDurable) {
   Switch(1);
   AppendSized(10);
   Sync(wal_->end());
@@ -444,11 +453,11 @@ TEST_F(WalTest, RefusesToRetireWhatIsNotDurable) {
   EXPECT_EQ(Names(), (std::vector<std::string>{"000001.recycled", "000002.log", "000003.log"}));
 }
 
-TEST_F(WalTest, AdoptsWhatEarlierRunsLeft) {
+TEST_P(WalChainTest, AdoptsWhatEarlierRunsLeft) {
   options_.recycled_files_max = 2;
   for (FileNumber number : {1, 2, 3, 4}) Switch(number);
   Reopen();
-  ASSERT_TRUE(env_.file_system->RenameFile(Path(2), RecycledLogFileName(dir_.path(), 2)).ok());
+  ASSERT_TRUE(env_.file_system->RenameFile(Path(2), RecycledLogFileName(directory(), 2)).ok());
   WriteFile(Path(3), "short");
   ASSERT_TRUE(wal_->Adopt("000001.log").ok());
   ASSERT_TRUE(wal_->Adopt("000002.recycled").ok());
@@ -463,7 +472,7 @@ TEST_F(WalTest, AdoptsWhatEarlierRunsLeft) {
   EXPECT_EQ(Names(), (std::vector<std::string>{"000006.log", "000007.log"}));
 }
 
-TEST_F(WalTest, ANewSizeReplacesRecycledFiles) {
+TEST_P(WalChainTest, ANewSizeReplacesRecycledFiles) {
   Switch(1);
   Switch(2);
   ASSERT_TRUE(wal_->Retire(2).ok());

@@ -1,12 +1,6 @@
 #include "tests/wal/wal_test_util.h"
 
-#include <sys/stat.h>
-
-#include <filesystem>
-#include <fstream>
-#include <sstream>
-#include <system_error>
-
+#include "tests/support/sim_file_system.h"
 #include "util/filename.h"
 #include "util/random.h"
 
@@ -36,10 +30,18 @@ Status CollectingSink::OnLogEnd(FileNumber log) {
   return log == fail_log ? Status::IOError("sink") : Status::OK();
 }
 
-WalTest::WalTest() : env_(Env::Default()) {
+WalTest::WalTest(On on) : env_(Env::Default()) {
+  if (on == On::kPosix) {
+    options_.directory = temp_dir_.emplace().path();
+  } else {
+    SimOptions sim;
+    sim.track = false;
+    env_.file_system = SimFileSystem::New(sim);
+    options_.directory = "/db";
+    EXPECT_TRUE(env_.file_system->CreateDirectory(options_.directory).ok());
+  }
   env_.machine = std::make_shared<CountingMachine>();
   options_.env = env_;
-  options_.directory = dir_.path();
   options_.log_bytes = kSmallLog;
   Reopen();
 }
@@ -76,7 +78,7 @@ void WalTest::Sync(LogPosition upto) {
 ReplayOptions WalTest::Replaying(LogPosition known) const {
   ReplayOptions options;
   options.file_system = env_.file_system.get();
-  options.directory = dir_.path();
+  options.directory = directory();
   options.known_durable = known;
   return options;
 }
@@ -100,41 +102,43 @@ std::vector<std::string> WalTest::Prefix(size_t count) const {
   return {appended_.begin(), appended_.begin() + count};
 }
 
-std::string WalTest::Path(FileNumber number) const { return LogFileName(dir_.path(), number); }
+std::string WalTest::Path(FileNumber number) const { return LogFileName(directory(), number); }
 
 bool WalTest::Exists(const std::string& path) const {
-  struct stat info;
-  return ::stat(path.c_str(), &info) == 0;
+  FileInfo info;
+  return env_.file_system->GetFileInfo(path, &info).ok();
 }
 
 std::string WalTest::ReadFile(const std::string& path) const {
-  std::ifstream in(path, std::ios::binary);
-  EXPECT_TRUE(in.good()) << path;
-  std::ostringstream bytes;
-  bytes << in.rdbuf();
-  return bytes.str();
+  std::unique_ptr<RandomAccessFile> file;
+  uint64_t size = 0;
+  EXPECT_TRUE(env_.file_system->NewRandomAccessFile(path, false, &file).ok()) << path;
+  EXPECT_TRUE(file->Size(&size).ok());
+  std::string bytes(size, '\0');
+  size_t read = 0;
+  EXPECT_TRUE(file->Read(0, size, bytes.data(), &read).ok());
+  EXPECT_EQ(read, size);
+  return bytes;
 }
 
 void WalTest::WriteFile(const std::string& path, const std::string& bytes) const {
-  // Not truncated first: ext4 would write out a file that is emptied and filled again.
-  if (!Exists(path)) std::ofstream(path, std::ios::binary);
-  Overwrite(path, 0, bytes);
-  std::error_code error;
-  std::filesystem::resize_file(path, bytes.size(), error);
-  ASSERT_FALSE(error) << path << ": " << error.message();
+  std::unique_ptr<RandomRWFile> file;
+  ASSERT_TRUE(env_.file_system->NewRandomRWFile(path, !Exists(path), &file).ok()) << path;
+  ASSERT_TRUE(file->Write(0, bytes).ok());
+  ASSERT_TRUE(file->Truncate(bytes.size()).ok());
+  ASSERT_TRUE(file->Close().ok());
 }
 
 void WalTest::Overwrite(const std::string& path, uint64_t offset, Slice bytes) const {
-  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
-  file.seekp(static_cast<std::streamoff>(offset));
-  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  file.flush();
-  ASSERT_TRUE(file.good()) << path;
+  std::unique_ptr<RandomRWFile> file;
+  ASSERT_TRUE(env_.file_system->NewRandomRWFile(path, /*create=*/false, &file).ok()) << path;
+  ASSERT_TRUE(file->Write(offset, bytes).ok());
+  ASSERT_TRUE(file->Close().ok());
 }
 
 std::vector<std::string> WalTest::Names() const {
   std::vector<std::string> names;
-  EXPECT_TRUE(env_.file_system->ListDirectory(dir_.path(), &names).ok());
+  EXPECT_TRUE(env_.file_system->ListDirectory(directory(), &names).ok());
   return names;
 }
 

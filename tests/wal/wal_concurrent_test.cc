@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -60,7 +61,8 @@ class CheckedLogFile final : public LogFile {
       EXPECT_GE(offset, blocks_synced_to_.load()) << path_ << ": a synced block is written again";
       used_ = true;
     }
-    if (offset % 3 == 0) std::this_thread::yield();
+    // Not often: on a loaded machine each costs milliseconds.
+    if (offset / wal::kUnitBytes % 64 == 0) std::this_thread::yield();
     Status status = base_->Copy(offset, data);
     copied_to_ = std::max(kDataOffset, offset + data.size());
     return status;
@@ -70,7 +72,7 @@ class CheckedLogFile final : public LogFile {
     if (!used_) return base_->Sync();  // of the headers: no other log is concerned
     checks_->SyncBegins(path_);
     const uint64_t covered = copied_to_;
-    std::this_thread::yield();
+    if (covered / wal::kUnitBytes % 16 == 0) std::this_thread::yield();
     Status status = base_->Sync();
     // From here on the log may say that it is durable up to here.
     synced_to_ = covered;
@@ -258,9 +260,9 @@ class WalConcurrentTest : public WalTest {
   }
 };
 
-TEST_F(WalConcurrentTest, AppendsSyncsAndSwitchesInParallel) { Run(0, 4000); }
+TEST_F(WalConcurrentTest, AppendsSyncsAndSwitchesInParallel) { Run(0, 1000); }
 
-TEST_F(WalConcurrentTest, TheSameWithAThreadThatSyncs) { Run(60000, 4000); }
+TEST_F(WalConcurrentTest, TheSameWithAThreadThatSyncs) { Run(60000, 1000); }
 
 }  // namespace
 }  // namespace varve

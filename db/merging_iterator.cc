@@ -1,5 +1,6 @@
 #include "db/merging_iterator.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -13,6 +14,10 @@
 // backward: the lower rank wins. Under a comparator without prefixes all ranks are 0. Only where
 // ranks tie are keys compared. A child that is at its end has the highest rank, and loses every
 // tie.
+//
+// Keys such as "user/0001234" differ only behind their first eight bytes. Where the current keys of
+// all children have those in common, prefixes are taken behind a *base*, most of what they have in
+// common; a key that has left it has the highest rank. When such a one wins, a new base is chosen.
 //
 // Invariants, going forward (backward is the mirror image):
 //  1. The children not current stand at their first entry after the current one, in the order of
@@ -114,6 +119,7 @@ class MergingIterator final : public InternalIterator {
     uint64_t child;
   };
   static constexpr uint64_t kRankOfNone = UINT64_MAX;
+  static constexpr size_t kOutsideBaseBytes = 4;
 
   void Begin(bool forward) {
     forward_ = forward;
@@ -142,8 +148,40 @@ class MergingIterator final : public InternalIterator {
     const Child& child = children_[index];
     if (!child.valid) return {kRankOfNone, index};
     if (!bytewise_) return {0, index};
+    if (!base_.empty()) [[unlikely]]
+      return {RankBehindBase(child), index};
     const uint64_t prefix = KeyPrefix(ExtractUserKey(child.key));
     return {forward_ ? prefix : ~prefix, index};
+  }
+  // Apart, and PlayAll() too, so that a step among keys without a base stays without branches.
+  [[gnu::noinline]] uint64_t RankBehindBase(const Child& child) const {
+    const Slice user_key = ExtractUserKey(child.key);
+    if (user_key.substr(0, base_.size()) != base_) return kRankOfNone;
+    const uint64_t prefix = KeyPrefix(user_key.substr(base_.size()));
+    return forward_ ? prefix : ~prefix;
+  }
+
+  // For the keys where the children are.
+  void ChooseBase() {
+    base_.clear();
+    if (!bytewise_) return;
+    Slice first;
+    size_t common = 0;
+    for (const Child& child : children_) {
+      if (!child.valid) continue;
+      const Slice user_key = ExtractUserKey(child.key);
+      if (first.data() == nullptr) {
+        first = user_key;
+        common = first.size();
+      } else if (KeyPrefix(user_key) != KeyPrefix(first)) {
+        return;
+      } else {
+        const size_t limit = std::min(common, user_key.size());
+        for (common = 0; common < limit && user_key[common] == first[common];) ++common;
+      }
+    }
+    // Some of it stays outside, so that keys leave the base only when that has overflowed.
+    if (common >= sizeof(uint64_t)) base_.assign(first, 0, common - kOutsideBaseBytes);
   }
 
   // Whether child a wins against child b, whose ranks tie.
@@ -168,6 +206,7 @@ class MergingIterator final : public InternalIterator {
         return;
       }
     }
+    ChooseBase();
     // winners_[n + i] is leaf i, winners_[i] the winner of what is below inner node i.
     const size_t n = children_.size();
     for (size_t i = 0; i < n; ++i) winners_[n + i] = PlayerOf(i);
@@ -198,6 +237,8 @@ class MergingIterator final : public InternalIterator {
     }
     current_ = winner.child;
     valid_ = children_[current_].valid;
+    if (winner.rank == kRankOfNone && valid_ && !base_.empty()) [[unlikely]]
+      PlayAll();
   }
 
   // True, and the whole is invalid, if `child`, which is invalid, had an error.
@@ -256,6 +297,8 @@ class MergingIterator final : public InternalIterator {
   bool forward_ = true;
   Status status_;
   std::string saved_key_;
+  // Every current key going forward begins with it or is after all that do; backward, before.
+  std::string base_;
 };
 
 }  // namespace

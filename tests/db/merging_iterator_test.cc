@@ -35,15 +35,22 @@ struct Merged {
   std::string value;
 };
 
-// Keys of few bytes, so that user keys meet in several children, and prefixes tie.
-std::string RandomUserKey(Random* random) {
-  std::string key = random->OneIn(2) ? "" : "a common prefix, ";
+// Keys of few bytes, so that user keys meet in several children, and prefixes tie. Or numbers that
+// differ only far behind the prefix, so that ranks are taken there, and what is common changes.
+enum class Keys { kShort, kMixed, kNumbers };
+
+std::string RandomUserKey(Random* random, Keys kind) {
+  if (kind == Keys::kNumbers) {
+    return "number " + std::to_string(1000000000 + random->Uniform(40) * random->Uniform(40) *
+                                                       (random->OneIn(4) ? 12345 : 1));
+  }
+  std::string key = kind == Keys::kShort || random->OneIn(2) ? "" : "a common prefix, ";
   for (uint64_t n = random->Uniform(4); n > 0; --n) key.push_back("\0ab\xff"[random->Uniform(4)]);
   return key;
 }
 
 Sources RandomSources(const InternalKeyComparator& comparator, Random* random, size_t children,
-                      size_t entries_max) {
+                      size_t entries_max, Keys kind) {
   Sources sources(children);
   SequenceNumber sequence = 1;
   for (size_t child = 0; child < children; ++child) {
@@ -51,7 +58,7 @@ Sources RandomSources(const InternalKeyComparator& comparator, Random* random, s
     for (uint64_t n = random->Uniform(entries_max + 1); n > 0; --n) {
       // Some keys are there twice, in two children.
       if (!random->OneIn(6)) ++sequence;
-      const std::string key = InternalKey(RandomUserKey(random), sequence);
+      const std::string key = InternalKey(RandomUserKey(random, kind), sequence);
       entries.emplace_back(key, std::to_string(child) + ":" + std::to_string(sequence));
       if (child + 1 < children && random->OneIn(8)) sources[child + 1].emplace_back(key, "twin");
     }
@@ -99,16 +106,18 @@ TEST_P(MergingIteratorTest, WalksLikeTheSortedUnion) {
   for (uint64_t seed = 1; seed <= 300; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     Random random(seed);
-    const Sources sources = RandomSources(comparator_, &random, random.Uniform(14), 12);
+    const Keys kind = static_cast<Keys>(seed % 3);
+    const Sources sources = RandomSources(comparator_, &random, random.Uniform(14), 12, kind);
     const std::vector<Merged> all = Merge(comparator_, sources);
     const auto it = Iterate(comparator_, sources);
     EXPECT_FALSE(it->Valid());
     size_t at = SIZE_MAX;  // SIZE_MAX or all.size(): invalid
     for (int step = 0; step < 200; ++step) {
       const uint64_t what = random.Uniform(16);
-      const std::string target = !all.empty() && random.OneIn(2)
-                                     ? all[random.Uniform(all.size())].key
-                                     : InternalKey(RandomUserKey(&random), random.Uniform(50));
+      const std::string target =
+          !all.empty() && random.OneIn(2)
+              ? all[random.Uniform(all.size())].key
+              : InternalKey(RandomUserKey(&random, kind), random.Uniform(50));
       const auto before = [&](const Merged& m, bool or_equal) {
         const int order = comparator_.Compare(m.key, target);
         return order < 0 || (or_equal && order == 0);
@@ -156,7 +165,7 @@ TEST_P(MergingIteratorTest, WalksLikeTheSortedUnion) {
 // and then the error; nothing is left out, and the end is never reported as reached.
 TEST_P(MergingIteratorTest, AnErrorStopsTheWalkWhereverItIs) {
   Random random(5);
-  const Sources sources = RandomSources(comparator_, &random, 5, 12);
+  const Sources sources = RandomSources(comparator_, &random, 5, 12, Keys::kMixed);
   const std::vector<Merged> all = Merge(comparator_, sources);
   ASSERT_GT(all.size(), 15u);
   for (size_t child = 0; child < sources.size(); ++child) {

@@ -28,12 +28,14 @@ namespace {
 
 constexpr int kWritersMax = 3;
 constexpr int kKeys = 30;
+constexpr double kOpenSecondsMax = 20;
 
 // What a child has done. Both sides take the batches of a writer from one seed, so two numbers say
 // which they were. Sequentially consistent: the child is dead when the parent reads.
 struct Shared {
   std::atomic<uint32_t> invoked[kWritersMax];
   std::atomic<uint32_t> acknowledged[kWritersMax];
+  std::atomic<bool> opened;
   std::atomic<bool> failed;
   char error[400];
 };
@@ -137,14 +139,19 @@ class Killer {
   void One(uint64_t seed) {
     const Round round(seed);
     new (shared_) Shared();
-    // Often in the first moments, when it recovers; else somewhere in its work.
-    const uint64_t micros =
-        random_.OneIn(4) ? random_.Uniform(3000) : random_.Uniform(options_.run_micros_max);
-    if (!RunAndKill(micros, [&] { Write(round); })) return Violation(seed, "fork failed");
+    // Mostly in its work; now and then while it still recovers. How long that takes depends on the
+    // machine, so it is measured.
+    const bool early = random_.OneIn(5);
+    const uint64_t micros = random_.Uniform(early ? open_micros_ + 1 : options_.run_micros_max);
+    if (!RunAndKill(/*when_open=*/!early, micros, [&] { Write(round); })) {
+      return Violation(seed, "fork failed");
+    }
     ++report_.kills;
     if (shared_->failed.load()) return Violation(seed, shared_->error);
     while (random_.OneIn(2)) {
-      if (!RunAndKill(random_.Uniform(4000), [&] { OpenOnly(round); })) break;
+      shared_->opened.store(false);
+      const uint64_t micros_of_open = random_.Uniform(open_micros_ * 5 / 4 + 1);
+      if (!RunAndKill(false, micros_of_open, [&] { OpenOnly(round); })) break;
       ++report_.recovery_kills;
       if (shared_->failed.load()) return Violation(seed, shared_->error);
     }
@@ -152,9 +159,10 @@ class Killer {
     if (!wrong.empty()) Violation(seed, wrong);
   }
 
-  // False if there can be no child.
+  // Kills the child so long after its start, or after it has opened the database. False if there
+  // can be no child.
   template <typename Body>
-  bool RunAndKill(uint64_t micros, const Body& body) {
+  bool RunAndKill(bool when_open, uint64_t micros, const Body& body) {
     std::fflush(nullptr);
     const pid_t pid = fork();
     if (pid < 0) return false;
@@ -162,6 +170,13 @@ class Killer {
       body();
       _exit(0);
     }
+    const double started = Now();
+    while (when_open && !shared_->opened.load() && !shared_->failed.load() &&
+           Now() - started < kOpenSecondsMax) {
+      usleep(100);
+    }
+    if (when_open && shared_->opened.load())
+      open_micros_ = static_cast<uint64_t>((Now() - started) * 1e6);
     usleep(static_cast<useconds_t>(micros));
     kill(pid, SIGKILL);
     int status = 0;
@@ -181,6 +196,7 @@ class Killer {
   bool OpenDb(const Round& round, std::unique_ptr<DB>* db) {
     const Status s = DB::Open(round.options, path_, db);
     if (!s.ok()) Fail("open: " + s.ToString());
+    shared_->opened.store(s.ok());
     return s.ok();
   }
 
@@ -224,11 +240,17 @@ class Killer {
       std::vector<Ledger::Op> before;
       for (auto& [key, value] : state_[static_cast<size_t>(w)]) before.push_back({key, value});
       ledger.Acknowledge(w, ledger.Begin(w, std::move(before), true, 0), true, 0);
-      const uint32_t invoked = shared_->invoked[w].load(), done = shared_->acknowledged[w].load();
-      for (uint32_t number = 1; number <= invoked; ++number) {
+    }
+    // Nobody knows what came before what of different writers: all begin before any is answered.
+    for (int w = 0; w < kWritersMax; ++w) {
+      for (uint32_t number = 1; number <= shared_->invoked[w].load(); ++number) {
         Batch batch = round.BatchOf(w, number);
-        const auto id = ledger.Begin(w, std::move(batch.ops), batch.logged, 1);
-        if (number <= done) ledger.Acknowledge(w, id, false, 1);
+        ledger.Begin(w, std::move(batch.ops), batch.logged, 1);
+      }
+    }
+    for (int w = 0; w < kWritersMax; ++w) {
+      for (uint32_t number = 1; number <= shared_->acknowledged[w].load(); ++number) {
+        ledger.Acknowledge(w, number + 1, false, 1);  // 1 is what was there before
       }
     }
     std::unique_ptr<DB> db;
@@ -259,6 +281,7 @@ class Killer {
   const double start_;
   Shared* shared_ = nullptr;
   std::string path_;
+  uint64_t open_micros_ = 2000;       // the latest open took so long
   std::vector<Ledger::State> state_;  // by writer: what the database holds
   KillReport report_;
 };

@@ -570,6 +570,13 @@ bool SimDisk::HasPending(InodeNumber inode) const {
   return !i.pages.empty() || !i.sizes.empty();
 }
 
+bool SimDisk::HasPendingNames() const {
+  for (const auto& [number, directory] : directories_) {
+    if (!directory.pending.empty()) return true;
+  }
+  return false;
+}
+
 std::string SimDisk::DescribePending() const {
   std::string text;
   const std::vector<Item> items = Items();

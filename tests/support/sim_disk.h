@@ -146,7 +146,8 @@ class SimDisk {
   // Items a power loss decides about now.
   size_t PendingCount() const;
   bool HasPending(InodeNumber inode) const;  // of its data or length
-  std::string DescribePending() const;       // one line each
+  bool HasPendingNames() const;
+  std::string DescribePending() const;  // one line each
   // The disk after the machine lost power: nothing pending.
   SimDisk PowerLoss(const SimLoss& loss) const;
   // The disk after the process died: the same, with files that have neither name nor future gone.

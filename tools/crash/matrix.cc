@@ -51,6 +51,27 @@ class Walk {
   uint64_t highest_file_;
 };
 
+// A fair choice of `size` points among all offered, without keeping them.
+class Reservoir {
+ public:
+  Reservoir(Random* random, int size) : random_(random), size_(static_cast<size_t>(size)) {}
+  void Offer(const CrashPoint& point) {
+    ++offered_;
+    if (points_.size() < size_) {
+      points_.push_back(point);
+    } else if (const uint64_t at = random_->Uniform(offered_); at < size_) {
+      points_[at] = point;
+    }
+  }
+  const std::vector<CrashPoint>& points() const { return points_; }
+
+ private:
+  Random* const random_;
+  const size_t size_;
+  uint64_t offered_ = 0;
+  std::vector<CrashPoint> points_;
+};
+
 bool ChangesNothing(const SimOp* op) {
   return op != nullptr &&
          (op->kind == SimOpKind::kSyncBegin || op->kind == SimOpKind::kDirectorySyncBegin);
@@ -188,8 +209,10 @@ bool Matrix::Examine(const Session& session, Token token, uint64_t images_max) {
   Random random(token.SeedAt(depth) ^ 0x706c616e);
   const uint64_t boundaries = session.history().ops.size() + 1;
   const uint64_t allowance = images_max == 0 ? 0 : std::max<uint64_t>(4, images_max / boundaries);
-  std::vector<CrashPoint> kept;  // from which further sessions start
-  uint64_t considered = 0;
+  // Where further sessions start. Every other one at a kill that left names unsynced, which are few
+  // and which the next process must not rely on (RULES R4.3).
+  Reservoir any(&random, options_.continuations - options_.continuations / 2);
+  Reservoir unsynced_names(&random, options_.continuations / 2);
   for (Walk walk(session);; walk.Step()) {
     const bool wanted = walk.next() == nullptr || options_.boundary_one_in <= 1 ||
                         random.OneIn(options_.boundary_one_in);
@@ -219,19 +242,16 @@ bool Matrix::Examine(const Session& session, Token token, uint64_t images_max) {
                                Report(session, walk.replay(), point, wrong, walk.doubtful()));
         continue;
       }
-      // A fair choice among all images, without keeping them (reservoir sampling). Damage on top of
-      // a crash is not what recovery may go on from.
+      // Damage on top of a crash is not what recovery may go on from.
       if (point.destroy_root) continue;
-      ++considered;
-      if (kept.size() < static_cast<size_t>(options_.continuations)) {
-        kept.push_back(point);
-      } else if (const uint64_t at = random.Uniform(considered); at < kept.size()) {
-        kept[at] = point;
-      }
+      const bool kill = point.kind == CrashPoint::Kind::kKill;
+      (kill && walk.replay().disk().HasPendingNames() ? unsynced_names : any).Offer(point);
     }
     if (walk.next() == nullptr) break;
   }
   if (depth + 1 >= static_cast<size_t>(options_.depth)) return true;
+  std::vector<CrashPoint> kept = any.points();
+  kept.insert(kept.end(), unsynced_names.points().begin(), unsynced_names.points().end());
   for (const CrashPoint& point : kept) {
     current = point;
     Walk walk(session);

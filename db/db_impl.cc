@@ -45,7 +45,6 @@ Status PrepareDirectory(const Options& options, const std::string& path) {
   }
   if (!status.ok()) return status;
   if (!info.is_directory) return Status::InvalidArgument(path + ": not a directory");
-  if (options.create_if_missing) return Status::OK();
   std::vector<std::string> names;
   status = file_system->ListDirectory(path, &names);
   if (!status.ok()) return status;
@@ -54,7 +53,12 @@ Status PrepareDirectory(const Options& options, const std::string& path) {
     FileType type;
     if (ParseFileName(name, &number, &type) && type != FileType::kLock) return Status::OK();
   }
-  return Status::InvalidArgument(path + ": no database there, and create_if_missing is not set");
+  if (!options.create_if_missing) {
+    return Status::InvalidArgument(path + ": no database there, and create_if_missing is not set");
+  }
+  // Whoever made it may have been killed before the parent was synced: it may still vanish, with
+  // all that is put into it (RULES R4.3).
+  return file_system->SyncDirectory(ParentOf(path));
 }
 
 }  // namespace

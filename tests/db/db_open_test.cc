@@ -8,6 +8,7 @@
 #include <fstream>
 #include <string>
 
+#include "tests/support/sim_file_system.h"
 #include "tests/support/temp_dir.h"
 #include "util/filename.h"
 #include "varve/db.h"
@@ -251,6 +252,28 @@ TEST_F(OpenTest, UnreachableFilesGo) {
     if (there) ExpectWhole();
   }
   EXPECT_FALSE(there);
+}
+
+// RULES R4.3, Checklist W14: a process made the directory and was killed before it synced the
+// parent. Whoever makes a database there does not trust the name.
+TEST(OpenOnSimulatedDisk, DirectoryLeftByAKilledProcessIsMadeDurable) {
+  auto fs = SimFileSystem::New();
+  ASSERT_TRUE(fs->CreateDirectory("/db").ok());
+  Options options;
+  options.create_if_missing = true;
+  options.env.file_system = fs;
+  std::unique_ptr<DB> db;
+  ASSERT_TRUE(DB::Open(options, "/db", &db).ok());
+  ASSERT_TRUE(db->Put({.sync = true}, "key", "value").ok());
+  const SimDisk after = fs->disk().PowerLoss(SimLoss::DropAll());
+  db.reset();
+  options.create_if_missing = false;
+  options.env.file_system = SimFileSystem::New({}, after);
+  const Status status = DB::Open(options, "/db", &db);
+  ASSERT_TRUE(status.ok()) << status.ToString();
+  std::string value;
+  ASSERT_TRUE(db->Get({}, "key", &value).ok());
+  EXPECT_EQ(value, "value");
 }
 
 }  // namespace

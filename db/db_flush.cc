@@ -168,7 +168,7 @@ Status DBImpl::InstallFlush(const std::vector<Table>& tables, SegmentEntry entry
     MutexLock lock(&mu_);
     immutables_.erase(immutables_.begin(), immutables_.begin() + tables.size());
     tables_flushed_ += tables.size();
-    version_ = version_->With({std::move(file)});
+    version_ = version_->With(reads_->comparator(), {}, {std::move(file)});
     PublishView();
   }
   CountManifest();

@@ -155,7 +155,10 @@ Status DBImpl::Start(Recovered recovered) {
       options_.wal_recovery == WalRecoveryMode::kAbsolute ? 0 : kRecycledLogsMax;
   wal.sync_wait_ms_max = options_.wal_sync_timeout_ms;
   wal.statistics = options_.statistics;
-  Status status = Wal::Create(wal, &wal_);
+  std::shared_ptr<const Version> version;
+  Status status = Version::Build(reads_->comparator(), std::move(recovered.segments),
+                                 recovered.retained_sequence, &version);
+  if (status.ok()) status = Wal::Create(wal, &wal_);
   if (status.ok()) status = manifest_->NewFileNumber(&active_.epoch);
   if (!status.ok()) {
     closed_.store(true, std::memory_order_release);
@@ -165,15 +168,11 @@ Status DBImpl::Start(Recovered recovered) {
   syncer_ = std::make_unique<IntervalSyncer>(wal_.get(), options_.env.clock.get(),
                                              options_.wal_sync_interval_ms);
 
-  std::vector<std::shared_ptr<SegmentFile>> segments;
-  for (SegmentEntry& entry : recovered.segments) {
-    segments.push_back(std::make_shared<SegmentFile>(std::move(entry), reads_->comparator()));
-  }
   active_.memtable = std::make_shared<MemTable>(reads_->comparator());
   {
     MutexLock lock(&mu_);
     active_memtable_ = active_.memtable;
-    version_ = std::make_shared<const Version>(std::move(segments));
+    version_ = std::move(version);
     PublishView();
   }
   if (!recovered.unreachable.empty()) {
@@ -326,13 +325,15 @@ Status DBImpl::GetApproximateSizes(std::span<const Range> ranges, uint64_t* size
   for (size_t i = 0; i < ranges.size(); ++i) {
     sizes[i] = 0;
     const LookupKey start(ranges[i].start, kMaxSequence), limit(ranges[i].limit, kMaxSequence);
-    for (const auto& file : view->version->segments()) {
-      std::shared_ptr<SegmentReader> reader;
-      Status status = reads_->segments().Share(file, &reader);
-      if (!status.ok()) return status;
-      const uint64_t from = reader->ApproximateOffset(start.internal_key());
-      const uint64_t to = reader->ApproximateOffset(limit.internal_key());
-      if (to > from) sizes[i] += to - from;
+    for (const auto& run : view->version->runs()) {
+      for (const auto& file : run->Overlapping(ranges[i].start, ranges[i].limit)) {
+        std::shared_ptr<SegmentReader> reader;
+        Status status = reads_->segments().Share(file, &reader);
+        if (!status.ok()) return status;
+        const uint64_t from = reader->ApproximateOffset(start.internal_key());
+        const uint64_t to = reader->ApproximateOffset(limit.internal_key());
+        if (to > from) sizes[i] += to - from;
+      }
     }
   }
   return Status::OK();

@@ -65,7 +65,7 @@ bool DBImpl::GetIntProperty(Slice name, uint64_t* value) {
     return bytes;
   };
   const std::pair<Slice, std::function<uint64_t()>> properties[] = {
-      {"num-segments", [&] { return view->version->segments().size(); }},
+      {"num-segments", [&] { return view->version->segments(); }},
       {"segment-bytes", [&] { return view->version->file_bytes(); }},
       {"num-entries", entries},
       {"memtable-bytes", memtable_bytes},
@@ -142,14 +142,15 @@ std::string DBImpl::StatsText() {
 std::string DBImpl::SegmentsText() {
   std::string text;
   const std::shared_ptr<const ReadView> view = reads_->views().Share();
-  for (const auto& file : view->version->segments()) {
+  view->version->ForEachSegment([&text](const std::shared_ptr<SegmentFile>& file) {
     const SegmentEntry& entry = file->entry();
-    text += "segment " + std::to_string(entry.number) + ": epoch " + std::to_string(entry.epoch) +
-            ", " + std::to_string(entry.file_bytes) + " bytes, " + std::to_string(entry.entries) +
-            " entries, " + std::to_string(entry.deletes) + " deletes, sequences " +
+    text += "segment " + std::to_string(entry.number) + ": level " + std::to_string(entry.level) +
+            ", epoch " + std::to_string(entry.epoch) + ", " + std::to_string(entry.file_bytes) +
+            " bytes, " + std::to_string(entry.entries) + " entries, " +
+            std::to_string(entry.deletes) + " deletes, sequences " +
             std::to_string(entry.smallest_sequence) + " to " +
             std::to_string(entry.largest_sequence) + "\n";
-  }
+  });
   return text;
 }
 

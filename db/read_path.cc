@@ -1,11 +1,14 @@
 #include "db/read_path.h"
 
+#include <algorithm>
+#include <functional>
 #include <optional>
 #include <utility>
 
 #include "db/counting_iterator.h"
 #include "db/db_iter.h"
 #include "db/merging_iterator.h"
+#include "db/run_iterator.h"
 #include "util/hash.h"
 #include "util/stopwatch.h"
 
@@ -60,16 +63,19 @@ Status ReadPath::GetFromSegments(const Version& version, const ReadOptions& opti
   const uint64_t hash = Hash64(key.user_key());
   const uint64_t prefix = comparator_.bytewise() ? KeyPrefix(key.user_key()) : 0;
   const SegmentReadOptions segment_options = SegmentOptions(options);
-  for (const auto& file : version.segments()) {
-    const SegmentReader* open = SegmentCache::Peek(*file);
+  for (const auto& run : version.runs()) {
+    const std::shared_ptr<SegmentFile>* const file = run->Find(key.user_key(), prefix);
+    if (file == nullptr) continue;
+    const SegmentReader* open = SegmentCache::Peek(**file);
     if (open != nullptr) open->PrefetchFilter(hash);
   }
   PointResult result;
   result.value = value;
-  for (const auto& file : version.segments()) {
-    if (!file->MayHold(comparator_, key.user_key(), prefix)) continue;
+  for (const auto& run : version.runs()) {
+    const std::shared_ptr<SegmentFile>* const file = run->Find(key.user_key(), prefix);
+    if (file == nullptr) continue;
     SegmentReader* reader;
-    Status status = segments_.Get(file, &reader);
+    Status status = segments_.Get(*file, &reader);
     if (status.ok()) status = reader->Get(segment_options, key, hash, &result);
     if (!status.ok()) return status;
     if (result.found) return Answer(result.trailer);
@@ -99,22 +105,30 @@ Status ReadPath::Get(const ReadOptions& options, Slice key, PinnedValue* value) 
 void ReadPath::MultiGetFromSegments(const Version& version, const ReadOptions& options,
                                     std::vector<PointRequest*>* pending) {
   const SegmentReadOptions segment_options = SegmentOptions(options);
+  // Of one run: each request with the segment that may have its key.
+  std::vector<std::pair<const std::shared_ptr<SegmentFile>*, PointRequest*>> found;
   std::vector<PointRequest*> here;
-  for (const auto& file : version.segments()) {
+  for (const auto& run : version.runs()) {
     if (pending->empty()) return;
-    here.clear();
+    found.clear();
     for (PointRequest* request : *pending) {
       const Slice key = request->key->user_key();
-      if (file->MayHold(comparator_, key, comparator_.bytewise() ? KeyPrefix(key) : 0)) {
-        here.push_back(request);
-      }
+      const auto* const file = run->Find(key, comparator_.bytewise() ? KeyPrefix(key) : 0);
+      if (file != nullptr) found.emplace_back(file, request);
     }
-    if (here.empty()) continue;
-    SegmentReader* reader;
-    if (Status status = segments_.Get(file, &reader); status.ok()) {
-      reader->MultiGet(segment_options, here);
-    } else {
-      for (PointRequest* request : here) request->status = status;
+    std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
+      return std::less<>()(a.first, b.first);  // places in one array: the order of the keys
+    });
+    for (size_t i = 0; i < found.size();) {
+      const std::shared_ptr<SegmentFile>& file = *found[i].first;
+      here.clear();
+      for (; i < found.size() && *found[i].first == file; ++i) here.push_back(found[i].second);
+      SegmentReader* reader;
+      if (Status status = segments_.Get(file, &reader); status.ok()) {
+        reader->MultiGet(segment_options, here);
+      } else {
+        for (PointRequest* request : here) request->status = status;
+      }
     }
     std::erase_if(*pending, [](const PointRequest* request) {
       return request->result.found || !request->status.ok();
@@ -187,10 +201,18 @@ class ReadPath::IteratorSource : public DbIterSource {
     std::vector<std::unique_ptr<InternalIterator>> children;
     children.push_back(view_->memtable->NewIterator());
     for (const auto& memtable : view_->immutables) children.push_back(memtable->NewIterator());
-    for (const auto& file : view_->version->segments()) {
-      if (!InBounds(*file)) continue;
+    for (const auto& run : view_->version->runs()) {
+      const SegmentList& segments = run->segments();
+      if (segments.size() > 1) {
+        if (InBounds(*segments.front(), *segments.back())) {
+          children.push_back(NewRunIterator(run.get(), &reads_->segments_, segment_options));
+        }
+        continue;
+      }
+      if (!InBounds(*segments.front(), *segments.front())) continue;
       std::shared_ptr<SegmentReader> reader;
-      if (Status status = reads_->segments_.Share(file, &reader); !status.ok()) return status;
+      Status status = reads_->segments_.Share(segments.front(), &reader);
+      if (!status.ok()) return status;
       children.push_back(reader->NewIterator(segment_options));
       readers_.push_back(std::move(reader));
     }
@@ -199,14 +221,11 @@ class ReadPath::IteratorSource : public DbIterSource {
   }
 
  private:
-  bool InBounds(const SegmentFile& file) const {
+  bool InBounds(const SegmentFile& first, const SegmentFile& last) const {
     const InternalKeyComparator& comparator = reads_->comparator_;
-    if (options_.lower_bound.has_value() &&
-        comparator.CompareUserKeys(file.largest_user_key(), lower_bound_) < 0) {
-      return false;
-    }
+    if (options_.lower_bound.has_value() && last.IsBefore(comparator, lower_bound_)) return false;
     return !options_.upper_bound.has_value() ||
-           comparator.CompareUserKeys(file.smallest_user_key(), upper_bound_) < 0;
+           comparator.CompareUserKeys(first.smallest_user_key(), upper_bound_) < 0;
   }
 
   const std::shared_ptr<ReadPath> reads_;

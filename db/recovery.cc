@@ -197,6 +197,7 @@ Status Recover(const Options& options, const std::string& directory, Recovered* 
   if (!status.ok()) return status;
   recovered->segments = state.segments;
   recovered->next_sequence = state.next_sequence;
+  recovered->retained_sequence = state.retained_sequence;
   if (listing.manifest) {
     status = ReplayAndCommit(options, directory, state, recovered);
     if (!status.ok()) return status;

@@ -17,6 +17,7 @@ struct Recovered {
   std::unique_ptr<Manifest> manifest;
   std::vector<SegmentEntry> segments;    // all live ones, those that recovery made included
   SequenceNumber next_sequence = 1;      // the first that may be given out
+  SequenceNumber retained_sequence = 0;  // versions that reads below it ask for may be gone
   std::vector<std::string> unreachable;  // names found at open that nothing needs
   uint64_t records_replayed = 0;
 };

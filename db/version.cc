@@ -1,32 +1,173 @@
 #include "db/version.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
+#include <string>
 #include <utility>
 
 namespace varve {
 
+namespace {
+
+// A place in the order of age: level 0 has one for each epoch, newest first; a deeper level is one.
+struct Place {
+  uint32_t level;
+  uint64_t age;  // ascending from the newest
+
+  explicit Place(const SegmentEntry& entry)
+      : level(entry.level), age(entry.level == 0 ? ~entry.epoch : 0) {}
+  friend auto operator<=>(const Place&, const Place&) = default;
+};
+
+// The segments of one place as runs of disjoint ones, each in key order.
+std::vector<SegmentList> SplitIntoRuns(const InternalKeyComparator& comparator,
+                                       SegmentList segments) {
+  std::sort(segments.begin(), segments.end(), [&comparator](const auto& a, const auto& b) {
+    const int order = comparator.CompareUserKeys(a->smallest_user_key(), b->smallest_user_key());
+    return order != 0 ? order < 0 : a->number() < b->number();
+  });
+  std::vector<SegmentList> runs;
+  for (auto& segment : segments) {
+    auto run = std::find_if(runs.begin(), runs.end(), [&](const SegmentList& list) {
+      return list.back()->IsBefore(comparator, *segment);
+    });
+    if (run == runs.end()) run = runs.emplace(run);
+    run->push_back(std::move(segment));
+  }
+  return runs;
+}
+
+}  // namespace
+
 SegmentFile::SegmentFile(SegmentEntry entry, const InternalKeyComparator& comparator)
-    : entry_(std::move(entry)) {
+    : entry_(std::move(entry)),
+      largest_is_exclusive_(ExtractTrailer(entry_.largest) == kExclusiveTrailer) {
   if (comparator.bytewise()) {
     smallest_prefix_ = KeyPrefix(smallest_user_key());
     largest_prefix_ = KeyPrefix(largest_user_key());
   }
 }
 
-Version::Version(std::vector<std::shared_ptr<SegmentFile>> segments)
-    : segments_(std::move(segments)) {
-  std::sort(segments_.begin(), segments_.end(),
-            [](const auto& a, const auto& b) { return a->entry().epoch > b->entry().epoch; });
+SortedRun::SortedRun(const InternalKeyComparator& comparator, SegmentList segments)
+    : comparator_(comparator), segments_(std::move(segments)) {
+  level_ = segments_.front()->entry().level;
   for (const auto& segment : segments_) {
-    file_bytes_ += segment->entry().file_bytes;
-    entries_ += segment->entry().entries;
+    epoch_ = std::max(epoch_, segment->entry().epoch);
+    file_bytes_ += segment->file_bytes();
+    if (comparator.bytewise()) largest_prefixes_.push_back(segment->largest_prefix_);
   }
 }
 
-std::shared_ptr<const Version> Version::With(
-    std::vector<std::shared_ptr<SegmentFile>> added) const {
-  added.insert(added.end(), segments_.begin(), segments_.end());
-  return std::make_shared<const Version>(std::move(added));
+size_t SortedRun::LowerBound(Slice user_key) const {
+  size_t from = 0, to = segments_.size();
+  if (comparator_.bytewise()) {
+    // Only where prefixes are equal need keys be compared.
+    const auto [first, last] =
+        std::equal_range(largest_prefixes_.begin(), largest_prefixes_.end(), KeyPrefix(user_key));
+    from = first - largest_prefixes_.begin();
+    to = last - largest_prefixes_.begin();
+  }
+  while (from < to) {
+    const size_t middle = from + (to - from) / 2;
+    if (segments_[middle]->IsBefore(comparator_, user_key)) {
+      from = middle + 1;
+    } else {
+      to = middle;
+    }
+  }
+  return from;
+}
+
+std::span<const std::shared_ptr<SegmentFile>> SortedRun::Overlapping(Slice smallest,
+                                                                     Slice largest) const {
+  const size_t first = LowerBound(smallest);
+  size_t last = first;
+  while (last < segments_.size() && !segments_[last]->IsAfter(comparator_, largest)) ++last;
+  return {segments_.data() + first, last - first};
+}
+
+Version::Version(Runs runs, SequenceNumber retained_sequence)
+    : runs_(std::move(runs)), retained_sequence_(retained_sequence) {
+  for (const auto& run : runs_) {
+    level0_runs_ += run->level() == 0;
+    segments_ += run->segments().size();
+    file_bytes_ += run->file_bytes();
+    for (const auto& segment : run->segments()) entries_ += segment->entry().entries;
+  }
+}
+
+Status Version::Build(const InternalKeyComparator& comparator, std::vector<SegmentEntry> entries,
+                      SequenceNumber retained_sequence, std::shared_ptr<const Version>* version) {
+  SegmentList segments;
+  for (SegmentEntry& entry : entries) {
+    if (!SegmentFile::ValidBounds(entry)) {
+      return Status::Corruption("the manifest gives segment " + std::to_string(entry.number) +
+                                " no bounds");
+    }
+    segments.push_back(std::make_shared<SegmentFile>(std::move(entry), comparator));
+  }
+  *version = Version().With(comparator, {}, segments, retained_sequence);
+  const Runs& runs = (*version)->runs();
+  for (size_t i = 1; i < runs.size(); ++i) {
+    if (runs[i]->level() == 0 || runs[i]->level() != runs[i - 1]->level()) continue;
+    return Status::Corruption("segments of level " + std::to_string(runs[i]->level()) +
+                              " overlap, one of them " +
+                              std::to_string(runs[i]->segments().front()->number()));
+  }
+  return Status::OK();
+}
+
+std::shared_ptr<const Version> Version::With(const InternalKeyComparator& comparator,
+                                             std::span<const FileNumber> removed,
+                                             const SegmentList& added,
+                                             SequenceNumber retained_sequence) const {
+  const std::set<FileNumber> gone(removed.begin(), removed.end());
+  std::set<Place> changed;
+  for (const auto& segment : added) changed.insert(Place(segment->entry()));
+  ForEachSegment([&](const std::shared_ptr<SegmentFile>& segment) {
+    if (gone.count(segment->number()) != 0) changed.insert(Place(segment->entry()));
+  });
+
+  std::map<Place, Runs> places;
+  std::map<Place, SegmentList> made;
+  for (const auto& run : runs_) {
+    const Place place(run->segments().front()->entry());
+    if (changed.count(place) == 0) {
+      places[place].push_back(run);
+      continue;
+    }
+    for (const auto& segment : run->segments()) {
+      if (gone.count(segment->number()) == 0) made[place].push_back(segment);
+    }
+  }
+  for (const auto& segment : added) made[Place(segment->entry())].push_back(segment);
+  for (auto& [place, segments] : made) {
+    for (SegmentList& run : SplitIntoRuns(comparator, std::move(segments))) {
+      places[place].push_back(std::make_shared<SortedRun>(comparator, std::move(run)));
+    }
+  }
+  Runs runs;
+  for (auto& [place, list] : places) {
+    for (auto& run : list) runs.push_back(std::move(run));
+  }
+  return std::shared_ptr<const Version>(
+      new Version(std::move(runs), std::max(retained_sequence, retained_sequence_)));
+}
+
+const SortedRun* Version::level(uint32_t level) const {
+  for (size_t i = level0_runs_; i < runs_.size(); ++i) {
+    if (runs_[i]->level() == level) return runs_[i].get();
+  }
+  return nullptr;
+}
+
+uint64_t Version::level_bytes(uint32_t level) const {
+  uint64_t bytes = 0;
+  for (const auto& run : runs_) {
+    if (run->level() == level) bytes += run->file_bytes();
+  }
+  return bytes;
 }
 
 }  // namespace varve

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "db/manifest.h"
@@ -16,33 +17,64 @@ namespace varve {
 // A live segment: what the manifest says of it, and its reader while that is open. Shared by the
 // versions it is in.
 //
+// Its bounds cover its entries and its range tombstones. Where a tombstone's end lies above all
+// entries, `largest` is that end with kExclusiveTrailer: no key from there on is in the segment.
+//
 // Thread safety: the entry is constant. The reader belongs to SegmentCache, which opens and closes
 // it.
 class SegmentFile {
  public:
+  // Sorts before every entry of its user key.
+  static constexpr uint64_t kExclusiveTrailer = UINT64_MAX;
+
+  // Requires ValidBounds(entry).
   SegmentFile(SegmentEntry entry, const InternalKeyComparator& comparator);
   SegmentFile(const SegmentFile&) = delete;
   SegmentFile& operator=(const SegmentFile&) = delete;
 
+  static bool ValidBounds(const SegmentEntry& entry) {
+    return entry.smallest.size() >= kTrailerBytes && entry.largest.size() >= kTrailerBytes;
+  }
+
   const SegmentEntry& entry() const { return entry_; }
   FileNumber number() const { return entry_.number; }
+  uint64_t file_bytes() const { return entry_.file_bytes; }
   Slice smallest_user_key() const { return ExtractUserKey(entry_.smallest); }
   Slice largest_user_key() const { return ExtractUserKey(entry_.largest); }
+  // The largest user key is itself not in the segment.
+  bool largest_is_exclusive() const { return largest_is_exclusive_; }
 
-  // False if no version of the key is in the segment, by its bounds.
+  bool IsBefore(const InternalKeyComparator& comparator, Slice user_key) const {
+    const int order = comparator.CompareUserKeys(largest_user_key(), user_key);
+    return order < 0 || (order == 0 && largest_is_exclusive_);
+  }
+  bool IsAfter(const InternalKeyComparator& comparator, Slice user_key) const {
+    return comparator.CompareUserKeys(smallest_user_key(), user_key) > 0;
+  }
+  // Whether all keys of this one are before all of `other`.
+  bool IsBefore(const InternalKeyComparator& comparator, const SegmentFile& other) const {
+    return IsBefore(comparator, other.smallest_user_key());
+  }
+  bool Overlaps(const InternalKeyComparator& comparator, const SegmentFile& other) const {
+    return !IsBefore(comparator, other) && !other.IsBefore(comparator, *this);
+  }
+
+  // False if no version of the key is in the segment, by its bounds. `prefix` is KeyPrefix() of the
+  // key, looked at under the bytewise order alone.
   bool MayHold(const InternalKeyComparator& comparator, Slice user_key, uint64_t prefix) const {
     if (comparator.bytewise()) {
       if (prefix < smallest_prefix_ || prefix > largest_prefix_) return false;
       if (prefix > smallest_prefix_ && prefix < largest_prefix_) return true;
     }
-    return comparator.CompareUserKeys(user_key, smallest_user_key()) >= 0 &&
-           comparator.CompareUserKeys(user_key, largest_user_key()) <= 0;
+    return !IsAfter(comparator, user_key) && !IsBefore(comparator, user_key);
   }
 
  private:
   friend class SegmentCache;
+  friend class SortedRun;
 
   const SegmentEntry entry_;
+  const bool largest_is_exclusive_;
   uint64_t smallest_prefix_ = 0, largest_prefix_ = 0;  // KeyPrefix() of the bounds, bytewise only
 
   // Null while closed. Loaded inside an EpochDomain, sequentially consistent as that asks.
@@ -52,23 +84,95 @@ class SegmentFile {
   std::shared_ptr<SegmentReader> owner_;  // guarded by the cache's mutex
 };
 
-// The set of live segments at one moment. Immutable.
-class Version {
+using SegmentList = std::vector<std::shared_ptr<SegmentFile>>;
+
+// Segments of which no two hold the same user key, in the order of their keys: searched as one.
+// Immutable.
+class SortedRun {
  public:
-  Version() = default;
-  explicit Version(std::vector<std::shared_ptr<SegmentFile>> segments);
+  // `segments` are disjoint and ascending, and not none.
+  SortedRun(const InternalKeyComparator& comparator, SegmentList segments);
 
-  // Newest epoch first: of two that hold a key, the earlier has its newer versions (RULES R1).
-  const std::vector<std::shared_ptr<SegmentFile>>& segments() const { return segments_; }
-
-  // This one with `added`.
-  std::shared_ptr<const Version> With(std::vector<std::shared_ptr<SegmentFile>> added) const;
-
+  uint32_t level() const { return level_; }
+  // The highest of its segments'.
+  uint64_t epoch() const { return epoch_; }
+  const SegmentList& segments() const { return segments_; }
   uint64_t file_bytes() const { return file_bytes_; }
-  uint64_t entries() const { return entries_; }
+
+  // The index of the first segment that is not wholly before the key; segments().size() if none.
+  size_t LowerBound(Slice user_key) const;
+  // The one segment that may hold the key by its bounds, or null. `prefix` as in MayHold().
+  const std::shared_ptr<SegmentFile>* Find(Slice user_key, uint64_t prefix) const {
+    size_t i = 0;
+    if (segments_.size() > 1) {
+      i = LowerBound(user_key);
+      if (i == segments_.size()) return nullptr;
+    }
+    return segments_[i]->MayHold(comparator_, user_key, prefix) ? &segments_[i] : nullptr;
+  }
+  // The segments that hold anything between the two keys, both included.
+  std::span<const std::shared_ptr<SegmentFile>> Overlapping(Slice smallest, Slice largest) const;
 
  private:
-  std::vector<std::shared_ptr<SegmentFile>> segments_;
+  const InternalKeyComparator comparator_;
+  const SegmentList segments_;
+  std::vector<uint64_t> largest_prefixes_;  // bytewise only, one for each segment
+  uint32_t level_ = 0;
+  uint64_t epoch_ = 0;
+  uint64_t file_bytes_ = 0;
+};
+
+// The set of live segments at one moment, as sorted runs. Immutable.
+//
+// The runs are listed newest first: of two that hold a key, the earlier has its newer versions
+// (RULES R1.1). First come those of level 0 by falling epoch, the segments of one epoch making one
+// run (or several, where their keys overlap); then each deeper level, as one run.
+class Version {
+ public:
+  using Runs = std::vector<std::shared_ptr<const SortedRun>>;
+
+  Version() = default;
+  // Corruption if an entry has no bounds, or two segments of a level below 0 overlap: names them.
+  static Status Build(const InternalKeyComparator& comparator, std::vector<SegmentEntry> entries,
+                      SequenceNumber retained_sequence, std::shared_ptr<const Version>* version);
+
+  // This one without the segments of the numbers `removed`, and with `added`, whose keys are
+  // disjoint from those of the segments that stay in a level below 0. A number in both is replaced.
+  // The retained sequence only rises.
+  std::shared_ptr<const Version> With(const InternalKeyComparator& comparator,
+                                      std::span<const FileNumber> removed, const SegmentList& added,
+                                      SequenceNumber retained_sequence = 0) const;
+
+  const Runs& runs() const { return runs_; }
+  // The run of a level below 0, or null.
+  const SortedRun* level(uint32_t level) const;
+  // The deepest level with a segment; 0 if there is none.
+  uint32_t deepest_level() const { return runs_.empty() ? 0 : runs_.back()->level(); }
+  // Runs of level 0.
+  size_t level0_runs() const { return level0_runs_; }
+  uint64_t level_bytes(uint32_t level) const;
+
+  // Reads below it may miss versions that were there: TooOld.
+  SequenceNumber retained_sequence() const { return retained_sequence_; }
+
+  size_t segments() const { return segments_; }
+  uint64_t file_bytes() const { return file_bytes_; }
+  uint64_t entries() const { return entries_; }
+  // Calls `visit` with each segment, in the order of the runs.
+  template <typename Visit>
+  void ForEachSegment(Visit visit) const {
+    for (const auto& run : runs_) {
+      for (const std::shared_ptr<SegmentFile>& segment : run->segments()) visit(segment);
+    }
+  }
+
+ private:
+  explicit Version(Runs runs, SequenceNumber retained_sequence);
+
+  Runs runs_;
+  SequenceNumber retained_sequence_ = 0;
+  size_t level0_runs_ = 0;
+  size_t segments_ = 0;
   uint64_t file_bytes_ = 0;
   uint64_t entries_ = 0;
 };

@@ -112,7 +112,6 @@ Status DBImpl::FlushTables(const std::vector<Table>& tables) {
   output.directory = path_;
   output.epoch = tables.back().epoch;
   output.creator = "flush";
-  output.snapshots = reads_->snapshots().Sequences();
   output.limiter = limiter_.get();
   SegmentEntry entry;
   Status status = manifest_->NewFileNumber(&output.number);
@@ -121,7 +120,7 @@ Status DBImpl::FlushTables(const std::vector<Table>& tables) {
     for (auto table = tables.rbegin(); table != tables.rend(); ++table) {
       newest_first.push_back(table->memtable);
     }
-    status = WriteMemtables(output, newest_first, &entry);
+    status = WriteMemtables(output, reads_->snapshots().Sequences(), newest_first, &entry);
   }
   if (status.ok()) status = InstallFlush(tables, std::move(entry));
   if (const Status poisoned = manifest_->poisoned(); !poisoned.ok()) LatchError(poisoned);

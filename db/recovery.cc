@@ -64,7 +64,8 @@ class ReplayedSegments : public LogSink {
     output.epoch = output.number;
     output.creator = "recovery";
     SegmentEntry entry;
-    if (Status status = WriteMemtables(output, {memtable_}, &entry); !status.ok()) return status;
+    if (Status status = WriteMemtables(output, {}, {memtable_}, &entry); !status.ok())
+      return status;
     segments_.push_back(std::move(entry));
     memtable_.reset();
     return Status::OK();

@@ -4,7 +4,6 @@
 
 #include "db/merging_iterator.h"
 #include "db/shadowed_versions.h"
-#include "table/segment_builder.h"
 #include "util/filename.h"
 
 namespace varve {
@@ -28,27 +27,55 @@ SegmentBuilderOptions BuilderOptions(const SegmentOutputOptions& output, const s
   return builder;
 }
 
-Status AddEntries(const SegmentOutputOptions& output, InternalIterator* entries,
-                  SegmentBuilder* builder) {
-  ShadowedVersions shadowed(output.snapshots);
-  uint64_t granted_bytes = 0;
-  for (entries->SeekToFirst(); entries->Valid(); entries->Next()) {
-    if (shadowed.Hides(entries->key())) continue;
-    if (Status status = builder->Add(entries->key(), entries->value()); !status.ok()) {
-      return status;
-    }
-    if (output.limiter != nullptr && builder->EstimatedFileBytes() > granted_bytes) {
-      output.limiter->Request(kLimiterStepBytes, RateLimiter::Priority::kHigh);
-      granted_bytes += kLimiterStepBytes;
-    }
-  }
-  return entries->status();
+}  // namespace
+
+SegmentOutput::SegmentOutput(const SegmentOutputOptions& options)
+    : options_(options), path_(SegmentFileName(options.directory, options.number)) {}
+
+SegmentOutput::~SegmentOutput() {
+  if (file_ == nullptr || finished_) return;
+  builder_.reset();
+  file_->Close().ok();
+  options_.options->env.file_system->RemoveFile(path_).ok();  // what stays goes at the next open
 }
 
-SegmentEntry EntryFor(const SegmentOutputOptions& output, const SegmentProperties& properties) {
+Status SegmentOutput::Open(uint64_t expected_bytes) {
+  FileSystem* const file_system = options_.options->env.file_system.get();
+  Status status = file_system->NewWritableFile(path_, expected_bytes, &file_);
+  if (!status.ok()) return status;
+  builder_ = std::make_unique<SegmentBuilder>(BuilderOptions(options_, path_), file_.get());
+  return Status::OK();
+}
+
+Status SegmentOutput::Add(Slice internal_key, Slice value) {
+  Status status = builder_->Add(internal_key, value);
+  if (status.ok() && options_.limiter != nullptr &&
+      builder_->EstimatedFileBytes() > granted_bytes_) {
+    options_.limiter->Request(kLimiterStepBytes, options_.priority);
+    granted_bytes_ += kLimiterStepBytes;
+  }
+  return status;
+}
+
+Status SegmentOutput::Finish(SegmentEntry* entry) {
+  SegmentProperties properties;
+  Status status = builder_->Finish(&properties);
+  if (status.ok()) status = file_->Sync();
+  if (status.ok()) status = file_->Close();
+  if (status.ok()) {
+    status = options_.options->env.file_system->SyncDirectory(options_.directory);
+  }
+  if (!status.ok()) return status;
+  finished_ = true;
+  *entry = EntryFor(properties);
+  return Status::OK();
+}
+
+SegmentEntry SegmentOutput::EntryFor(const SegmentProperties& properties) const {
   SegmentEntry entry;
-  entry.number = output.number;
-  entry.epoch = output.epoch;
+  entry.number = options_.number;
+  entry.level = options_.level;
+  entry.epoch = options_.epoch;
   entry.file_bytes = properties.file_bytes;
   entry.raw_bytes = properties.raw_key_bytes + properties.raw_value_bytes;
   entry.entries = properties.entries;
@@ -60,15 +87,9 @@ SegmentEntry EntryFor(const SegmentOutputOptions& output, const SegmentPropertie
   return entry;
 }
 
-}  // namespace
-
-Status WriteMemtables(const SegmentOutputOptions& output,
+Status WriteMemtables(const SegmentOutputOptions& options, std::vector<SequenceNumber> snapshots,
                       const std::vector<std::shared_ptr<MemTable>>& memtables,
                       SegmentEntry* entry) {
-  const Options& options = *output.options;
-  FileSystem* const file_system = options.env.file_system.get();
-  const std::string path = SegmentFileName(output.directory, output.number);
-
   std::vector<std::unique_ptr<InternalIterator>> children;
   uint64_t expected_bytes = 0;
   for (const auto& memtable : memtables) {
@@ -76,27 +97,15 @@ Status WriteMemtables(const SegmentOutputOptions& output,
     expected_bytes += memtable->bytes();
   }
   const auto entries =
-      NewMergingIterator(InternalKeyComparator(options.comparator), std::move(children));
-
-  std::unique_ptr<WritableFile> file;
-  Status status = file_system->NewWritableFile(path, expected_bytes, &file);
-  if (!status.ok()) return status;
-  SegmentProperties properties;
-  {
-    SegmentBuilder builder(BuilderOptions(output, path), file.get());
-    status = AddEntries(output, entries.get(), &builder);
-    if (status.ok()) status = builder.Finish(&properties);
+      NewMergingIterator(InternalKeyComparator(options.options->comparator), std::move(children));
+  ShadowedVersions shadowed(std::move(snapshots));
+  SegmentOutput output(options);
+  Status status = output.Open(expected_bytes);
+  for (entries->SeekToFirst(); status.ok() && entries->Valid(); entries->Next()) {
+    if (!shadowed.Hides(entries->key())) status = output.Add(entries->key(), entries->value());
   }
-  if (status.ok()) status = file->Sync();
-  const Status closed = file->Close();
-  if (status.ok()) status = closed;
-  if (status.ok()) status = file_system->SyncDirectory(output.directory);
-  if (!status.ok()) {
-    file_system->RemoveFile(path).ok();  // what stays goes at the next open
-    return status;
-  }
-  *entry = EntryFor(output, properties);
-  return Status::OK();
+  if (status.ok()) status = entries->status();
+  return status.ok() ? output.Finish(entry) : status;
 }
 
 }  // namespace varve

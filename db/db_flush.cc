@@ -107,6 +107,25 @@ std::vector<DBImpl::Table> DBImpl::PickFlush() const {
 
 Status DBImpl::FlushTables(const std::vector<Table>& tables) {
   Stopwatch watch(options_.statistics.get(), options_.env.clock.get(), Latency::kFlush);
+  Clock* const clock = options_.env.clock.get();
+  const uint64_t started = clock->MonotonicNanos();
+  FlushInfo info;
+  info.job = events_.NewJob();
+  info.memtables = tables.size();
+  events_.FlushBegin(info);
+  const Status status = WriteFlush(tables, &info);
+  if (const Status poisoned = manifest_->poisoned(); !poisoned.ok()) LatchError(poisoned);
+  if (const Status latched = wal_->latched(); !latched.ok()) LatchError(latched);
+  if (!status.ok()) {
+    options_.logger->Log(LogLevel::kWarning, path_ + ": flush failed: " + status.ToString());
+  }
+  info.micros = (clock->MonotonicNanos() - started) / 1000;
+  info.status = status;
+  events_.FlushEnd(info);
+  return status;
+}
+
+Status DBImpl::WriteFlush(const std::vector<Table>& tables, FlushInfo* info) {
   SegmentOutputOptions output;
   output.options = &options_;
   output.directory = path_;
@@ -119,14 +138,19 @@ Status DBImpl::FlushTables(const std::vector<Table>& tables) {
     std::vector<std::shared_ptr<MemTable>> newest_first;
     for (auto table = tables.rbegin(); table != tables.rend(); ++table) {
       newest_first.push_back(table->memtable);
+      info->entries_read += table->memtable->entries();
     }
     status = WriteMemtables(output, reads_->snapshots().Sequences(), newest_first, &entry);
   }
-  if (status.ok()) status = InstallFlush(tables, std::move(entry));
-  if (const Status poisoned = manifest_->poisoned(); !poisoned.ok()) LatchError(poisoned);
-  if (const Status latched = wal_->latched(); !latched.ok()) LatchError(latched);
-  if (!status.ok()) {
-    options_.logger->Log(LogLevel::kWarning, path_ + ": flush failed: " + status.ToString());
+  if (status.ok()) {
+    info->entries_dropped = info->entries_read - entry.entries;
+    info->bytes_written = entry.file_bytes;
+    status = InstallFlush(tables, std::move(entry));
+  }
+  if (status.ok()) {
+    info->segment = output.number;
+    events_.SegmentCreated(
+        {info->job, output.number, SegmentFileName(path_, output.number), info->bytes_written});
   }
   return status;
 }

@@ -112,6 +112,7 @@ DBImpl::DBImpl(const Options& options, const std::string& path, std::unique_ptr<
       path_(path),
       file_lock_(std::move(lock)),
       reads_(std::make_shared<ReadPath>(options, path)),
+      events_(options.listeners),
       live_(options) {}
 
 DBImpl::~DBImpl() {

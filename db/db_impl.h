@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "db/event_dispatch.h"
 #include "db/interval_syncer.h"
 #include "db/live_options.h"
 #include "db/log_supply.h"
@@ -101,6 +102,7 @@ class DBImpl : public DB {
   // The oldest memtables that go into one segment.
   std::vector<Table> PickFlush() const REQUIRES(mu_);
   Status FlushTables(const std::vector<Table>& tables) EXCLUDES(mu_);
+  Status WriteFlush(const std::vector<Table>& tables, FlushInfo* info) EXCLUDES(mu_);
   Status InstallFlush(const std::vector<Table>& tables, SegmentEntry entry) EXCLUDES(mu_);
   // A seal, after which what the older root needed is free.
   Status Seal() EXCLUDES(mu_);
@@ -139,6 +141,7 @@ class DBImpl : public DB {
   std::unique_ptr<IntervalSyncer> syncer_;
 
   // ---- Internally synchronised ----
+  EventDispatch events_;
   LiveOptions live_;
   WriteQueue queue_;
   std::atomic<bool> closed_{false};

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "varve/comparator.h"
 #include "varve/env.h"
@@ -17,6 +18,7 @@
 
 namespace varve {
 
+class EventListener;
 class Snapshot;
 
 // When the log is made durable without being asked to.
@@ -62,6 +64,8 @@ struct Options {
   std::shared_ptr<Logger> logger;
   // Null: nothing is counted. Counters cost a few nanoseconds an operation, histograms some more.
   std::shared_ptr<Statistics> statistics;
+  // Hear of flushes, compactions, stalls and errors, each in this order (varve/listener.h).
+  std::vector<std::shared_ptr<EventListener>> listeners;
 
   // ---- Writing ----
   // Bytes of one memtable; a full one is switched and later flushed. Smaller ones fit the CPU's

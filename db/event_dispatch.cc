@@ -1,0 +1,64 @@
+#include "db/event_dispatch.h"
+
+#include <utility>
+
+namespace varve {
+
+const char* StallStateName(StallState state) {
+  switch (state) {
+    case StallState::kNone:
+      return "none";
+    case StallState::kDelayed:
+      return "delayed";
+    case StallState::kStopped:
+      return "stopped";
+  }
+  return "unknown";
+}
+
+const char* StallReasonName(StallReason reason) {
+  switch (reason) {
+    case StallReason::kNone:
+      return "none";
+    case StallReason::kMemtables:
+      return "memtables";
+    case StallReason::kLevel0Runs:
+      return "level-0 runs";
+    case StallReason::kCompactionDebt:
+      return "compaction debt";
+  }
+  return "unknown";
+}
+
+const char* BackgroundErrorSourceName(BackgroundErrorSource source) {
+  switch (source) {
+    case BackgroundErrorSource::kFlush:
+      return "flush";
+    case BackgroundErrorSource::kCompaction:
+      return "compaction";
+    case BackgroundErrorSource::kManifest:
+      return "manifest";
+    case BackgroundErrorSource::kLog:
+      return "log";
+    case BackgroundErrorSource::kWrite:
+      return "write";
+  }
+  return "unknown";
+}
+
+void EventDispatch::DeliverQueue() {
+  MutexLock lock(&mu_);
+  if (delivering_) return;
+  delivering_ = true;
+  while (!queue_.empty()) {
+    const std::function<void()> tell = std::move(queue_.front());
+    queue_.pop_front();
+    mu_.Unlock();
+    tell();
+    mu_.Lock();
+  }
+  delivering_ = false;
+  posted_.store(false, std::memory_order_relaxed);
+}
+
+}  // namespace varve

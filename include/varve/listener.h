@@ -1,0 +1,130 @@
+#ifndef VARVE_INCLUDE_VARVE_LISTENER_H_
+#define VARVE_INCLUDE_VARVE_LISTENER_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "varve/status.h"
+
+namespace varve {
+
+// A flush: memtables that become one segment.
+struct FlushInfo {
+  uint64_t job = 0;        // numbers flushes and compactions, from 1 at every open
+  uint64_t memtables = 0;  // how many it takes
+  // Known at the end.
+  uint64_t segment = 0;  // its number; 0 if none was made
+  uint64_t entries_read = 0;
+  uint64_t entries_dropped = 0;  // versions that no read can see any more
+  uint64_t bytes_written = 0;    // of the segment's file
+  uint64_t micros = 0;           // how long it took
+  Status status;
+};
+
+// A compaction: segments that become others, or move to another level as they are.
+struct CompactionInfo {
+  struct Input {
+    uint32_t level = 0;
+    std::vector<uint64_t> segments;  // numbers
+  };
+
+  uint64_t job = 0;    // see FlushInfo
+  std::string reason;  // why it was wanted, for people
+  std::vector<Input> inputs;
+  uint32_t output_level = 0;
+  bool trivial_move = false;  // nothing is read or written
+  uint64_t bytes_read = 0;    // of the inputs' files
+  // Known at the end.
+  std::vector<uint64_t> outputs;  // numbers
+  uint64_t bytes_written = 0;     // of the outputs' files
+  uint64_t entries_read = 0;
+  uint64_t entries_dropped = 0;
+  uint64_t micros = 0;
+  Status status;
+};
+
+struct SegmentInfo {
+  uint64_t job = 0;  // that made it; 0 where no job did, and for a removal
+  uint64_t number = 0;
+  std::string path;
+  uint64_t file_bytes = 0;  // 0 for a removal
+};
+
+enum class StallState : uint8_t {
+  kNone = 0,
+  kDelayed = 1,  // writes are held to a number of bytes a second
+  kStopped = 2,  // writes wait until background work has caught up
+};
+enum class StallReason : uint8_t {
+  kNone = 0,
+  kMemtables = 1,       // too much waits for a flush
+  kLevel0Runs = 2,      // too many sorted runs wait in level 0
+  kCompactionDebt = 3,  // compactions are too far behind
+};
+
+struct StallInfo {
+  StallState before = StallState::kNone;
+  StallState now = StallState::kNone;
+  StallReason reason = StallReason::kNone;
+  uint64_t bytes_per_second = 0;  // what writes are held to while delayed
+};
+
+enum class BackgroundErrorSource : uint8_t {
+  kFlush = 0,
+  kCompaction = 1,
+  kManifest = 2,
+  kLog = 3,    // a write or sync of the log
+  kWrite = 4,  // entries of a logged write could not be inserted
+};
+
+struct BackgroundErrorInfo {
+  BackgroundErrorSource source = BackgroundErrorSource::kFlush;
+  Status status;
+  // Set: writes are refused with `status` until DB::Resume() or a reopen. Not set: the work is
+  // tried again by itself, and reads and writes go on.
+  bool read_only = false;
+};
+
+// Hears of what happens in the background; see Options::listeners. Every method does nothing unless
+// it is overridden.
+//
+// They are called without locks of the engine, by the thread to which it happens, which waits for
+// them: a background thread, or one that writes. So they may come from several threads at once, but
+// OnStallChanged, OnBackgroundError and OnErrorRecovered come one at a time and in the order of
+// what they tell. They should be quick, must not throw, and may read the database and its
+// properties, but not write, flush, resume, pause or close it.
+class EventListener {
+ public:
+  virtual ~EventListener() = default;
+
+  virtual void OnFlushBegin(const FlushInfo&) {}
+  // Once for every OnFlushBegin, whatever came of it.
+  virtual void OnFlushEnd(const FlushInfo&) {}
+  virtual void OnCompactionBegin(const CompactionInfo&) {}
+  // Once for every OnCompactionBegin.
+  virtual void OnCompactionEnd(const CompactionInfo&) {}
+
+  // A segment is part of the database, durably.
+  virtual void OnSegmentCreated(const SegmentInfo&) {}
+  // The file of a segment was unlinked.
+  virtual void OnSegmentRemoved(const SegmentInfo&) {}
+
+  // Writes begin or cease to be delayed or stopped.
+  virtual void OnStallChanged(const StallInfo&) {}
+
+  // Once when background work begins to fail and once when the database becomes read-only; not for
+  // each further attempt that fails.
+  virtual void OnBackgroundError(const BackgroundErrorInfo&) {}
+  // What failed works again, by itself or after DB::Resume(). `info` is the error that is over.
+  virtual void OnErrorRecovered(const BackgroundErrorInfo&) {}
+};
+
+// For people and logs: "delayed", "level-0 runs", "flush".
+const char* StallStateName(StallState state);
+const char* StallReasonName(StallReason reason);
+const char* BackgroundErrorSourceName(BackgroundErrorSource source);
+
+}  // namespace varve
+
+#endif  // VARVE_INCLUDE_VARVE_LISTENER_H_

@@ -140,7 +140,7 @@ Status DBImpl::WriteFlush(const std::vector<Table>& tables, FlushInfo* info) {
       newest_first.push_back(table->memtable);
       info->entries_read += table->memtable->entries();
     }
-    status = WriteMemtables(output, reads_->snapshots().Sequences(), newest_first, &entry);
+    status = WriteMemtables(output, reads_->ReadersFromNowOn(), newest_first, &entry);
   }
   if (status.ok()) {
     info->entries_dropped = info->entries_read - entry.entries;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cache/block_cache.h"
+#include "db/read_sequences.h"
 #include "db/read_view.h"
 #include "db/segment_cache.h"
 #include "db/snapshot_list.h"
@@ -44,6 +45,11 @@ class ReadPath : public std::enable_shared_from_this<ReadPath> {
   // For writers: makes everything up to `sequence` visible. Its entries are in the memtable.
   void PublishSequence(SequenceNumber sequence) {
     published_.store(sequence, std::memory_order_release);  // with the entries of the memtable
+  }
+  // Whoever reads now or later.
+  ReadSequences ReadersFromNowOn() const {
+    const SequenceNumber from = published();  // before the snapshots are listed
+    return ReadSequences(snapshots_->Sequences(), from);
   }
   SequenceNumber published() const { return published_.load(std::memory_order_acquire); }
 

@@ -63,8 +63,9 @@ class ReplayedSegments : public LogSink {
     output.directory = directory_;
     output.epoch = output.number;
     output.creator = "recovery";
+    const ReadSequences newest_only({}, kMaxSequence);
     SegmentEntry entry;
-    if (Status status = WriteMemtables(output, {}, {memtable_}, &entry); !status.ok())
+    if (Status status = WriteMemtables(output, newest_only, {memtable_}, &entry); !status.ok())
       return status;
     segments_.push_back(std::move(entry));
     memtable_.reset();

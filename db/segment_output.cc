@@ -87,7 +87,7 @@ SegmentEntry SegmentOutput::EntryFor(const SegmentProperties& properties) const 
   return entry;
 }
 
-Status WriteMemtables(const SegmentOutputOptions& options, std::vector<SequenceNumber> snapshots,
+Status WriteMemtables(const SegmentOutputOptions& options, const ReadSequences& readers,
                       const std::vector<std::shared_ptr<MemTable>>& memtables,
                       SegmentEntry* entry) {
   std::vector<std::unique_ptr<InternalIterator>> children;
@@ -98,7 +98,7 @@ Status WriteMemtables(const SegmentOutputOptions& options, std::vector<SequenceN
   }
   const auto entries =
       NewMergingIterator(InternalKeyComparator(options.options->comparator), std::move(children));
-  ShadowedVersions shadowed(std::move(snapshots));
+  ShadowedVersions shadowed(readers);
   SegmentOutput output(options);
   Status status = output.Open(expected_bytes);
   for (entries->SeekToFirst(); status.ok() && entries->Valid(); entries->Next()) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "db/manifest_entry.h"
+#include "db/read_sequences.h"
 #include "memtable/memtable.h"
 #include "table/segment_builder.h"
 #include "util/internal_key.h"
@@ -64,9 +65,9 @@ class SegmentOutput {
   bool finished_ = false;
 };
 
-// Merges memtables, newest first, into one segment. Versions that no snapshot (`snapshots`,
-// ascending) and no newer reader can see are left out.
-Status WriteMemtables(const SegmentOutputOptions& output, std::vector<SequenceNumber> snapshots,
+// Merges memtables, newest first, into one segment. Versions that none of `readers` can see are
+// left out.
+Status WriteMemtables(const SegmentOutputOptions& output, const ReadSequences& readers,
                       const std::vector<std::shared_ptr<MemTable>>& memtables, SegmentEntry* entry);
 
 }  // namespace varve

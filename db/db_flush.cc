@@ -133,6 +133,7 @@ Status DBImpl::WriteFlush(const std::vector<Table>& tables, FlushInfo* info) {
   output.creator = "flush";
   output.limiter = limiter_.get();
   SegmentEntry entry;
+  const ReadSequences readers = reads_->ReadersFromNowOn();
   Status status = manifest_->NewFileNumber(&output.number);
   if (status.ok()) {
     std::vector<std::shared_ptr<MemTable>> newest_first;
@@ -140,12 +141,12 @@ Status DBImpl::WriteFlush(const std::vector<Table>& tables, FlushInfo* info) {
       newest_first.push_back(table->memtable);
       info->entries_read += table->memtable->entries();
     }
-    status = WriteMemtables(output, reads_->ReadersFromNowOn(), newest_first, &entry);
+    status = WriteMemtables(output, readers, newest_first, &entry);
   }
   if (status.ok()) {
     info->entries_dropped = info->entries_read - entry.entries;
     info->bytes_written = entry.file_bytes;
-    status = InstallFlush(tables, std::move(entry));
+    status = InstallFlush(tables, std::move(entry), readers.history_from());
   }
   if (status.ok()) {
     info->segment = output.number;
@@ -155,7 +156,8 @@ Status DBImpl::WriteFlush(const std::vector<Table>& tables, FlushInfo* info) {
   return status;
 }
 
-Status DBImpl::InstallFlush(const std::vector<Table>& tables, SegmentEntry entry) {
+Status DBImpl::InstallFlush(const std::vector<Table>& tables, SegmentEntry entry,
+                            SequenceNumber retained) {
   LogPosition logged_to;
   FileNumber lowest_log = 0;
   for (const Table& table : tables) {
@@ -171,6 +173,7 @@ Status DBImpl::InstallFlush(const std::vector<Table>& tables, SegmentEntry entry
   edit.lowest_log = lowest_log;
   edit.durable_log = wal_->durable();
   edit.next_sequence = reads_->published() + 1;
+  edit.retained_sequence = retained;
   {
     Stopwatch watch(options_.statistics.get(), options_.env.clock.get(), Latency::kManifestCommit);
     status = manifest_->Commit(edit);
@@ -191,7 +194,7 @@ Status DBImpl::InstallFlush(const std::vector<Table>& tables, SegmentEntry entry
     MutexLock lock(&mu_);
     immutables_.erase(immutables_.begin(), immutables_.begin() + tables.size());
     tables_flushed_ += tables.size();
-    version_ = version_->With(reads_->comparator(), {}, {std::move(file)});
+    version_ = version_->With(reads_->comparator(), {}, {std::move(file)}, retained);
     PublishView();
   }
   CountManifest();

@@ -141,7 +141,7 @@ Status DBImpl::Open(const Options& given, const std::string& path, std::unique_p
 Status DBImpl::Start(Recovered recovered) {
   manifest_ = std::move(recovered.manifest);
   next_sequence_ = recovered.next_sequence;
-  reads_->PublishSequence(next_sequence_ - 1);
+  reads_->Opened(next_sequence_ - 1);
   limiter_ =
       std::make_unique<RateLimiter>(options_.background_bytes_per_second, options_.env.clock.get());
   pool_ = std::make_unique<ThreadPool>("varve-bg", options_.background_threads);

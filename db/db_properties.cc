@@ -78,6 +78,7 @@ bool DBImpl::GetIntProperty(Slice name, uint64_t* value) {
       {"oldest-snapshot-sequence",
        [&] { return reads_->snapshots().OldestOr(reads_->published()); }},
       {"last-sequence", [&] { return reads_->published(); }},
+      {"retained-sequence", [&] { return view->version->retained_sequence(); }},
       {"manifest-commits", [&] { return manifest_->stats().commits; }},
       {"manifest-bytes-written", [&] { return manifest_->stats().pages_written * 4096; }},
       {"wal-bytes", wal_bytes},
@@ -128,8 +129,8 @@ std::string DBImpl::StatsText() {
   for (const Slice name :
        {"num-segments", "segment-bytes", "num-entries", "memtable-bytes", "num-immutable-memtables",
         "block-cache-usage", "block-cache-capacity", "open-segments", "segment-reader-bytes",
-        "num-snapshots", "last-sequence", "manifest-commits", "manifest-bytes-written", "wal-bytes",
-        "live-bytes"}) {
+        "num-snapshots", "last-sequence", "retained-sequence", "manifest-commits",
+        "manifest-bytes-written", "wal-bytes", "live-bytes"}) {
     uint64_t value;
     if (GetIntProperty(std::string(kPropertyPrefix) + std::string(name), &value)) {
       text += std::string(name) + ": " + std::to_string(value) + "\n";
@@ -162,6 +163,7 @@ Status DBImpl::SetOptions(const std::map<std::string, std::string>& changes) {
   if (Status status = ApplyLiveChanges(changes, &now); !status.ok()) return status;
   live_.Take(now);
   reads_->blocks().SetCapacity(now.block_cache_bytes);
+  reads_->history().SetRetention(HistoryRetention(now));
   syncer_->SetInterval(now.wal_sync_interval_ms);
   limiter_->SetBytesPerSecond(now.background_bytes_per_second);
   wal_->SetLogBytes(LogBytes());

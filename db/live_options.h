@@ -22,6 +22,9 @@ struct LiveOptions {
     memtables_max.store(options.memtables_max, std::memory_order_relaxed);
     flush_memtables_min.store(options.flush_memtables_min, std::memory_order_relaxed);
     wal_sync_interval_ms.store(options.wal_sync_interval_ms, std::memory_order_relaxed);
+    history_retention_ms.store(options.history_retention_ms, std::memory_order_relaxed);
+    history_retention_sequences.store(options.history_retention_sequences,
+                                      std::memory_order_relaxed);
     block_cache_bytes.store(options.block_cache_bytes, std::memory_order_relaxed);
     background_bytes_per_second.store(options.background_bytes_per_second,
                                       std::memory_order_relaxed);
@@ -31,6 +34,9 @@ struct LiveOptions {
     options->memtables_max = memtables_max.load(std::memory_order_relaxed);
     options->flush_memtables_min = flush_memtables_min.load(std::memory_order_relaxed);
     options->wal_sync_interval_ms = wal_sync_interval_ms.load(std::memory_order_relaxed);
+    options->history_retention_ms = history_retention_ms.load(std::memory_order_relaxed);
+    options->history_retention_sequences =
+        history_retention_sequences.load(std::memory_order_relaxed);
     options->block_cache_bytes = block_cache_bytes.load(std::memory_order_relaxed);
     options->background_bytes_per_second =
         background_bytes_per_second.load(std::memory_order_relaxed);
@@ -40,6 +46,8 @@ struct LiveOptions {
   std::atomic<int> memtables_max;
   std::atomic<int> flush_memtables_min;
   std::atomic<uint32_t> wal_sync_interval_ms;
+  std::atomic<uint64_t> history_retention_ms;
+  std::atomic<uint64_t> history_retention_sequences;
   std::atomic<size_t> block_cache_bytes;
   std::atomic<uint64_t> background_bytes_per_second;
 };

@@ -49,6 +49,8 @@ const std::vector<Field>& Fields() {
       Make("block_bytes", false, 1 << 10, 1 << 20, &Options::block_bytes),
       Make("filter_bits_per_key", false, 0, 32, &Options::filter_bits_per_key),
       Make("use_direct_reads", false, 0, 1, &Options::use_direct_reads),
+      Make("history_retention_ms", true, 0, kAny, &Options::history_retention_ms),
+      Make("history_retention_sequences", true, 0, kAny, &Options::history_retention_sequences),
       Make("block_cache_bytes", true, 0, kAny, &Options::block_cache_bytes),
       Make("open_segments_max", false, 16, std::numeric_limits<int>::max(),
            &Options::open_segments_max),

@@ -42,7 +42,32 @@ ReadPath::ReadPath(const Options& options, const std::string& directory)
       blocks_(BlockCache::Create(options.block_cache_bytes)),
       snapshots_(std::make_shared<SnapshotList>()),
       segments_(options, directory, blocks_.get(), &epochs_),
-      views_(&epochs_) {}
+      views_(&epochs_),
+      history_(clock_.get(), HistoryRetention(options)) {}
+
+ReadSequences ReadPath::ReadersFromNowOn() {
+  // Before the snapshots are listed: one taken meanwhile is at or above it.
+  const SequenceNumber floor = history_.Floor(published());
+  const SequenceNumber retained = views_.Share()->version->retained_sequence();
+  return ReadSequences(snapshots_->Sequences(), std::max(floor, retained));
+}
+
+Status ReadPath::ExplicitSequence(const ReadOptions& options, const Version& version,
+                                  SequenceNumber* sequence) const {
+  *sequence = *options.at_sequence;
+  if (options.snapshot != nullptr) {
+    return Status::InvalidArgument("ReadOptions: snapshot and at_sequence are both set");
+  }
+  if (const SequenceNumber newest = published(); *sequence > newest) {
+    return Status::InvalidArgument("ReadOptions: at_sequence = " + std::to_string(*sequence) +
+                                   ", but the last sequence is " + std::to_string(newest));
+  }
+  if (const SequenceNumber retained = version.retained_sequence(); *sequence < retained) {
+    return Status::TooOld("ReadOptions: at_sequence = " + std::to_string(*sequence) +
+                          ", but history is retained from " + std::to_string(retained) + " on");
+  }
+  return Status::OK();
+}
 
 bool ReadPath::GetFromMemtables(const ReadView& view, const LookupKey& key, PinnedValue* value,
                                 Status* status) {
@@ -87,8 +112,11 @@ Status ReadPath::Get(const ReadOptions& options, Slice key, PinnedValue* value) 
   Stopwatch watch(statistics_.get(), clock_.get(), Latency::kGet);
   EpochGuard inside(&epochs_);
   const ReadView& view = *views_.Borrow();
-  const LookupKey lookup(key, SequenceFor(options));
-  Status status;
+  SequenceNumber sequence;
+  Status status = SequenceFor(options, *view.version, &sequence);
+  if (!status.ok()) [[unlikely]]
+    return status;
+  const LookupKey lookup(key, sequence);
   const bool in_memory = GetFromMemtables(view, lookup, value, &status);
   if (!in_memory) status = GetFromSegments(*view.version, options, lookup, value);
   if (statistics_ != nullptr) {
@@ -141,7 +169,11 @@ void ReadPath::MultiGet(const ReadOptions& options, std::span<const Slice> keys,
   Stopwatch watch(statistics_.get(), clock_.get(), Latency::kGet);
   EpochGuard inside(&epochs_);
   const ReadView& view = *views_.Borrow();
-  const SequenceNumber sequence = SequenceFor(options);
+  SequenceNumber sequence;
+  if (Status status = SequenceFor(options, *view.version, &sequence); !status.ok()) {
+    std::fill(statuses.begin(), statuses.end(), status);
+    return;
+  }
   std::vector<std::optional<LookupKey>> lookups(keys.size());
   std::vector<PointRequest> requests(keys.size());
   std::vector<PointRequest*> pending;
@@ -196,7 +228,8 @@ class ReadPath::IteratorSource : public DbIterSource {
   Status Renew(std::unique_ptr<InternalIterator>* iterator, SequenceNumber* sequence) override {
     readers_.clear();
     view_ = reads_->views_.Share();  // before the sequence: see the head of ReadPath
-    *sequence = reads_->SequenceFor(options_);
+    Status status = reads_->SequenceFor(options_, *view_->version, sequence);
+    if (!status.ok()) return status;
     const SegmentReadOptions segment_options = SegmentOptions(options_);
     std::vector<std::unique_ptr<InternalIterator>> children;
     children.push_back(view_->memtable->NewIterator());
@@ -211,7 +244,7 @@ class ReadPath::IteratorSource : public DbIterSource {
       }
       if (!InBounds(*segments.front(), *segments.front())) continue;
       std::shared_ptr<SegmentReader> reader;
-      Status status = reads_->segments_.Share(segments.front(), &reader);
+      status = reads_->segments_.Share(segments.front(), &reader);
       if (!status.ok()) return status;
       children.push_back(reader->NewIterator(segment_options));
       readers_.push_back(std::move(reader));

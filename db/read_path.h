@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cache/block_cache.h"
+#include "db/history.h"
 #include "db/read_sequences.h"
 #include "db/read_view.h"
 #include "db/segment_cache.h"
@@ -46,14 +47,18 @@ class ReadPath : public std::enable_shared_from_this<ReadPath> {
   void PublishSequence(SequenceNumber sequence) {
     published_.store(sequence, std::memory_order_release);  // with the entries of the memtable
   }
-  // Whoever reads now or later.
-  ReadSequences ReadersFromNowOn() const {
-    const SequenceNumber from = published();  // before the snapshots are listed
-    return ReadSequences(snapshots_->Sequences(), from);
+  // The same, for what an open found.
+  void Opened(SequenceNumber sequence) {
+    PublishSequence(sequence);
+    history_.Begin(sequence);
   }
+  // Whoever reads now or later. Whoever drops what none of them sees commits their history_from()
+  // as the retained sequence, and publishes it in the version (db/history.h).
+  ReadSequences ReadersFromNowOn();
   SequenceNumber published() const { return published_.load(std::memory_order_acquire); }
 
   ReadViewHolder& views() { return views_; }
+  History& history() { return history_; }
   SnapshotList& snapshots() { return *snapshots_; }
   SegmentCache& segments() { return segments_; }
   BlockCache& blocks() { return *blocks_; }
@@ -71,9 +76,16 @@ class ReadPath : public std::enable_shared_from_this<ReadPath> {
                          PinnedValue* value);
   void MultiGetFromSegments(const Version& version, const ReadOptions& options,
                             std::vector<PointRequest*>* pending);
-  SequenceNumber SequenceFor(const ReadOptions& options) const {
-    return options.snapshot != nullptr ? options.snapshot->sequence() : published();
+  // Requires that `version` is pinned already. TooOld, InvalidArgument: see at_sequence.
+  Status SequenceFor(const ReadOptions& options, const Version& version,
+                     SequenceNumber* sequence) const {
+    if (options.at_sequence.has_value()) [[unlikely]]
+      return ExplicitSequence(options, version, sequence);
+    *sequence = options.snapshot != nullptr ? options.snapshot->sequence() : published();
+    return Status::OK();
   }
+  Status ExplicitSequence(const ReadOptions& options, const Version& version,
+                          SequenceNumber* sequence) const;
 
   // Constant after construction.
   const InternalKeyComparator comparator_;
@@ -86,6 +98,7 @@ class ReadPath : public std::enable_shared_from_this<ReadPath> {
   EpochDomain epochs_;
   SegmentCache segments_;
   ReadViewHolder views_;
+  History history_;
   std::atomic<SequenceNumber> published_{0};
   std::atomic<size_t> live_iterators_{0};
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "db/history.h"
 #include "db/segment_output.h"
 #include "db/write_batch_internal.h"
 #include "memtable/memtable.h"
@@ -63,9 +64,11 @@ class ReplayedSegments : public LogSink {
     output.directory = directory_;
     output.epoch = output.number;
     output.creator = "recovery";
-    const ReadSequences newest_only({}, kMaxSequence);
+    // When a version was written is not known: where any history is kept, all of it stays for now.
+    const bool history = HistoryRetention(options_).any();
+    const ReadSequences readers({}, history ? 0 : kMaxSequence);
     SegmentEntry entry;
-    if (Status status = WriteMemtables(output, newest_only, {memtable_}, &entry); !status.ok())
+    if (Status status = WriteMemtables(output, readers, {memtable_}, &entry); !status.ok())
       return status;
     segments_.push_back(std::move(entry));
     memtable_.reset();
@@ -154,6 +157,10 @@ Status ReplayAndCommit(const Options& options, const std::string& directory,
     edit.added = segments.segments();
     edit.lowest_log = result.found.back() + 1;
     edit.next_sequence = state.next_sequence;
+    if (!edit.added.empty() && !HistoryRetention(options).any()) {
+      edit.retained_sequence = state.next_sequence - 1;  // versions below it may have been left out
+    }
+    recovered->retained_sequence = std::max(state.retained_sequence, edit.retained_sequence);
     status = manifest->Commit(edit);
     if (status.ok()) status = manifest->Seal();
     if (!status.ok()) return status;  // either may be what a crash leaves: the segments stay

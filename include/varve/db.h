@@ -79,10 +79,11 @@ class DB {
   //   num-segments, segment-bytes, num-entries (versions, tombstones included), memtable-bytes,
   //   num-immutable-memtables, block-cache-usage, block-cache-capacity, open-segments,
   //   segment-reader-bytes (indexes and filters of the open ones), num-snapshots,
-  //   oldest-snapshot-sequence, last-sequence, manifest-commits, manifest-bytes-written, wal-bytes
-  //   (all log files), live-bytes (everything in the directory), is-write-stopped: numbers;
-  //   durable-position ("log:offset"), background-error ("" if none): text;
-  //   stats, segments, options: several lines for people.
+  //   oldest-snapshot-sequence, last-sequence,
+  //   retained-sequence (the oldest that ReadOptions.at_sequence may ask for), manifest-commits,
+  //   manifest-bytes-written, wal-bytes (all log files), live-bytes (everything in the directory),
+  //   is-write-stopped: numbers; durable-position ("log:offset"), background-error ("" if none):
+  //   text; stats, segments, options: several lines for people.
   virtual bool GetProperty(Slice name, std::string* value) = 0;
   virtual bool GetIntProperty(Slice name, uint64_t* value) = 0;
 

@@ -102,6 +102,16 @@ struct Options {
   // Read segments with O_DIRECT: the block cache is then the only cache.
   bool use_direct_reads = false;
 
+  // ---- History ----
+  // What ReadOptions.at_sequence may ask for. A state of the database stays readable for at least
+  // so many milliseconds, and until so many more entries were written, after it was replaced; what
+  // it held when it was opened counts as replaced then. With both it stays for as long as either
+  // asks; with both 0 versions go as soon as no snapshot needs them. What is kept costs room and
+  // makes reads of often changed keys slower. Live: a shorter one lets go from the next flush or
+  // compaction on, a longer one brings nothing back.
+  uint64_t history_retention_ms = 0;
+  uint64_t history_retention_sequences = 0;
+
   // ---- Memory ----
   // Bytes of the block cache, which holds the blocks of segments, uncompressed and charged with all
   // they take. 0: no cache. Live.
@@ -123,6 +133,11 @@ struct ReadOptions {
   // Read the state this snapshot saw; null: the newest. Must be of the same DB, and outlive an
   // iterator made with it.
   const Snapshot* snapshot = nullptr;
+  // Read the state right after this sequence number (see the property last-sequence). TooOld below
+  // the retained sequence, which rises as Options.history_retention_... allow; InvalidArgument
+  // above the last sequence, or together with `snapshot`. An iterator pins the state; its Refresh()
+  // asks anew, and may find it TooOld.
+  std::optional<uint64_t> at_sequence;
   // Verify block checksums of what is read from the file. Cached blocks were verified when read.
   bool verify_checksums = true;
   // Keep blocks that had to be read in the block cache.

@@ -48,6 +48,8 @@ class DBImpl : public DB {
   Status Close() override;
   Status Put(const WriteOptions& options, Slice key, Slice value) override;
   Status Delete(const WriteOptions& options, Slice key) override;
+  Status DeleteRange(const WriteOptions& options, Slice start, Slice end) override;
+  Status Merge(const WriteOptions& options, Slice key, Slice operand) override;
   Status Write(const WriteOptions& options, const WriteBatch& batch) override;
   Status Get(const ReadOptions& options, Slice key, PinnedValue* value) override;
   void MultiGet(const ReadOptions& options, std::span<const Slice> keys,
@@ -80,6 +82,8 @@ class DBImpl : public DB {
 
   // ---- Writing (db_write.cc) ----
   Status Enter(const WriteOptions& options, WriteQueue::Writer* writer);
+  // A write without entries: `sync` still makes durable what was written before.
+  Status WriteNothing(const WriteOptions& options);
   // All that follow: by the leader.
   Status CommitGroup();
   Status LogGroup(uint64_t count, bool sync);

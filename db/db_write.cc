@@ -17,12 +17,13 @@ constexpr size_t kParallelInsertBytes = 32 << 10;
 
 class BatchWriter : public WriteQueue::Writer {
  public:
-  explicit BatchWriter(const WriteBatch& batch)
+  BatchWriter(const WriteBatch& batch, uint32_t range_deletes_in_batch)
       : data_(batch.Data()), entries_(WriteBatchInternal::Entries(data_)) {
     entry_parts = {&entries_, 1};
     entry_bytes = entries_.size();
     data_bytes = WriteBatchInternal::DataBytesMax(data_);
     count = WriteBatchInternal::Count(data_);
+    range_deletes = range_deletes_in_batch;
   }
   Status InsertInto(MemTable* memtable, bool concurrently) override {
     return WriteBatchInternal::InsertInto(data_, first_sequence, memtable, concurrently);
@@ -37,6 +38,10 @@ class SingleWriter : public WriteQueue::Writer {
  public:
   Status InitPut(Slice key, Slice value) { return Ready(write_.InitPut(key, value)); }
   Status InitDelete(Slice key) { return Ready(write_.InitDelete(key)); }
+  Status InitDeleteRange(Slice start, Slice end) {
+    return Ready(write_.InitDeleteRange(start, end));
+  }
+  Status InitMerge(Slice key, Slice operand) { return Ready(write_.InitMerge(key, operand)); }
   Status InsertInto(MemTable* memtable, bool concurrently) override {
     if (concurrently) {
       write_.InsertConcurrently(memtable, first_sequence);
@@ -52,6 +57,7 @@ class SingleWriter : public WriteQueue::Writer {
     entry_bytes = write_.entry_bytes();
     data_bytes = write_.data_bytes();
     count = 1;
+    range_deletes = write_.range_deletes();
     return status;
   }
 
@@ -74,11 +80,34 @@ Status DBImpl::Delete(const WriteOptions& options, Slice key) {
   return Enter(options, &writer);
 }
 
-Status DBImpl::Write(const WriteOptions& options, const WriteBatch& batch) {
-  if (Status status = WriteBatchInternal::CheckForWrite(batch); !status.ok()) return status;
-  if (batch.Count() == 0) return options.sync ? SyncWAL() : CheckOpen();
-  BatchWriter writer(batch);
+Status DBImpl::DeleteRange(const WriteOptions& options, Slice start, Slice end) {
+  SingleWriter writer;
+  Status status = writer.InitDeleteRange(start, end);
+  if (status.ok()) status = WriteBatchInternal::CheckRange(reads_->comparator(), start, end);
+  if (!status.ok()) return status;
+  if (reads_->comparator().CompareUserKeys(start, end) == 0) return WriteNothing(options);
   return Enter(options, &writer);
+}
+
+Status DBImpl::Merge(const WriteOptions& options, Slice key, Slice operand) {
+  SingleWriter writer;
+  Status status = writer.InitMerge(key, operand);
+  if (status.ok()) status = WriteBatchInternal::CheckMerge(options_.merge_operator.get());
+  return status.ok() ? Enter(options, &writer) : status;
+}
+
+Status DBImpl::Write(const WriteOptions& options, const WriteBatch& batch) {
+  uint32_t range_deletes;
+  Status status = WriteBatchInternal::CheckForWrite(batch, reads_->comparator(),
+                                                    options_.merge_operator.get(), &range_deletes);
+  if (!status.ok()) return status;
+  if (batch.Count() == 0) return WriteNothing(options);
+  BatchWriter writer(batch, range_deletes);
+  return Enter(options, &writer);
+}
+
+Status DBImpl::WriteNothing(const WriteOptions& options) {
+  return options.sync ? SyncWAL() : CheckOpen();
 }
 
 Status DBImpl::Enter(const WriteOptions& options, WriteQueue::Writer* writer) {
@@ -98,11 +127,12 @@ Status DBImpl::Enter(const WriteOptions& options, WriteQueue::Writer* writer) {
 }
 
 Status DBImpl::CommitGroup() {
-  uint64_t count = 0;
+  uint64_t count = 0, range_deletes = 0;
   size_t entry_bytes = 0, data_bytes = 0;
   bool sync = false;
   for (const WriteQueue::Writer* writer : group_) {
     count += writer->count;
+    range_deletes += writer->range_deletes;
     entry_bytes += writer->entry_bytes;
     data_bytes += writer->data_bytes;
     sync |= writer->sync;
@@ -112,7 +142,7 @@ Status DBImpl::CommitGroup() {
   if (status.ok()) status = WriteError();
   if (status.ok()) {
     status = MakeRoom(WriteBatchInternal::kHeaderBytes + entry_bytes,
-                      MemTable::BytesMax(count, data_bytes), logged);
+                      MemTable::BytesMax(count, data_bytes, range_deletes), logged);
   }
   if (status.ok()) status = ReserveSequences(count);
   if (!status.ok()) return status;  // nothing has changed: the next write may do better

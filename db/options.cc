@@ -115,6 +115,9 @@ Status ApplyLiveChanges(const std::map<std::string, std::string>& changes, Optio
 
 std::string DescribeOptions(const Options& options) {
   std::string text = "comparator = " + std::string(options.comparator->Name()) + "\n";
+  text += "merge_operator = ";
+  text += options.merge_operator == nullptr ? "none" : options.merge_operator->Name();
+  text += "\n";
   for (const Field& field : Fields()) {
     text += std::string(field.name) + " = " + std::to_string(field.get(options)) + "\n";
   }

@@ -19,12 +19,20 @@ Status OverLimit(const char* what, uint64_t bytes, uint64_t limit) {
                                  " bytes is over the limit of " + std::to_string(limit));
 }
 
-Status CheckSizes(Slice key, Slice value) {
+// Whether entries of the type have a second field.
+bool HasValue(ValueType type) { return type != ValueType::kDelete; }
+
+uint64_t ValueBytesMax(ValueType type) {
+  return type == ValueType::kRangeDelete ? WriteBatch::kKeyBytesMax : WriteBatch::kValueBytesMax;
+}
+
+Status CheckSizes(ValueType type, Slice key, Slice value) {
   if (key.size() > WriteBatch::kKeyBytesMax) [[unlikely]] {
     return OverLimit("a key", key.size(), WriteBatch::kKeyBytesMax);
   }
-  if (value.size() > WriteBatch::kValueBytesMax) [[unlikely]] {
-    return OverLimit("a value", value.size(), WriteBatch::kValueBytesMax);
+  if (value.size() > ValueBytesMax(type)) [[unlikely]] {
+    return OverLimit(type == ValueType::kRangeDelete ? "a key" : "a value", value.size(),
+                     ValueBytesMax(type));
   }
   return Status::OK();
 }
@@ -60,7 +68,7 @@ class EntryReader {
       return false;
     }
     type = static_cast<ValueType>(rest_[0]);
-    if (type != ValueType::kValue && type != ValueType::kDelete) [[unlikely]] {
+    if (!IsWritten(type)) [[unlikely]] {
       status_ = BadType();
       return false;
     }
@@ -70,7 +78,7 @@ class EntryReader {
       status_ = Damage("a key is cut off or too long");
       return false;
     }
-    if (type == ValueType::kValue && !Take(&in, WriteBatch::kValueBytesMax, &value)) {
+    if (HasValue(type) && !Take(&in, ValueBytesMax(type), &value)) {
       status_ = Damage("a value is cut off or too long");
       return false;
     }
@@ -87,6 +95,10 @@ class EntryReader {
   Slice value;
 
  private:
+  static bool IsWritten(ValueType type) {
+    return type == ValueType::kValue || type == ValueType::kDelete || type == ValueType::kMerge ||
+           type == ValueType::kRangeDelete;
+  }
   static bool Take(Slice* in, uint64_t limit, Slice* bytes) {
     uint32_t size;
     if (!GetVarint32(in, &size) || size > in->size() || size > limit) return false;
@@ -116,6 +128,19 @@ class EntryReader {
   Status status_;
 };
 
+Status Give(const EntryReader& entry, WriteBatch::Handler* handler) {
+  switch (entry.type) {
+    case ValueType::kValue:
+      return handler->Put(entry.key, entry.value);
+    case ValueType::kMerge:
+      return handler->Merge(entry.key, entry.value);
+    case ValueType::kRangeDelete:
+      return handler->DeleteRange(entry.key, entry.value);
+    default:
+      return handler->Delete(entry.key);
+  }
+}
+
 }  // namespace
 
 WriteBatch::WriteBatch(size_t reserved_bytes) {
@@ -137,13 +162,30 @@ Status WriteBatch::Delete(Slice key) {
   return WriteBatchInternal::Append(this, ValueType::kDelete, key, Slice());
 }
 
+Status WriteBatch::DeleteRange(Slice start, Slice end) {
+  return WriteBatchInternal::Append(this, ValueType::kRangeDelete, start, end);
+}
+Status WriteBatch::Merge(Slice key, Slice operand) {
+  return WriteBatchInternal::Append(this, ValueType::kMerge, key, operand);
+}
+
+Status WriteBatch::Handler::DeleteRange(Slice, Slice) {
+  return Status::NotSupported("this handler of write batches knows no range tombstones");
+}
+Status WriteBatch::Handler::Merge(Slice, Slice) {
+  return Status::NotSupported("this handler of write batches knows no merge operands");
+}
+
 void WriteBatch::Clear() {
   rep_.assign(kHeaderBytes, '\0');
   save_points_.clear();
+  range_deletes_ = merges_ = 0;
   foreign_ = false;
 }
 
-void WriteBatch::SetSavePoint() { save_points_.push_back({rep_.size(), Count()}); }
+void WriteBatch::SetSavePoint() {
+  save_points_.push_back({rep_.size(), Count(), range_deletes_, merges_});
+}
 
 Status WriteBatch::RollbackToSavePoint() {
   if (save_points_.empty()) return Status::NotFound("no save point");
@@ -153,6 +195,8 @@ Status WriteBatch::RollbackToSavePoint() {
   if (rep_.size() >= kHeaderBytes) {
     rep_.resize(point.bytes);
     EncodeFixed32(rep_.data() + 8, point.count);
+    range_deletes_ = point.range_deletes;
+    merges_ = point.merges;
   }
   return Status::OK();
 }
@@ -172,7 +216,7 @@ Status WriteBatch::Iterate(Handler* handler) const {
 }
 
 Status WriteBatchInternal::Append(WriteBatch* batch, ValueType type, Slice key, Slice value) {
-  if (Status s = CheckSizes(key, value); !s.ok()) return s;
+  if (Status s = CheckSizes(type, key, value); !s.ok()) return s;
   std::string& rep = batch->rep_;
   if (rep.size() < kHeaderBytes) return EntryReader(rep).ReadHeader();
   const uint32_t count = Count(rep);
@@ -184,21 +228,51 @@ Status WriteBatchInternal::Append(WriteBatch* batch, ValueType type, Slice key, 
   char head[1 + kVarint32BytesMax];
   rep.append(head, EncodeEntryHead(head, type, key) - head);
   rep.append(key);
-  if (type == ValueType::kValue) {
+  if (HasValue(type)) {
     char size[kVarint32BytesMax];
     rep.append(size, EncodeVarint32(size, static_cast<uint32_t>(value.size())) - size);
     rep.append(value);
   }
   EncodeFixed32(rep.data() + 8, count + 1);
+  batch->range_deletes_ += type == ValueType::kRangeDelete;
+  batch->merges_ += type == ValueType::kMerge;
   return Status::OK();
 }
 
-Status WriteBatchInternal::CheckForWrite(const WriteBatch& batch) {
-  if (!batch.foreign_) return Status::OK();
+Status WriteBatchInternal::CheckForWrite(const WriteBatch& batch,
+                                         const InternalKeyComparator& comparator,
+                                         const MergeOperator* merge_operator,
+                                         uint32_t* range_deletes) {
+  *range_deletes = 0;
+  if (!batch.foreign_ && batch.range_deletes_ == 0) [[likely]] {
+    return batch.merges_ == 0 ? Status::OK() : CheckMerge(merge_operator);
+  }
   if (batch.rep_.size() > WriteBatch::kBatchBytesMax) {
     return OverLimit("a batch", batch.rep_.size(), WriteBatch::kBatchBytesMax);
   }
-  return Verify(batch.rep_);
+  EntryReader reader(batch.rep_);
+  if (Status s = reader.ReadHeader(); !s.ok()) return s;
+  Status refused;  // damage goes first: it may be why
+  while (reader.Next()) {
+    if (reader.type == ValueType::kRangeDelete) {
+      ++*range_deletes;
+      if (refused.ok()) refused = CheckRange(comparator, reader.key, reader.value);
+    } else if (reader.type == ValueType::kMerge) {
+      if (refused.ok()) refused = CheckMerge(merge_operator);
+    }
+  }
+  return reader.status().ok() ? refused : reader.status();
+}
+
+Status WriteBatchInternal::CheckRange(const InternalKeyComparator& comparator, Slice start,
+                                      Slice end) {
+  if (comparator.CompareUserKeys(start, end) <= 0) return Status::OK();
+  return Status::InvalidArgument("DeleteRange: its start comes after its end");
+}
+
+Status WriteBatchInternal::CheckMerge(const MergeOperator* merge_operator) {
+  if (merge_operator != nullptr) return Status::OK();
+  return Status::InvalidArgument("Merge: the database was opened without a merge_operator");
 }
 
 Status WriteBatchInternal::Verify(Slice data) {
@@ -213,9 +287,7 @@ Status WriteBatchInternal::Iterate(Slice data, WriteBatch::Handler* handler) {
   EntryReader reader(data);
   if (Status s = reader.ReadHeader(); !s.ok()) return s;
   while (reader.Next()) {
-    Status s = reader.type == ValueType::kValue ? handler->Put(reader.key, reader.value)
-                                                : handler->Delete(reader.key);
-    if (!s.ok()) return s;
+    if (Status s = Give(reader, handler); !s.ok()) return s;
   }
   return reader.status();
 }
@@ -237,24 +309,13 @@ Status WriteBatchInternal::InsertInto(Slice data, SequenceNumber first, MemTable
   return reader.status();
 }
 
-Status SingleWrite::InitPut(Slice key, Slice value) {
-  if (Status s = CheckSizes(key, value); !s.ok()) return s;
+Status SingleWrite::Init(ValueType type, Slice key, Slice value) {
+  if (Status s = CheckSizes(type, key, value); !s.ok()) return s;
   const uint64_t bytes =
       uint64_t{kHeaderBytes} + sizeof(key_head_) + sizeof(value_head_) + key.size() + value.size();
   if (bytes > WriteBatch::kBatchBytesMax) [[unlikely]] {
     return OverLimit("a batch", bytes, WriteBatch::kBatchBytesMax);
   }
-  Encode(ValueType::kValue, key, value);
-  return Status::OK();
-}
-
-Status SingleWrite::InitDelete(Slice key) {
-  if (Status s = CheckSizes(key, Slice()); !s.ok()) return s;
-  Encode(ValueType::kDelete, key, Slice());
-  return Status::OK();
-}
-
-void SingleWrite::Encode(ValueType type, Slice key, Slice value) {
   type_ = type;
   key_ = key;
   value_ = value;
@@ -264,13 +325,14 @@ void SingleWrite::Encode(ValueType type, Slice key, Slice value) {
   parts_[2] = key;
   parts_count_ = 3;
   entry_bytes_ = parts_[1].size() + key.size();
-  if (type == ValueType::kValue) {
+  if (HasValue(type)) {
     char* const end = EncodeVarint32(value_head_, static_cast<uint32_t>(value.size()));
     parts_[3] = Slice(value_head_, end - value_head_);
     parts_[4] = value;
     parts_count_ = 5;
     entry_bytes_ += parts_[3].size() + value.size();
   }
+  return Status::OK();
 }
 
 }  // namespace varve

@@ -8,6 +8,7 @@
 #include "memtable/memtable.h"
 #include "util/coding.h"
 #include "util/internal_key.h"
+#include "varve/merge_operator.h"
 #include "varve/slice.h"
 #include "varve/status.h"
 #include "varve/write_batch.h"
@@ -15,11 +16,16 @@
 // The representation of a batch, which is also what a log record holds:
 //
 //   batch  := sequence fixed64 | count fixed32 | entry * count
-//   entry  := 0 (kDelete) u8 | key size varint32 | key
-//           | 1 (kValue)  u8 | key size varint32 | key | value size varint32 | value
+//   entry  := 0 (kDelete)      u8 | bytes key
+//           | 1 (kValue)       u8 | bytes key | bytes value
+//           | 3 (kMerge)       u8 | bytes key | bytes operand
+//           | 4 (kRangeDelete) u8 | bytes start | bytes end
+//   bytes  := size varint32 | so many bytes
 //
-// Entry number i (from 0) has the sequence `sequence` + i. Types 2 to 6 are reserved
-// (internal_key.h): a reader answers NotSupported to them, and Corruption to any other.
+// Entry number i (from 0) has the sequence `sequence` + i. Types 2, 5 and 6 are reserved
+// (internal_key.h): a reader answers NotSupported to them, and Corruption to any other. (A build
+// from before types 3 and 4 were written answers NotSupported to those.) A range whose start is not
+// before its end deletes nothing.
 
 namespace varve {
 
@@ -44,13 +50,20 @@ class WriteBatchInternal {
   // Bytes of keys and values, at most: for MemTable::BytesMax(Count(data), DataBytesMax(data)).
   static size_t DataBytesMax(Slice data) { return data.size() - kHeaderBytes; }
 
-  // What Put() and Delete() do. `type` is kValue, or kDelete with an empty value.
+  // What Put(), Delete(), DeleteRange() and Merge() do. `value` is the second field, empty for
+  // kDelete.
   static Status Append(WriteBatch* batch, ValueType type, Slice key, Slice value);
 
-  // OK if `batch` may be logged and inserted as it is. Batches made by Put() and Delete() always
-  // may, at no cost; the bytes that FromData() took are read through first. Whoever writes a batch
+  // OK if `batch` may be logged and inserted as it is, into a database of this comparator and with
+  // this merge operator, which may be null; then *range_deletes is how many it has, for
+  // MemTable::BytesMax(). That costs nothing for batches made by Put() and Delete(); the bytes that
+  // FromData() took, and batches with range tombstones, are read through. Whoever writes a batch
   // asks this before anything is logged.
-  static Status CheckForWrite(const WriteBatch& batch);
+  static Status CheckForWrite(const WriteBatch& batch, const InternalKeyComparator& comparator,
+                              const MergeOperator* merge_operator, uint32_t* range_deletes);
+  // The same for one range, and for merges.
+  static Status CheckRange(const InternalKeyComparator& comparator, Slice start, Slice end);
+  static Status CheckMerge(const MergeOperator* merge_operator);
   // Reads `data` through: Corruption or NotSupported where it is not a whole batch.
   static Status Verify(Slice data);
   // Calls `handler` for each entry. Stops at the first damaged one, and at the first not-OK answer.
@@ -63,7 +76,7 @@ class WriteBatchInternal {
   static Status InsertInto(Slice data, SequenceNumber first, MemTable* memtable, bool concurrently);
 };
 
-// One Put or Delete on its way to the log and the memtable, without a WriteBatch: what frames the
+// One entry on its way to the log and the memtable, without a WriteBatch: what frames the
 // key and the value is encoded on the stack, and the log gathers the parts. The key and the value
 // are borrowed; the object must not move, as the parts point into it.
 //
@@ -78,9 +91,14 @@ class SingleWrite {
   SingleWrite(const SingleWrite&) = delete;
   SingleWrite& operator=(const SingleWrite&) = delete;
 
-  // InvalidArgument if the key or the value is over its limit, as WriteBatch says.
-  Status InitPut(Slice key, Slice value);
-  Status InitDelete(Slice key);
+  // InvalidArgument if a key or the value is over its limit, as WriteBatch says. Ranges are not
+  // checked: CheckRange() does.
+  Status InitPut(Slice key, Slice value) { return Init(ValueType::kValue, key, value); }
+  Status InitDelete(Slice key) { return Init(ValueType::kDelete, key, Slice()); }
+  Status InitDeleteRange(Slice start, Slice end) {
+    return Init(ValueType::kRangeDelete, start, end);
+  }
+  Status InitMerge(Slice key, Slice operand) { return Init(ValueType::kMerge, key, operand); }
 
   void SetSequence(SequenceNumber sequence) { EncodeFixed64(head_, sequence); }
 
@@ -88,8 +106,10 @@ class SingleWrite {
   std::span<const Slice> Record() const { return {parts_, parts_count_}; }
   std::span<const Slice> EntryParts() const { return {parts_ + 1, parts_count_ - 1}; }
   size_t entry_bytes() const { return entry_bytes_; }
-  // For MemTable::BytesMax(1, data_bytes()).
+  // For MemTable::BytesMax(1, data_bytes(), range_deletes()).
   size_t data_bytes() const { return key_.size() + value_.size(); }
+
+  uint32_t range_deletes() const { return type_ == ValueType::kRangeDelete; }
 
   void InsertInto(MemTable* memtable, SequenceNumber sequence) const {
     memtable->Add(sequence, type_, key_, value_);
@@ -101,7 +121,7 @@ class SingleWrite {
   }
 
  private:
-  void Encode(ValueType type, Slice key, Slice value);
+  Status Init(ValueType type, Slice key, Slice value);
 
   ValueType type_ = ValueType::kDelete;
   size_t parts_count_ = 0;

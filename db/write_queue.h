@@ -43,9 +43,10 @@ class WriteQueue {
   struct Writer {
     // What the record of the group gathers: the entries, without a batch's header.
     std::span<const Slice> entry_parts;
-    size_t entry_bytes = 0;  // of the parts together
-    size_t data_bytes = 0;   // of keys and values, at most
-    uint32_t count = 0;      // of entries
+    size_t entry_bytes = 0;      // of the parts together
+    size_t data_bytes = 0;       // of keys and values, at most
+    uint32_t count = 0;          // of entries
+    uint32_t range_deletes = 0;  // of them, range tombstones
     bool sync = false;
     bool disable_wal = false;
     bool exclusive = false;

@@ -9,6 +9,8 @@
 
 #include "util/internal_iterator.h"
 #include "util/internal_key.h"
+#include "util/mutex.h"
+#include "util/range_tombstones.h"
 #include "varve/slice.h"
 
 namespace varve {
@@ -18,6 +20,11 @@ class SkipList;
 // The newest writes, in memory and in order: a skiplist of entries in an arena
 // (memtable/skiplist.h). It only grows; a full one becomes immutable by being left alone, and goes
 // when its last owner does.
+//
+// Range tombstones (kRangeDelete: the key is the range's start, the value its end) lie apart, as a
+// key is covered by those that start anywhere before it: in a stack that writers push to, of which
+// the first reader after a change makes a fragmented list for all. Get() and the iterator do not
+// see them; their users ask for them beside.
 //
 // Thread safety: any number of readers (Get, iterators, counters) run beside any writer, without
 // locks. Writers are either one caller of Add() at a time, or any number of AddConcurrently();
@@ -51,6 +58,7 @@ class MemTable {
 
   // Adds an entry; the bytes are copied. No entry with the same key and sequence may be there.
   // Sizes are the caller's duty: key at most 64 KiB, value under 4 GiB (the batch checked them).
+  // A range that is empty in the comparator's order counts as an entry and deletes nothing.
   void Add(SequenceNumber sequence, ValueType type, Slice key, Slice value);
   // The same, beside other callers of AddConcurrently(). It does not touch the counters below but
   // *tally, which the caller owns.
@@ -63,6 +71,18 @@ class MemTable {
   // its value and trailer. The value's bytes live as long as the memtable. False if there is none.
   bool Get(const LookupKey& lookup, Slice* value, uint64_t* trailer) const;
 
+  // Whether there are range tombstones: one load. Those of writes published before are seen.
+  bool has_range_tombstones() const {
+    return range_entries_.load(std::memory_order_acquire) != nullptr;
+  }
+  // All of them, those of writes not yet published included: ask with the sequence that is read at.
+  // Null if there are none. May outlive the memtable.
+  std::shared_ptr<const FragmentedRangeTombstones> range_tombstones() const;
+  // The newest range tombstone at or below `at` that covers the key; 0: none.
+  SequenceNumber MaxCoveringTombstone(Slice user_key, SequenceNumber at) const {
+    return has_range_tombstones() ? MaxCoveringSlow(user_key, at) : 0;
+  }
+
   // Must not outlive the memtable. May or may not see entries that are added while it is in use.
   // Its keys and values live as long as the memtable, not only until it moves. The list has no
   // links back: Prev() takes up to 32 nodes with one search, and costs two or three times a Next().
@@ -70,20 +90,23 @@ class MemTable {
 
   // Bytes of memory taken from the system, unused rests of blocks included.
   size_t bytes() const;
-  // Bytes of the entries, list links included: what grows towards Options::memtable_bytes.
+  // Bytes of the entries, list links included: what grows towards Options::memtable_bytes. A range
+  // tombstone is charged with what it usually takes in the fragmented list as well.
   size_t used_bytes() const;
   // An upper bound of what used_bytes() grows by when `entries` entries of together `data_bytes`
-  // bytes of keys and values are added. (The number of links is random: hardly one time in 10^9
-  // passes it. Each thread that adds concurrently takes up to 4 KiB in advance.) A batch fits if
-  // used_bytes() + BytesMax() is within the limit.
-  static size_t BytesMax(uint64_t entries, size_t data_bytes);
+  // bytes of keys and values are added, of which `range_deletes` are range tombstones. (The number
+  // of links is random: hardly one time in 10^9 passes it. Each thread that adds concurrently takes
+  // up to 4 KiB in advance.) A batch fits if used_bytes() + BytesMax() is within the limit.
+  static size_t BytesMax(uint64_t entries, size_t data_bytes, uint64_t range_deletes = 0);
 
   // What the keys begin with, as far as it is worth telling the next memtable: empty where eight
   // bytes of a key tell most of them apart.
   std::string CommonPrefix() const;
 
+  // Range tombstones included.
   uint64_t entries() const { return entries_.load(std::memory_order_relaxed); }
   uint64_t deletes() const { return deletes_.load(std::memory_order_relaxed); }
+  uint64_t range_deletes() const;
   bool empty() const { return entries() == 0; }
   // kMaxSequence and 0 while there are no entries.
   SequenceNumber smallest_sequence() const {
@@ -94,8 +117,28 @@ class MemTable {
   }
 
  private:
+  // An element of the stack of range tombstones; constant once pushed.
+  struct RangeEntry {
+    RangeTombstone tombstone;
+    const RangeEntry* older = nullptr;
+    uint64_t count = 1;  // of it and all older ones
+  };
+
+  void AddRange(SequenceNumber sequence, Slice start, Slice end);
+  SequenceNumber MaxCoveringSlow(Slice user_key, SequenceNumber at) const;
+  static size_t RangeBytes(size_t data_bytes);
+
   const InternalKeyComparator comparator_;
   std::unique_ptr<SkipList> list_;
+
+  // The newest element. Release and acquire publish what it leads to.
+  std::atomic<const RangeEntry*> range_entries_{nullptr};
+  std::atomic<size_t> range_bytes_{0};  // relaxed: a sum
+  // Held while a list is made: who waits would have to make it himself.
+  mutable Mutex ranges_mu_;
+  // The list made last, and of which element and those older.
+  mutable std::shared_ptr<const FragmentedRangeTombstones> ranges_ GUARDED_BY(ranges_mu_);
+  mutable const RangeEntry* ranges_of_ GUARDED_BY(ranges_mu_) = nullptr;
 
   // Relaxed: they are summaries. Who needs them exact (a flush) reads them after the last writer is
   // done, which the caller's own synchronisation says.

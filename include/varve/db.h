@@ -53,6 +53,13 @@ class DB {
   // or may not be there after the next Open, but not before it.
   virtual Status Put(const WriteOptions& options, Slice key, Slice value) = 0;
   virtual Status Delete(const WriteOptions& options, Slice key) = 0;  // an absent key is fine
+  // Deletes every key in [start, end), whatever there is, at the cost of one write: readers pass
+  // over what it covers until a compaction drops it. InvalidArgument where `start` comes after
+  // `end`; where they are equal nothing is deleted.
+  virtual Status DeleteRange(const WriteOptions& options, Slice start, Slice end) = 0;
+  // Adds an operand to the key's value, without reading it. InvalidArgument without
+  // Options::merge_operator; see varve/merge_operator.h.
+  virtual Status Merge(const WriteOptions& options, Slice key, Slice operand) = 0;
   // All entries of the batch, or none. The batch is unchanged and may be reused.
   virtual Status Write(const WriteOptions& options, const WriteBatch& batch) = 0;
 

@@ -12,6 +12,7 @@
 #include "varve/comparator.h"
 #include "varve/env.h"
 #include "varve/logger.h"
+#include "varve/merge_operator.h"
 #include "varve/slice.h"
 #include "varve/statistics.h"
 #include "varve/status.h"
@@ -56,6 +57,10 @@ struct Options {
   bool error_if_exists = false;
   // Order of the keys; must be the one the database was made with. Must outlive the DB.
   const Comparator* comparator = BytewiseComparator();
+  // What makes one value of operands; null: Merge() is refused, and reading a key that has operands
+  // answers NotSupported. Not recorded in the database, so that it may be replaced by one that
+  // understands the same operands; whoever opens it is to give a fitting one.
+  std::shared_ptr<const MergeOperator> merge_operator;
 
   // ---- The world ----
   // Files, clocks, machine; null members are replaced by those of Env::Default().

@@ -24,9 +24,17 @@ class WriteBatch {
   // Corruption when it is iterated over or written.
   static WriteBatch FromData(Slice representation);
 
-  // InvalidArgument, with the batch unchanged, if key, value or batch would be over its limit.
+  // InvalidArgument, with the batch unchanged, if a key, the value or the batch would be over its
+  // limit.
   Status Put(Slice key, Slice value);
   Status Delete(Slice key);
+  // Deletes every key in [start, end) by one entry, whatever there is. A range that is empty in the
+  // database's order is legal and deletes nothing; one with `start` behind `end` is InvalidArgument
+  // when the batch is written, which is where the order is known.
+  Status DeleteRange(Slice start, Slice end);
+  // Adds an operand to the key's value; see varve/merge_operator.h. Its limit is a value's. Writing
+  // the batch is InvalidArgument in a database without a merge operator.
+  Status Merge(Slice key, Slice operand);
 
   void Clear();
 
@@ -49,6 +57,9 @@ class WriteBatch {
     virtual ~Handler() = default;
     virtual Status Put(Slice key, Slice value) = 0;
     virtual Status Delete(Slice key) = 0;
+    // NotSupported unless overridden: who does not know an entry must not pass over it.
+    virtual Status DeleteRange(Slice start, Slice end);
+    virtual Status Merge(Slice key, Slice operand);
   };
   Status Iterate(Handler* handler) const;
 
@@ -57,10 +68,14 @@ class WriteBatch {
   struct SavePoint {
     size_t bytes;
     uint32_t count;
+    uint32_t range_deletes;
+    uint32_t merges;
   };
   // 8 bytes sequence, 4 bytes count, entries; see db/write_batch.cc.
   std::string rep_;
   std::vector<SavePoint> save_points_;
+  uint32_t range_deletes_ = 0;  // entries of those types, those that FromData() took left out
+  uint32_t merges_ = 0;
   bool foreign_ = false;  // holds bytes that FromData() took, and nobody read through yet
 };
 

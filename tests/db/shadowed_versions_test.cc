@@ -50,9 +50,13 @@ TEST(ShadowedVersions, KeepsWhatHistoryMayAskFor) {
   EXPECT_EQ(Kept({}, {"a@9", "a@5", "a@3", "a@1"}, 0), "a@9 a@5 a@3 a@1");
 }
 
+// Checklist C5: what an operand is applied to stays.
 TEST(ShadowedVersions, OperandsHideNothing) {
   EXPECT_EQ(Kept({}, {"a@9+", "a@5+", "a@3", "a@1"}), "a@9+ a@5+ a@3");
   EXPECT_EQ(Kept({}, {"a@9", "a@5+", "a@3"}), "a@9");
+  EXPECT_EQ(Kept({5}, {"a@9", "a@5+", "a@3+", "a@2", "a@1"}), "a@9 a@5+ a@3+ a@2");
+  EXPECT_EQ(Kept({4}, {"a@9", "a@5+", "a@3"}), "a@9 a@3");
+  EXPECT_EQ(Kept({}, {"a@9+", "b@5+", "b@1"}), "a@9+ b@5+ b@1");
 }
 
 TEST(ReadSequences, TellsTheFirstThatSeesAnEntry) {

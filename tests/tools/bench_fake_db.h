@@ -23,6 +23,8 @@ class FakeDb : public DB {
   Status Close() override { return Status::OK(); }
   Status Put(const WriteOptions&, Slice key, Slice value) override;
   Status Delete(const WriteOptions&, Slice key) override;
+  Status DeleteRange(const WriteOptions&, Slice, Slice) override { return write_status; }
+  Status Merge(const WriteOptions&, Slice, Slice) override { return write_status; }
   Status Write(const WriteOptions&, const WriteBatch&) override;
   Status Get(const ReadOptions&, Slice key, PinnedValue* value) override;
   void MultiGet(const ReadOptions&, std::span<const Slice>, std::span<PinnedValue>,

@@ -31,6 +31,16 @@ class EntryPrinter final : public WriteBatch::Handler {
     *context_.out << "    delete " << Text(key) << "\n";
     return Status::OK();
   }
+  Status DeleteRange(Slice start, Slice end) override {
+    *context_.out << "    delete from " << Text(start) << " to " << Text(end) << "\n";
+    return Status::OK();
+  }
+  Status Merge(Slice key, Slice operand) override {
+    *context_.out << "    merge " << Text(key);
+    if (!context_.flags.keys_only) *context_.out << " with " << Text(operand);
+    *context_.out << "\n";
+    return Status::OK();
+  }
 
  private:
   std::string Text(Slice bytes) const {

@@ -1,35 +1,17 @@
 // Manifest::Describe: a dump for people that goes on past damage.
 
 #include <cinttypes>
-#include <cstdio>
 #include <unordered_set>
 #include <utility>
 
 #include "db/manifest.h"
 #include "db/manifest_load.h"
 #include "util/filename.h"
+#include "util/printable.h"
 
 namespace varve {
 namespace manifest {
 namespace {
-
-constexpr size_t kKeyBytesShown = 48;
-
-std::string Printable(Slice bytes) {
-  std::string out = "\"";
-  for (const char c : bytes.substr(0, kKeyBytesShown)) {
-    if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
-      out.push_back(c);
-    } else {
-      char text[5];
-      std::snprintf(text, sizeof(text), "\\x%02x", static_cast<unsigned char>(c));
-      out.append(text);
-    }
-  }
-  out.push_back('"');
-  if (bytes.size() > kKeyBytesShown) out += "… (" + std::to_string(bytes.size()) + " bytes)";
-  return out;
-}
 
 std::string InternalKeyText(Slice key) {
   if (key.size() < kTrailerBytes) return Printable(key) + " (no internal key)";

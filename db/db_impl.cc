@@ -234,9 +234,16 @@ Status DBImpl::CloseParts() {
     edit.next_sequence = next_sequence_;
     edit.durable_log = wal_->durable();
     status = manifest_->Close(edit);
+    if (status.ok()) RetireLogs();  // both roots are the same now
   }
+  const FileNumber last_log = wal_->current();
   const Status wal_closed = wal_->Close();
   if (status.ok()) status = wal_closed;
+  if (status.ok() && last_log != 0 && last_log < manifest_->lowest_log_needed()) {
+    // What it held is in segments. Left as a log it would be no live file; the next open adopts it.
+    status = options_.env.file_system->RenameFile(LogFileName(path_, last_log),
+                                                  RecycledLogFileName(path_, last_log));
+  }
   manifest_.reset();
   file_lock_.reset();
   MutexLock lock(&mu_);

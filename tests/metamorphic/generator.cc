@@ -1,0 +1,192 @@
+#include "tests/metamorphic/generator.h"
+
+#include <utility>
+
+#include "tests/metamorphic/varve_options.h"
+
+namespace varve::metamorphic {
+namespace {
+
+constexpr uint64_t kThreadsMax = 4;
+
+// Keys of a thread of kThreads, which no other thread writes.
+std::string ThreadPrefix(uint64_t thread) { return "t" + std::to_string(thread) + "/"; }
+
+}  // namespace
+
+Generator::Generator(uint64_t seed) : random_(seed) {
+  keys_ = uint64_t{20} << random_.Uniform(8);
+  value_bytes_max_ = uint64_t{1} << random_.Between(4, 12);
+  choices_ = {
+      {Kind::kPut, 3000},        {Kind::kDelete, 800},    {Kind::kBatch, 600},
+      {Kind::kGet, 1500},        {Kind::kMultiGet, 300},  {Kind::kCursor, 200},
+      {Kind::kSeekToFirst, 60},  {Kind::kSeekToLast, 60}, {Kind::kSeek, 300},
+      {Kind::kSeekForPrev, 300}, {Kind::kNext, 500},      {Kind::kPrev, 500},
+      {Kind::kRefresh, 80},      {Kind::kSnapshot, 80},   {Kind::kRelease, 40},
+      {Kind::kScan, 20},         {Kind::kFlush, 40},      {Kind::kSyncWal, 20},
+      {Kind::kSetOptions, 20},   {Kind::kOpen, 10},       {Kind::kThreads, 20},
+  };
+  static constexpr uint64_t kFactors[] = {1, 2, 2, 2, 2, 4};  // over two
+  for (Choice& choice : choices_) {
+    choice.weight = choice.weight * kFactors[random_.Uniform(std::size(kFactors))] / 2;
+    weight_sum_ += choice.weight;
+  }
+}
+
+std::vector<Operation> Generator::Generate(uint64_t count) {
+  std::vector<Operation> operations;
+  operations.push_back(DrawOfKind(Kind::kOpen));
+  while (operations.size() + 1 < count) operations.push_back(Draw());
+  operations.push_back(DrawOfKind(Kind::kOpen));
+  operations.push_back(DrawOfKind(Kind::kScan));
+  return operations;
+}
+
+Operation Generator::Draw() {
+  uint64_t dice = random_.Uniform(weight_sum_);
+  for (const Choice& choice : choices_) {
+    if (dice < choice.weight) return DrawOfKind(choice.kind);
+    dice -= choice.weight;
+  }
+  return DrawOfKind(Kind::kGet);
+}
+
+Operation Generator::DrawOfKind(Kind kind) {
+  Operation operation;
+  operation.kind = kind;
+  switch (kind) {
+    case Kind::kPut:
+      operation.value = DrawValue();
+      operation.keys = {DrawAnyKey()};
+      DrawDurability(&operation);
+      break;
+    case Kind::kDelete:
+      operation.keys = {DrawAnyKey()};
+      DrawDurability(&operation);
+      break;
+    case Kind::kBatch:
+      DrawBatch("", &operation);
+      DrawDurability(&operation);
+      break;
+    case Kind::kGet:
+      operation.keys = {DrawAnyKey()};
+      operation.snapshot = DrawSnapshot();
+      break;
+    case Kind::kMultiGet:
+      for (uint64_t n = random_.Uniform(16); n > 0; --n) operation.keys.push_back(DrawAnyKey());
+      operation.snapshot = DrawSnapshot();
+      break;
+    case Kind::kScan:
+      operation.snapshot = DrawSnapshot();
+      break;
+    case Kind::kCursor:
+      operation.snapshot = random_.OneIn(3) ? DrawSlot() : -1;
+      DrawBounds(&operation);
+      operation.slot = DrawSlot();
+      break;
+    case Kind::kSeek:
+    case Kind::kSeekForPrev:
+      operation.keys = {DrawAnyKey()};
+      operation.slot = DrawSlot();
+      break;
+    case Kind::kNext:
+    case Kind::kPrev:
+      operation.count = random_.Between(1, 8);
+      operation.slot = DrawSlot();
+      break;
+    case Kind::kOpen:
+      operation.options = DrawOptions(&random_);
+      break;
+    case Kind::kFlush:
+      operation.no_wait = random_.OneIn(2);
+      break;
+    case Kind::kSetOptions:
+      operation.options = DrawLiveOptions(&random_);
+      break;
+    case Kind::kThreads:
+      DrawThreads(&operation);
+      break;
+    case Kind::kSyncWal:
+      break;
+    default:
+      operation.slot = DrawSlot();
+  }
+  return operation;
+}
+
+Operation Generator::DrawEntry(const std::string& prefix) {
+  Operation entry;
+  entry.kind = random_.OneIn(4) ? Kind::kDelete : Kind::kPut;
+  entry.keys = {DrawKey(prefix)};
+  if (entry.kind == Kind::kPut) entry.value = DrawValue();
+  return entry;
+}
+
+void Generator::DrawBatch(const std::string& prefix, Operation* batch) {
+  const bool save_points = random_.OneIn(3);
+  for (uint64_t n = random_.Uniform(12); n > 0; --n) {
+    if (save_points && random_.OneIn(3)) {
+      static constexpr Kind kKinds[] = {Kind::kSavePoint, Kind::kSavePoint, Kind::kRollback,
+                                        Kind::kPopSavePoint};
+      batch->parts.emplace_back().kind = kKinds[random_.Uniform(std::size(kKinds))];
+    } else {
+      batch->parts.push_back(DrawEntry(prefix));
+    }
+  }
+}
+
+void Generator::DrawThreads(Operation* operation) {
+  const uint64_t threads = random_.Between(2, kThreadsMax);
+  for (uint64_t thread = 0; thread < threads; ++thread) {
+    const std::string prefix = ThreadPrefix(thread);
+    for (uint64_t n = random_.Uniform(40); n > 0; --n) {
+      Operation part;
+      const uint64_t dice = random_.Uniform(10);
+      if (dice < 6) {
+        part = DrawEntry(prefix);
+        DrawDurability(&part);
+      } else if (dice < 7) {
+        part.kind = Kind::kBatch;
+        DrawBatch(prefix, &part);
+      } else {
+        part.kind = Kind::kGet;
+        part.keys = {DrawKey(prefix)};
+      }
+      part.thread = static_cast<int>(thread);
+      operation->parts.push_back(std::move(part));
+    }
+  }
+}
+
+void Generator::DrawBounds(Operation* operation) {
+  std::string lower = DrawAnyKey(), upper = DrawAnyKey();
+  if (lower > upper && !random_.OneIn(20)) std::swap(lower, upper);
+  if (random_.OneIn(3)) operation->lower = std::move(lower);
+  if (random_.OneIn(3)) operation->upper = std::move(upper);
+}
+
+void Generator::DrawDurability(Operation* operation) {
+  const uint64_t dice = random_.Uniform(400);
+  operation->sync = dice == 0;
+  operation->disable_wal = dice < 4 && dice != 0;
+}
+
+std::string Generator::DrawKey(const std::string& prefix) {
+  const uint64_t number =
+      random_.OneIn(3) ? random_.Uniform(1 + keys_ / 8) : random_.Uniform(keys_);
+  std::string key = std::to_string(number * 7919 % 1000003);
+  if (key.size() % 3 == 0) key.append(key.size(), 'x');  // prefixes of one another
+  if (number % 11 == 5) key += {'\0', '\xff'};
+  return prefix + (key[0] == '1' ? key.substr(1) : key);  // the empty key too
+}
+
+std::string Generator::DrawAnyKey() {
+  return DrawKey(random_.OneIn(8) ? ThreadPrefix(random_.Uniform(kThreadsMax)) : "");
+}
+
+Value Generator::DrawValue() {
+  return {.id = ++values_,
+          .bytes = random_.OneIn(500) ? random_.Uniform(40000) : random_.Uniform(value_bytes_max_)};
+}
+
+}  // namespace varve::metamorphic

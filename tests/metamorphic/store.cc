@@ -1,0 +1,139 @@
+#include "tests/metamorphic/store.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "util/thread.h"
+
+namespace varve::metamorphic {
+namespace {
+
+std::string At(Cursor* cursor) {
+  if (cursor->Valid()) return Quoted(cursor->Key()) + " = " + Quoted(cursor->Value()) + "\n";
+  return "at the end, " + cursor->Status() + "\n";
+}
+
+std::string ScanAll(Cursor* cursor) {
+  std::string answer = "forwards\n";
+  for (cursor->SeekToFirst(); cursor->Valid(); cursor->Next()) answer += At(cursor);
+  answer += At(cursor) + "backwards\n";
+  for (cursor->SeekToLast(); cursor->Valid(); cursor->Prev()) answer += At(cursor);
+  return answer + At(cursor);
+}
+
+}  // namespace
+
+std::string Store::Found(Slice value) { return "= " + Quoted(value); }
+
+std::string Store::Apply(const Operation& operation) {
+  switch (operation.kind) {
+    case Kind::kPut:
+    case Kind::kDelete:
+    case Kind::kBatch:
+      return Write(operation);
+    case Kind::kGet:
+      return Get(operation.key(), operation.snapshot);
+    case Kind::kMultiGet:
+      return MultiGet(operation.keys, operation.snapshot);
+    case Kind::kScan:
+      return ScanAll(NewCursor({operation.lower, operation.upper, operation.snapshot}).get());
+    case Kind::kCursor:
+      cursors_[operation.slot] = NewCursor({operation.lower, operation.upper, operation.snapshot});
+      return "OK";
+    case Kind::kCloseCursor:
+      cursors_.erase(operation.slot);
+      return "OK";
+    case Kind::kSnapshot:
+      TakeSnapshot(operation.slot);
+      snapshots_[operation.slot] = true;
+      return "OK";
+    case Kind::kRelease:
+      ReleaseSnapshot(operation.slot);
+      snapshots_.erase(operation.slot);
+      return "OK";
+    case Kind::kOpen: {
+      std::string answer = open_ ? Close() : "OK";
+      if (answer != "OK") return "closing: " + answer;
+      answer = OpenStore(operation.options);
+      open_ = answer == "OK";
+      return answer;
+    }
+    case Kind::kFlush:
+      return Flush(!operation.no_wait);
+    case Kind::kSyncWal:
+      return SyncWal();
+    case Kind::kSetOptions:
+      return SetOptions(operation.options);
+    case Kind::kThreads:
+      return RunThreads(operation);
+    default:
+      return ApplyToCursor(operation, cursors_.at(operation.slot).get());
+  }
+}
+
+std::string Store::Close() {
+  LetGo();
+  open_ = false;
+  return CloseStore();
+}
+
+void Store::LetGo() {
+  cursors_.clear();
+  for (const auto& [slot, taken] : snapshots_) ReleaseSnapshot(slot);
+  snapshots_.clear();
+}
+
+std::string Store::ApplyToCursor(const Operation& operation, Cursor* cursor) {
+  std::string answer;
+  switch (operation.kind) {
+    case Kind::kSeekToFirst:
+      cursor->SeekToFirst();
+      break;
+    case Kind::kSeekToLast:
+      cursor->SeekToLast();
+      break;
+    case Kind::kSeek:
+      cursor->Seek(operation.key());
+      break;
+    case Kind::kSeekForPrev:
+      cursor->SeekForPrev(operation.key());
+      break;
+    case Kind::kRefresh:
+      answer = cursor->Refresh() + "\n";
+      break;
+    case Kind::kNext:
+    case Kind::kPrev:
+      for (uint64_t i = 0; i < operation.count && cursor->Valid(); ++i) {
+        operation.kind == Kind::kNext ? cursor->Next() : cursor->Prev();
+        answer += At(cursor);
+      }
+      break;
+    default:
+      return std::string("no such operation: ") + KindName(operation.kind);
+  }
+  return answer + At(cursor);
+}
+
+std::string Store::RunThreads(const Operation& operation) {
+  size_t count = 0;
+  for (const Operation& part : operation.parts) {
+    count = std::max(count, static_cast<size_t>(part.thread) + 1);
+  }
+  std::vector<std::string> answers(count);
+  const auto run = [&](size_t thread) {
+    for (const Operation& part : operation.parts) {
+      if (static_cast<size_t>(part.thread) == thread) answers[thread] += Apply(part) + "\n";
+    }
+  };
+  if (RunsThreads()) {
+    std::vector<Thread> threads;
+    for (size_t i = 0; i < count; ++i) threads.emplace_back("metamorphic", [&run, i] { run(i); });
+  } else {
+    for (size_t i = 0; i < count; ++i) run(i);
+  }
+  std::string answer;
+  for (const std::string& of_thread : answers) answer += of_thread;
+  return answer;
+}
+
+}  // namespace varve::metamorphic

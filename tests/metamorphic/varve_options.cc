@@ -1,0 +1,77 @@
+#include "tests/metamorphic/varve_options.h"
+
+#include <cstdlib>
+#include <iterator>
+#include <string>
+
+namespace varve::metamorphic {
+namespace {
+
+struct OptionRow {
+  const char* name;
+  bool live;
+  uint64_t (*draw)(Random* random);
+  void (*set)(uint64_t value, Options* options);
+};
+
+// Live ones are drawn so that any mixture of them is valid: flush_memtables_min stays below
+// memtables_max.
+const OptionRow kRows[] = {
+    {"memtable_bytes", true, [](Random* r) { return uint64_t{64} << (10 + r->Uniform(3)); },
+     [](uint64_t v, Options* o) { o->memtable_bytes = v; }},
+    {"memtables_max", true, [](Random* r) { return r->Between(4, 10); },
+     [](uint64_t v, Options* o) { o->memtables_max = static_cast<int>(v); }},
+    {"flush_memtables_min", true, [](Random* r) { return r->Between(1, 3); },
+     [](uint64_t v, Options* o) { o->flush_memtables_min = static_cast<int>(v); }},
+    {"wal_sync", false, [](Random* r) { return r->Uniform(2); },
+     [](uint64_t v, Options* o) { o->wal_sync = static_cast<WalSyncMode>(v); }},
+    {"wal_sync_interval_ms", true, [](Random* r) { return r->Between(1, 1000); },
+     [](uint64_t v, Options* o) { o->wal_sync_interval_ms = static_cast<uint32_t>(v); }},
+    {"wal_mapped", false, [](Random* r) { return r->Uniform(2); },
+     [](uint64_t v, Options* o) { o->wal_mapped = v != 0; }},
+    {"compression", false, [](Random* r) { return r->Uniform(4); },
+     [](uint64_t v, Options* o) { o->compression = static_cast<Compression>(v); }},
+    {"block_bytes", false, [](Random* r) { return uint64_t{1024} << r->Uniform(4); },
+     [](uint64_t v, Options* o) { o->block_bytes = v; }},
+    {"filter_bits_per_key", false, [](Random* r) { return r->Uniform(2) * 10; },
+     [](uint64_t v, Options* o) { o->filter_bits_per_key = static_cast<int>(v); }},
+    {"use_direct_reads", false, [](Random* r) { return uint64_t{r->OneIn(4)}; },
+     [](uint64_t v, Options* o) { o->use_direct_reads = v != 0; }},
+    {"block_cache_bytes", true, [](Random* r) { return r->Uniform(3) << 18; },
+     [](uint64_t v, Options* o) { o->block_cache_bytes = v; }},
+    {"open_segments_max", false, [](Random* r) { return r->OneIn(2) ? uint64_t{16} : 1000; },
+     [](uint64_t v, Options* o) { o->open_segments_max = static_cast<int>(v); }},
+    {"background_threads", false, [](Random* r) { return r->Between(1, 4); },
+     [](uint64_t v, Options* o) { o->background_threads = static_cast<int>(v); }},
+};
+
+}  // namespace
+
+OptionMap DrawOptions(Random* random) {
+  OptionMap drawn;
+  for (const OptionRow& row : kRows) drawn[row.name] = std::to_string(row.draw(random));
+  return drawn;
+}
+
+OptionMap DrawLiveOptions(Random* random) {
+  OptionMap drawn;
+  for (const size_t count = random->Between(1, 2); drawn.size() < count;) {
+    const OptionRow& row = kRows[random->Uniform(std::size(kRows))];
+    if (row.live) drawn[row.name] = std::to_string(row.draw(random));
+  }
+  return drawn;
+}
+
+Status ApplyOptions(const OptionMap& changes, Options* options) {
+  for (const auto& [name, value] : changes) {
+    const OptionRow* found = nullptr;
+    for (const OptionRow& row : kRows) {
+      if (name == row.name) found = &row;
+    }
+    if (found == nullptr) return Status::InvalidArgument("no such option: " + name);
+    found->set(std::strtoull(value.c_str(), nullptr, 10), options);
+  }
+  return Status::OK();
+}
+
+}  // namespace varve::metamorphic

@@ -1,0 +1,135 @@
+#include "tests/metamorphic/varve_store.h"
+
+#include <utility>
+#include <vector>
+
+#include "tests/metamorphic/live_files.h"
+#include "tests/metamorphic/varve_options.h"
+
+namespace varve::metamorphic {
+namespace {
+
+// "OK", or the whole message: it is no answer that another store gives.
+std::string Text(const Status& status) { return status.ToString(); }
+
+class VarveCursor : public Cursor {
+ public:
+  explicit VarveCursor(std::unique_ptr<Iterator> iterator) : iterator_(std::move(iterator)) {}
+
+  bool Valid() override { return iterator_->Valid(); }
+  void SeekToFirst() override { iterator_->SeekToFirst(); }
+  void SeekToLast() override { iterator_->SeekToLast(); }
+  void Seek(const std::string& target) override { iterator_->Seek(target); }
+  void SeekForPrev(const std::string& target) override { iterator_->SeekForPrev(target); }
+  void Next() override { iterator_->Next(); }
+  void Prev() override { iterator_->Prev(); }
+  std::string Key() override { return std::string(iterator_->key()); }
+  std::string Value() override { return std::string(iterator_->value()); }
+  std::string Status() override { return Text(iterator_->status()); }
+  std::string Refresh() override { return Text(iterator_->Refresh()); }
+
+ private:
+  const std::unique_ptr<Iterator> iterator_;
+};
+
+Status Add(const Operation& entry, WriteBatch* batch) {
+  if (entry.kind == Kind::kDelete) return batch->Delete(entry.key());
+  return batch->Put(entry.key(), entry.value.Expand());
+}
+
+}  // namespace
+
+VarveStore::VarveStore(std::shared_ptr<FileSystem> file_system, std::string path)
+    : file_system_(std::move(file_system)), path_(std::move(path)) {}
+
+std::string VarveStore::OpenStore(const OptionMap& changes) {
+  Options options;
+  options.env.file_system = file_system_;
+  options.create_if_missing = true;
+  Status status = ApplyOptions(changes, &options);
+  if (status.ok()) status = DB::Open(options, path_, &db_);
+  return Text(status);
+}
+
+std::string VarveStore::CloseStore() {
+  if (db_ == nullptr) return "OK";
+  const Status status = db_->Close();
+  db_.reset();
+  return status.ok() ? CheckLiveFiles(file_system_.get(), path_) : Text(status);
+}
+
+ReadOptions VarveStore::ReadAt(int snapshot) const {
+  ReadOptions options;
+  if (snapshot >= 0) options.snapshot = snapshots_.at(snapshot).get();
+  return options;
+}
+
+std::string VarveStore::Write(const Operation& operation) {
+  WriteOptions options;
+  options.sync = operation.sync;
+  options.disable_wal = operation.disable_wal;
+  if (operation.kind == Kind::kPut) {
+    return Text(db_->Put(options, operation.key(), operation.value.Expand()));
+  }
+  if (operation.kind == Kind::kDelete) return Text(db_->Delete(options, operation.key()));
+  WriteBatch batch;
+  std::string answer;
+  for (const Operation& part : operation.parts) {
+    Status status;
+    switch (part.kind) {
+      case Kind::kSavePoint:
+        batch.SetSavePoint();
+        break;
+      case Kind::kRollback:
+        status = batch.RollbackToSavePoint();
+        break;
+      case Kind::kPopSavePoint:
+        status = batch.PopSavePoint();
+        break;
+      default:
+        status = Add(part, &batch);
+    }
+    if (!status.ok()) answer += (status.IsNotFound() ? NotFound() : Text(status)) + " ";
+  }
+  const uint32_t entries = batch.Count();
+  return answer + std::to_string(entries) + " entries " + Text(db_->Write(options, batch));
+}
+
+std::string VarveStore::Get(const std::string& key, int snapshot) {
+  PinnedValue value;
+  const Status status = db_->Get(ReadAt(snapshot), key, &value);
+  if (status.IsNotFound()) return NotFound();
+  return status.ok() ? Found(value) : Text(status);
+}
+
+std::string VarveStore::MultiGet(std::span<const std::string> keys, int snapshot) {
+  const std::vector<Slice> slices(keys.begin(), keys.end());
+  std::vector<PinnedValue> values(keys.size());
+  std::vector<Status> statuses(keys.size());
+  db_->MultiGet(ReadAt(snapshot), slices, values, statuses);
+  std::string answer;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (statuses[i].ok()) {
+      answer += Found(values[i]);
+    } else {
+      answer += statuses[i].IsNotFound() ? NotFound() : Text(statuses[i]);
+    }
+    answer += "\n";
+  }
+  return answer;
+}
+
+std::unique_ptr<Cursor> VarveStore::NewCursor(const CursorRange& range) {
+  ReadOptions options = ReadAt(range.snapshot);
+  if (range.lower) options.lower_bound = *range.lower;
+  if (range.upper) options.upper_bound = *range.upper;
+  return std::make_unique<VarveCursor>(db_->NewIterator(options));
+}
+
+std::string VarveStore::Flush(bool wait) { return Text(db_->Flush({.wait = wait})); }
+std::string VarveStore::SyncWal() { return Text(db_->SyncWAL()); }
+std::string VarveStore::SetOptions(const OptionMap& options) {
+  return Text(db_->SetOptions(options));
+}
+
+}  // namespace varve::metamorphic

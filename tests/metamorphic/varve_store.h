@@ -1,0 +1,46 @@
+#ifndef VARVE_TESTS_METAMORPHIC_VARVE_STORE_H_
+#define VARVE_TESTS_METAMORPHIC_VARVE_STORE_H_
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "tests/metamorphic/store.h"
+#include "varve/db.h"
+
+namespace varve::metamorphic {
+
+// The engine under test, in the directory `path` of `file_system`. After each close the directory
+// has to hold exactly the live files.
+class VarveStore : public Store {
+ public:
+  VarveStore(std::shared_ptr<FileSystem> file_system, std::string path);
+  ~VarveStore() override { (void)Close(); }
+  const char* name() const override { return "Varve"; }
+
+ protected:
+  std::string OpenStore(const OptionMap& options) override;
+  std::string CloseStore() override;
+  std::string Write(const Operation& operation) override;
+  std::string Get(const std::string& key, int snapshot) override;
+  std::string MultiGet(std::span<const std::string> keys, int snapshot) override;
+  std::unique_ptr<Cursor> NewCursor(const CursorRange& range) override;
+  void TakeSnapshot(int slot) override { snapshots_[slot] = db_->GetSnapshot(); }
+  void ReleaseSnapshot(int slot) override { snapshots_.erase(slot); }
+  std::string Flush(bool wait) override;
+  std::string SyncWal() override;
+  std::string SetOptions(const OptionMap& options) override;
+  bool RunsThreads() const override { return true; }
+
+ private:
+  ReadOptions ReadAt(int snapshot) const;
+
+  const std::shared_ptr<FileSystem> file_system_;
+  const std::string path_;
+  std::unique_ptr<DB> db_;
+  std::map<int, std::unique_ptr<Snapshot>> snapshots_;
+};
+
+}  // namespace varve::metamorphic
+
+#endif  // VARVE_TESTS_METAMORPHIC_VARVE_STORE_H_

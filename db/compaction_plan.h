@@ -84,8 +84,13 @@ class CompactionPicker {
  public:
   virtual ~CompactionPicker() = default;
 
+  // The most urgent step; none while nothing is wanted that can be had. `droppable_before`: nobody
+  // needs what was hidden below this sequence (the oldest snapshot, or the retained sequence), so a
+  // rewrite drops tombstones below it that have nothing older beneath them. Where that sequence is
+  // too low, segments are not rewritten for their tombstones' sake.
   virtual std::optional<CompactionPlan> Pick(const Version& version, const BusySegments& busy,
-                                             const std::vector<CompactionPlan>& running) const = 0;
+                                             const std::vector<CompactionPlan>& running,
+                                             SequenceNumber droppable_before) const = 0;
 
   // The next step of a manual compaction; none when there is nothing left to do, or when what is to
   // be done must wait for `running`, in which case *blocked is set.

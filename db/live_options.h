@@ -25,6 +25,12 @@ struct LiveOptions {
     history_retention_ms.store(options.history_retention_ms, std::memory_order_relaxed);
     history_retention_sequences.store(options.history_retention_sequences,
                                       std::memory_order_relaxed);
+    segment_bytes.store(options.segment_bytes, std::memory_order_relaxed);
+    level0_runs_trigger.store(options.level0_runs_trigger, std::memory_order_relaxed);
+    level_base_bytes.store(options.level_base_bytes, std::memory_order_relaxed);
+    level_size_ratio.store(options.level_size_ratio, std::memory_order_relaxed);
+    tiered_runs_trigger.store(options.tiered_runs_trigger, std::memory_order_relaxed);
+    tiered_space_percent_max.store(options.tiered_space_percent_max, std::memory_order_relaxed);
     block_cache_bytes.store(options.block_cache_bytes, std::memory_order_relaxed);
     background_bytes_per_second.store(options.background_bytes_per_second,
                                       std::memory_order_relaxed);
@@ -37,6 +43,12 @@ struct LiveOptions {
     options->history_retention_ms = history_retention_ms.load(std::memory_order_relaxed);
     options->history_retention_sequences =
         history_retention_sequences.load(std::memory_order_relaxed);
+    options->segment_bytes = segment_bytes.load(std::memory_order_relaxed);
+    options->level0_runs_trigger = level0_runs_trigger.load(std::memory_order_relaxed);
+    options->level_base_bytes = level_base_bytes.load(std::memory_order_relaxed);
+    options->level_size_ratio = level_size_ratio.load(std::memory_order_relaxed);
+    options->tiered_runs_trigger = tiered_runs_trigger.load(std::memory_order_relaxed);
+    options->tiered_space_percent_max = tiered_space_percent_max.load(std::memory_order_relaxed);
     options->block_cache_bytes = block_cache_bytes.load(std::memory_order_relaxed);
     options->background_bytes_per_second =
         background_bytes_per_second.load(std::memory_order_relaxed);
@@ -48,6 +60,12 @@ struct LiveOptions {
   std::atomic<uint32_t> wal_sync_interval_ms;
   std::atomic<uint64_t> history_retention_ms;
   std::atomic<uint64_t> history_retention_sequences;
+  std::atomic<uint64_t> segment_bytes;
+  std::atomic<int> level0_runs_trigger;
+  std::atomic<uint64_t> level_base_bytes;
+  std::atomic<int> level_size_ratio;
+  std::atomic<int> tiered_runs_trigger;
+  std::atomic<int> tiered_space_percent_max;
   std::atomic<size_t> block_cache_bytes;
   std::atomic<uint64_t> background_bytes_per_second;
 };

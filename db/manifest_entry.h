@@ -44,6 +44,7 @@ enum SegmentEntryFlag : uint64_t {
   kSegmentProbation = 1u << 1,
   kSegmentGhost = 1u << 2,
   kSegmentHasGhostFile = 1u << 3,
+  kHasRangeDeletes = 1u << 4,  // range tombstones are among its entries
 };
 
 // Appends everything but the number.

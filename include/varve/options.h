@@ -44,6 +44,18 @@ enum class WalRecoveryMode : uint8_t {
 // How blocks of a segment are compressed; the numbers are on disk.
 enum class Compression : uint8_t { kNone = 0, kSnappy = 1, kLz4 = 2, kZstd = 3 };
 
+// How segments are merged in the background. It may be another at each open.
+enum class CompactionStyle : uint8_t {
+  // Levels of sorted runs, each about level_size_ratio times the one above: least room and fewest
+  // places to look, for more writing.
+  kLeveled = 0,
+  // Few sorted runs of falling size, merged where they are alike: least writing, for more room (up
+  // to twice the data during a merge) and more places to look.
+  kTiered = 1,
+  // Nothing is merged but by CompactRange: for loading, or for a database that is hardly written.
+  kNone = 2,
+};
+
 // How a database is opened. The defaults are those of ForDatabase(). An option stands here only
 // where its user knows better than the engine does.
 struct Options {
@@ -116,6 +128,26 @@ struct Options {
   // compaction on, a longer one brings nothing back.
   uint64_t history_retention_ms = 0;
   uint64_t history_retention_sequences = 0;
+
+  // ---- Compaction ----
+  // See CompactionStyle.
+  CompactionStyle compaction_style = CompactionStyle::kLeveled;
+  // Bytes of file at which a compaction begins its next segment. Smaller ones are merged in finer
+  // steps, and need more files. 64 KiB to 4 GiB. Live.
+  uint64_t segment_bytes = uint64_t{32} << 20;
+  // Sorted runs in level 0 at which they are merged downwards. More make fewer merges, and more
+  // places to look. Writes are slowed at five times as many, and stop at nine times. 1 to 64. Live.
+  int level0_runs_trigger = 4;
+  // Bytes of the first level below level 0, at most; deeper ones are level_size_ratio times the one
+  // above. 64 KiB to 1 TiB. Live.
+  uint64_t level_base_bytes = uint64_t{256} << 20;
+  // More means fewer levels, of which each costs more to merge into. 2 to 100. Live.
+  int level_size_ratio = 10;
+  // Tiered: sorted runs at which merging begins. 2 to 64. Live.
+  int tiered_runs_trigger = 8;
+  // Tiered: bytes in newer runs, in percent of the oldest run, at which all become one. Less takes
+  // less room, and merges everything more often. 10 to 1,000. Live.
+  int tiered_space_percent_max = 100;
 
   // ---- Memory ----
   // Bytes of the block cache, which holds the blocks of segments, uncompressed and charged with all

@@ -1,0 +1,91 @@
+#include "db/plan_conflicts.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "db/key_range.h"
+
+namespace varve {
+
+namespace {
+
+bool Between(AgePlace place, AgePlace a, AgePlace b) {
+  return place >= std::min(a, b) && place <= std::max(a, b);
+}
+
+AgePlace OutputPlace(const CompactionPlan& plan) {
+  return AgePlace::Of(plan.output_level, plan.output_epoch);
+}
+
+template <typename Visit>
+bool AnyInput(const CompactionPlan& plan, Visit visit) {
+  return std::any_of(plan.inputs.begin(), plan.inputs.end(), [&](const CompactionInput& input) {
+    return std::any_of(input.segments.begin(), input.segments.end(),
+                       [&](const auto& segment) { return visit(*segment); });
+  });
+}
+
+std::optional<KeyRange> RangeOfInputs(const InternalKeyComparator& comparator,
+                                      const CompactionPlan& plan) {
+  std::optional<KeyRange> all;
+  for (const CompactionInput& input : plan.inputs) {
+    const std::optional<KeyRange> range = RangeOf(comparator, input.segments);
+    if (all && range) {
+      all->Add(comparator, *range);
+    } else if (range) {
+      all = range;
+    }
+  }
+  return all;
+}
+
+// Whether an output of `passer` would come to stand in the way of an input of `plan`.
+bool OutputInTheWay(const InternalKeyComparator& comparator, const CompactionPlan& plan,
+                    const CompactionPlan& passer) {
+  const std::optional<KeyRange> range = RangeOfInputs(comparator, passer);
+  const AgePlace place = OutputPlace(passer);
+  return range && AnyInput(plan, [&](const SegmentFile& input) {
+           return Between(place, AgePlace::Of(input), OutputPlace(plan)) &&
+                  range->Overlaps(comparator, KeyRange::Of(input));
+         });
+}
+
+}  // namespace
+
+bool PlanConflicts(const InternalKeyComparator& comparator, const Version& version,
+                   const BusySegments& busy, const std::vector<CompactionPlan>& running,
+                   const CompactionPlan& plan) {
+  BusySegments inputs;
+  const bool shared = AnyInput(plan, [&](const SegmentFile& input) {
+    return busy.count(input.number()) != 0 || !inputs.insert(input.number()).second;
+  });
+  if (shared) return true;
+  const std::optional<KeyRange> range = RangeOfInputs(comparator, plan);
+  if (!range) return true;  // a plan of nothing
+
+  const auto stays_in = [&](const SortedRun& run, const KeyRange& keys) {
+    const auto found = Overlapping(comparator, run, keys);
+    return std::any_of(found.begin(), found.end(),
+                       [&](const auto& segment) { return inputs.count(segment->number()) == 0; });
+  };
+  const AgePlace output = OutputPlace(plan);
+  for (const auto& run : version.runs()) {
+    const AgePlace place = AgePlace::Of(*run->segments().front());
+    if (place == output && stays_in(*run, *range)) return true;
+    if (AnyInput(plan, [&](const SegmentFile& input) {
+          return Between(place, AgePlace::Of(input), output) && stays_in(*run, KeyRange::Of(input));
+        })) {
+      return true;
+    }
+  }
+
+  return std::any_of(running.begin(), running.end(), [&](const CompactionPlan& other) {
+    if (OutputInTheWay(comparator, plan, other) || OutputInTheWay(comparator, other, plan)) {
+      return true;
+    }
+    const std::optional<KeyRange> others = RangeOfInputs(comparator, other);
+    return OutputPlace(other) == output && others && others->Overlaps(comparator, *range);
+  });
+}
+
+}  // namespace varve

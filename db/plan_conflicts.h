@@ -1,0 +1,45 @@
+#ifndef VARVE_DB_PLAN_CONFLICTS_H_
+#define VARVE_DB_PLAN_CONFLICTS_H_
+
+#include <compare>
+#include <cstdint>
+#include <vector>
+
+#include "db/compaction_plan.h"
+#include "db/version.h"
+#include "util/internal_key.h"
+
+namespace varve {
+
+// A place in the order of age, newest first: level 0 has one for each epoch, a deeper level is one.
+struct AgePlace {
+  uint32_t level = 0;
+  uint64_t age = 0;  // ~epoch in level 0
+
+  static AgePlace Of(uint32_t level, uint64_t epoch) { return {level, level == 0 ? ~epoch : 0}; }
+  static AgePlace Of(const SegmentFile& segment) {
+    return Of(segment.entry().level, segment.entry().epoch);
+  }
+  friend auto operator<=>(const AgePlace&, const AgePlace&) = default;
+};
+
+// Whether the plan must not be begun, judged from what the version holds and what runs. Every plan
+// of every picker passes here before it is returned, so that a mistake in choosing costs a plan and
+// no data. Between the place of an input and that of the output, both included, nothing else may
+// hold a key of the input:
+//
+//  1. No input is busy (Checklist S14).
+//  2. No segment that stays behind stands there (RULES R1.4); at the output's own place none
+//     overlaps the range of all inputs, for an output may span a gap between two of them.
+//  3. No output of a running plan will come to stand there, nor ours between an input and the
+//     output of that plan (RULES R1.5). Where in its range an output has keys is not known yet, so
+//     the range of all its inputs counts.
+//
+// O(inputs × (runs + running plans)), times a binary search.
+bool PlanConflicts(const InternalKeyComparator& comparator, const Version& version,
+                   const BusySegments& busy, const std::vector<CompactionPlan>& running,
+                   const CompactionPlan& plan);
+
+}  // namespace varve
+
+#endif  // VARVE_DB_PLAN_CONFLICTS_H_

@@ -53,7 +53,9 @@ Status RunGet(Context* context) {
   std::unique_ptr<DB> db;
   if (Status status = OpenDatabase(context, &db); !status.ok()) return status;
   std::string value;
-  Status status = db->Get({}, key, &value);
+  ReadOptions read;
+  read.at_sequence = context->flags.at_sequence;
+  Status status = db->Get(read, key, &value);
   if (status.IsNotFound()) status = Status::NotFound("no key " + KeyText(*context, key));
   if (status.ok()) *context->out << ValueText(*context, value) << "\n";
   return CloseAfter(std::move(status), db.get());
@@ -93,6 +95,7 @@ Status RunDelete(Context* context) {
 Status PrintEntries(const Context& context, const KeyRange& range, DB* db) {
   ReadOptions read;
   read.fill_cache = false;
+  read.at_sequence = context.flags.at_sequence;
   if (range.from) read.lower_bound = *range.from;
   if (range.to) read.upper_bound = *range.to;
   const auto it = db->NewIterator(read);
@@ -149,7 +152,7 @@ std::span<const Command> DataCommands() {
        "Prints the value of a key.",
        1,
        1,
-       {"hex", "key_hex", "value_hex"},
+       {"hex", "key_hex", "value_hex", "at_sequence"},
        &RunGet},
       {"put",
        "",
@@ -181,7 +184,8 @@ std::span<const Command> DataCommands() {
        "Prints the keys in [--from, --to) and their values.",
        0,
        0,
-       {"from", "to", "limit", "keys_only", "reverse", "hex", "key_hex", "value_hex"},
+       {"from", "to", "limit", "keys_only", "reverse", "hex", "key_hex", "value_hex",
+        "at_sequence"},
        &RunScan},
       {"approxsize",
        "",

@@ -16,6 +16,7 @@ DEFINE_bool(create_if_missing, false, "Make a new database where there is none."
 DEFINE_string(from, "", "The first key; the lowest there is if not given.");
 DEFINE_string(to, "", "The key before which to stop; behind the last one if not given.");
 DEFINE_uint64(limit, 0, "Stop after so many keys (RocksDB: --max_keys).");
+DEFINE_uint64(at_sequence, 0, "Read the state right after this sequence number.");
 DEFINE_bool(keys_only, false, "Leave the values out (RocksDB: --no_value).");
 DEFINE_bool(reverse, false, "From the last key to the first.");
 DEFINE_bool(blocks, false, "A line for each data block.");
@@ -27,8 +28,9 @@ namespace varve::ldb {
 namespace {
 
 constexpr std::string_view kFlags[] = {
-    "db",    "hex",       "key_hex", "value_hex", "create_if_missing", "from",      "to",
-    "limit", "keys_only", "reverse", "blocks",    "entries",           "bytes_max", "yes"};
+    "db",     "hex",     "key_hex",   "value_hex", "create_if_missing",
+    "from",   "to",      "limit",     "keys_only", "reverse",
+    "blocks", "entries", "bytes_max", "yes",       "at_sequence"};
 
 // What RocksDB's users type.
 constexpr struct {
@@ -126,6 +128,7 @@ void TakeValues(Flags* flags) {
   flags->from = IfGiven(*flags, "from", FLAGS_from);
   flags->to = IfGiven(*flags, "to", FLAGS_to);
   flags->limit = IfGiven<uint64_t>(*flags, "limit", FLAGS_limit);
+  flags->at_sequence = IfGiven<uint64_t>(*flags, "at_sequence", FLAGS_at_sequence);
   flags->keys_only = FLAGS_keys_only;
   flags->reverse = FLAGS_reverse;
   flags->blocks = FLAGS_blocks;

@@ -21,6 +21,7 @@ struct Flags {
   std::optional<std::string> from;  // as it was typed
   std::optional<std::string> to;
   std::optional<uint64_t> limit;
+  std::optional<uint64_t> at_sequence;
   bool keys_only = false;
   bool reverse = false;
   bool blocks = false;

@@ -141,6 +141,8 @@ Status OpenDatabase(Context* context, std::unique_ptr<DB>* db) {
   // A log is as large as the memtable it is for, and written in full when it is made. Single
   // commands write little.
   options.memtable_bytes = size_t{1} << 20;
+  // What the database's owner keeps of its history is not ours to let go.
+  options.history_retention_sequences = UINT64_MAX;
   return DB::Open(options, path, db);
 }
 

@@ -1,5 +1,7 @@
 #include "tests/metamorphic/generator.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "tests/metamorphic/varve_options.h"
@@ -17,14 +19,21 @@ std::string ThreadPrefix(uint64_t thread) { return "t" + std::to_string(thread) 
 Generator::Generator(uint64_t seed) : random_(seed) {
   keys_ = uint64_t{20} << random_.Uniform(8);
   value_bytes_max_ = uint64_t{1} << random_.Between(4, 12);
+  fixed_options_ = DrawFixedOptions(&random_);
+  merges_ = fixed_options_["merge_operator"] != "none";
   choices_ = {
-      {Kind::kPut, 3000},        {Kind::kDelete, 800},    {Kind::kBatch, 600},
-      {Kind::kGet, 1500},        {Kind::kMultiGet, 300},  {Kind::kCursor, 200},
-      {Kind::kSeekToFirst, 60},  {Kind::kSeekToLast, 60}, {Kind::kSeek, 300},
-      {Kind::kSeekForPrev, 300}, {Kind::kNext, 500},      {Kind::kPrev, 500},
-      {Kind::kRefresh, 80},      {Kind::kSnapshot, 80},   {Kind::kRelease, 40},
-      {Kind::kScan, 20},         {Kind::kFlush, 40},      {Kind::kSyncWal, 20},
-      {Kind::kSetOptions, 20},   {Kind::kOpen, 10},       {Kind::kThreads, 20},
+      {Kind::kPut, 3000},       {Kind::kDelete, 800},
+      {Kind::kBatch, 600},      {Kind::kGet, 1500},
+      {Kind::kMultiGet, 300},   {Kind::kCursor, 200},
+      {Kind::kSeekToFirst, 60}, {Kind::kSeekToLast, 60},
+      {Kind::kSeek, 300},       {Kind::kSeekForPrev, 300},
+      {Kind::kNext, 500},       {Kind::kPrev, 500},
+      {Kind::kRefresh, 80},     {Kind::kSnapshot, 80},
+      {Kind::kRelease, 40},     {Kind::kMark, 60},
+      {Kind::kDeleteRange, 30}, {Kind::kMerge, merges_ ? uint64_t{600} : 1},
+      {Kind::kScan, 20},        {Kind::kFlush, 40},
+      {Kind::kSyncWal, 20},     {Kind::kSetOptions, 20},
+      {Kind::kOpen, 10},        {Kind::kThreads, 20},
   };
   static constexpr uint64_t kFactors[] = {1, 2, 2, 2, 2, 4};  // over two
   for (Choice& choice : choices_) {
@@ -64,23 +73,32 @@ Operation Generator::DrawOfKind(Kind kind) {
       operation.keys = {DrawAnyKey()};
       DrawDurability(&operation);
       break;
+    case Kind::kDeleteRange:
+      DrawRange("", &operation);
+      DrawDurability(&operation);
+      break;
+    case Kind::kMerge:
+      operation.value = DrawOperand();
+      operation.keys = {DrawAnyKey()};
+      DrawDurability(&operation);
+      break;
     case Kind::kBatch:
       DrawBatch("", &operation);
       DrawDurability(&operation);
       break;
     case Kind::kGet:
       operation.keys = {DrawAnyKey()};
-      operation.snapshot = DrawSnapshot();
+      DrawView(&operation);
       break;
     case Kind::kMultiGet:
       for (uint64_t n = random_.Uniform(16); n > 0; --n) operation.keys.push_back(DrawAnyKey());
-      operation.snapshot = DrawSnapshot();
+      DrawView(&operation);
       break;
     case Kind::kScan:
-      operation.snapshot = DrawSnapshot();
+      DrawView(&operation);
       break;
     case Kind::kCursor:
-      operation.snapshot = random_.OneIn(3) ? DrawSlot() : -1;
+      DrawView(&operation);
       DrawBounds(&operation);
       operation.slot = DrawSlot();
       break;
@@ -96,6 +114,7 @@ Operation Generator::DrawOfKind(Kind kind) {
       break;
     case Kind::kOpen:
       operation.options = DrawOptions(&random_);
+      operation.options.insert(fixed_options_.begin(), fixed_options_.end());
       break;
     case Kind::kFlush:
       operation.no_wait = random_.OneIn(2);
@@ -116,9 +135,21 @@ Operation Generator::DrawOfKind(Kind kind) {
 
 Operation Generator::DrawEntry(const std::string& prefix) {
   Operation entry;
-  entry.kind = random_.OneIn(4) ? Kind::kDelete : Kind::kPut;
+  const uint64_t dice = random_.Uniform(100);
+  if (dice < 60) {
+    entry.kind = Kind::kPut;
+    entry.value = DrawValue();
+  } else if (dice < 80) {
+    entry.kind = Kind::kDelete;
+  } else if (dice < 97 && merges_) {
+    entry.kind = Kind::kMerge;
+    entry.value = DrawOperand();
+  } else {
+    entry.kind = Kind::kDeleteRange;
+    DrawRange(prefix, &entry);
+    return entry;
+  }
   entry.keys = {DrawKey(prefix)};
-  if (entry.kind == Kind::kPut) entry.value = DrawValue();
   return entry;
 }
 
@@ -165,6 +196,26 @@ void Generator::DrawBounds(Operation* operation) {
   if (random_.OneIn(3)) operation->upper = std::move(upper);
 }
 
+// Mostly what begins alike, so that a range takes a part of the keys with it and not half of them.
+void Generator::DrawRange(const std::string& prefix, Operation* entry) {
+  std::string start = DrawKey(prefix), end = DrawKey(prefix);
+  if (!random_.OneIn(10)) {
+    start.resize(std::min(start.size(), prefix.size() + random_.Between(1, 4)));
+    end = start + "~";  // behind every key that begins so
+    if (random_.OneIn(3)) start = std::max(start, DrawKey(start));
+  } else if (start > end && !random_.OneIn(4)) {
+    std::swap(start, end);
+  }
+  entry->lower = std::move(start);
+  entry->upper = std::move(end);
+}
+
+void Generator::DrawView(Operation* read) {
+  const uint64_t dice = random_.Uniform(8);
+  if (dice < 3) read->snapshot = DrawSlot();
+  if (dice == 3) read->mark = DrawSlot();
+}
+
 void Generator::DrawDurability(Operation* operation) {
   const uint64_t dice = random_.Uniform(400);
   operation->sync = dice == 0;
@@ -182,6 +233,14 @@ std::string Generator::DrawKey(const std::string& prefix) {
 
 std::string Generator::DrawAnyKey() {
   return DrawKey(random_.OneIn(8) ? ThreadPrefix(random_.Uniform(kThreadsMax)) : "");
+}
+
+// Numbers where they are added; now and then another length, which counts as none.
+Value Generator::DrawOperand() {
+  if (fixed_options_["merge_operator"] == "add" && !random_.OneIn(50)) {
+    return {.id = ++values_, .bytes = 8};
+  }
+  return {.id = ++values_, .bytes = random_.Uniform(20)};
 }
 
 Value Generator::DrawValue() {

@@ -27,7 +27,8 @@ class Generator {
 
   Operation Draw();
   Operation DrawOfKind(Kind kind);
-  Operation DrawEntry(const std::string& prefix);  // put or delete, of a key with the prefix
+  // Any write but a batch, of keys with the prefix.
+  Operation DrawEntry(const std::string& prefix);
   void DrawBatch(const std::string& prefix, Operation* batch);
   void DrawThreads(Operation* operation);
   void DrawBounds(Operation* operation);
@@ -36,13 +37,17 @@ class Generator {
   std::string DrawKey(const std::string& prefix);
   std::string DrawAnyKey();
   Value DrawValue();
+  Value DrawOperand();
   int DrawSlot() { return static_cast<int>(random_.Uniform(kSlots)); }
-  // A slot, or with the same odds the newest state.
-  int DrawSnapshot() { return random_.OneIn(2) ? -1 : DrawSlot(); }
+  // Whose state is read: often the newest.
+  void DrawView(Operation* read);
+  void DrawRange(const std::string& prefix, Operation* entry);
 
   Random random_;
   uint64_t keys_;
   uint64_t value_bytes_max_;
+  OptionMap fixed_options_;
+  bool merges_;  // there is a merge operator
   std::vector<Choice> choices_;
   uint64_t weight_sum_ = 0;
   uint64_t values_ = 0;

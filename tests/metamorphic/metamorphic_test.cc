@@ -44,6 +44,7 @@ constexpr uint64_t kOperations = 10000;
 DEFINE_uint64(seed, 0, "Run this seed alone; with --seconds, begin with it.");
 DEFINE_uint64(seconds, 0, "Run seed after seed for so long.");
 DEFINE_uint64(operations, kOperations, "Operations a seed; a quarter on the real file system.");
+DEFINE_string(without, "delete_range,merge", "Leave operations of these kinds out: merge,flush");
 DEFINE_string(replay, "", "Run the operations of this file on both file systems.");
 DEFINE_bool(rocksdb, true, "Compare with RocksDB as well as with the model.");
 DEFINE_uint64(shrink_seconds, 60, "How long a list that fails is made shorter; 0: not at all.");
@@ -86,7 +87,8 @@ std::string Report(uint64_t seed, std::vector<Operation> operations, Difference 
   constexpr size_t kLinesMax = 60;
   std::string text = difference.text + "replay: bazel run --config=opt " +
                      "//tests/metamorphic:metamorphic_test -- --seed=" + std::to_string(seed) +
-                     " --operations=" + std::to_string(FLAGS_operations) + "\n";
+                     " --operations=" + std::to_string(FLAGS_operations) +
+                     (FLAGS_without.empty() ? "" : " --without=" + FLAGS_without) + "\n";
   operations.resize(std::min(difference.index + 1, operations.size()));
   Clock* const clock = Env::Default().clock.get();
   const uint64_t deadline = clock->MonotonicNanos() + FLAGS_shrink_seconds * 1'000'000'000;
@@ -110,7 +112,8 @@ std::string Report(uint64_t seed, std::vector<Operation> operations, Difference 
 
 // Empty if all went well.
 std::string RunSeed(uint64_t seed) {
-  std::vector<Operation> operations = Generator(seed).Generate(OperationsOf(seed));
+  std::vector<Operation> operations =
+      Without(FLAGS_without, Generator(seed).Generate(OperationsOf(seed)));
   std::optional<Difference> difference = RunOn(DiskOf(seed), operations);
   return difference ? Report(seed, std::move(operations), *difference) : "";
 }

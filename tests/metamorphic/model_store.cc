@@ -1,6 +1,7 @@
 #include "tests/metamorphic/model_store.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 namespace varve::metamorphic {
@@ -14,15 +15,56 @@ const std::string* ModelStore::Visible(const Versions& versions, uint64_t moment
   return newest.value ? &*newest.value : nullptr;
 }
 
+std::string ModelStore::OpenStore(const OptionMap& options) {
+  const auto setting = [&options](const char* name) {
+    const auto found = options.find(name);
+    return found == options.end() ? std::string() : found->second;
+  };
+  merge_ = MergeKindOf(setting("merge_operator"));
+  retained_entries_ = std::strtoull(setting("history_retention_sequences").c_str(), nullptr, 10);
+  if (std::strtoull(setting("history_retention_ms").c_str(), nullptr, 10) != 0) {
+    retained_entries_ = UINT64_MAX;  // no run takes so long
+  }
+  return "OK";
+}
+
+bool ModelStore::Allows(const Operation& operation, const std::string& expected,
+                        const std::string& found) const {
+  if (operation.mark >= 0 && found == kTooOld) {
+    const uint64_t written_since = moment_ - marks_.at(operation.mark);
+    return written_since > retained_entries_;
+  }
+  return Store::Allows(operation, expected, found);
+}
+
 void ModelStore::Apply(const Operation& entry) {
   ++moment_;
+  if (entry.kind == Kind::kDeleteRange) {
+    for (auto it = map_.lower_bound(*entry.lower); it != map_.end() && it->first < *entry.upper;
+         ++it) {
+      it->second.push_back({moment_, std::nullopt});
+    }
+    return;
+  }
+  Versions& versions = map_[entry.key()];
   std::optional<std::string> value;
   if (entry.kind == Kind::kPut) value = entry.value.Expand();
-  map_[entry.key()].push_back({moment_, std::move(value)});
+  if (entry.kind == Kind::kMerge) {
+    std::optional<Slice> existing;
+    if (const std::string* visible = Visible(versions, moment_)) existing = *visible;
+    value = MergeOne(merge_, existing, entry.value.Expand());
+  }
+  versions.push_back({moment_, std::move(value)});
+}
+
+bool ModelStore::IsRefused(const Operation& entry) const {
+  if (entry.kind == Kind::kMerge) return merge_ == MergeKind::kNone;
+  return entry.kind == Kind::kDeleteRange && *entry.lower > *entry.upper;
 }
 
 std::string ModelStore::Write(const Operation& operation) {
   if (operation.kind != Kind::kBatch) {
+    if (IsRefused(operation)) return kInvalidArgument;
     Apply(operation);
     return "OK";
   }
@@ -37,7 +79,7 @@ std::string ModelStore::Write(const Operation& operation) {
       case Kind::kRollback:
       case Kind::kPopSavePoint:
         if (save_points.empty()) {
-          answer += NotFound() + " ";
+          answer += std::string(kNotFound) + " ";
           break;
         }
         if (part.kind == Kind::kRollback) entries.resize(save_points.back());
@@ -47,20 +89,24 @@ std::string ModelStore::Write(const Operation& operation) {
         entries.push_back(&part);
     }
   }
+  answer += std::to_string(entries.size()) + " entries ";
+  for (const Operation* entry : entries) {
+    if (IsRefused(*entry)) return answer + kInvalidArgument;
+  }
   for (const Operation* entry : entries) Apply(*entry);
-  return answer + std::to_string(entries.size()) + " entries OK";
+  return answer + "OK";
 }
 
-std::string ModelStore::Get(const std::string& key, int snapshot) {
+std::string ModelStore::Get(const std::string& key, View view) {
   const auto found = map_.find(key);
-  if (found == map_.end()) return NotFound();
-  const std::string* const value = Visible(found->second, MomentOf(snapshot));
-  return value == nullptr ? NotFound() : Found(*value);
+  if (found == map_.end()) return kNotFound;
+  const std::string* const value = Visible(found->second, MomentOf(view));
+  return value == nullptr ? std::string(kNotFound) : Found(*value);
 }
 
-std::string ModelStore::MultiGet(std::span<const std::string> keys, int snapshot) {
+std::string ModelStore::MultiGet(std::span<const std::string> keys, View view) {
   std::string answer;
-  for (const std::string& key : keys) answer += Get(key, snapshot) + "\n";
+  for (const std::string& key : keys) answer += Get(key, view) + "\n";
   return answer;
 }
 
@@ -68,7 +114,7 @@ std::string ModelStore::MultiGet(std::span<const std::string> keys, int snapshot
 class ModelStore::MapCursor : public Cursor {
  public:
   MapCursor(const ModelStore* model, const CursorRange& range)
-      : model_(model), range_(range), moment_(model->MomentOf(range.snapshot)) {}
+      : model_(model), range_(range), moment_(model->MomentOf(range.view)) {}
 
   bool Valid() override { return valid_; }
   void SeekToFirst() override { Forwards(model_->map_.begin()); }
@@ -84,7 +130,7 @@ class ModelStore::MapCursor : public Cursor {
   std::string Status() override { return "OK"; }
   std::string Refresh() override {
     valid_ = false;
-    moment_ = model_->MomentOf(range_.snapshot);
+    moment_ = model_->MomentOf(range_.view);
     return "OK";
   }
 

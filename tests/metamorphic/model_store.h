@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/metamorphic/merge_operators.h"
 #include "tests/metamorphic/store.h"
 
 namespace varve::metamorphic {
@@ -15,6 +16,9 @@ namespace varve::metamorphic {
 class ModelStore : public Store {
  public:
   const char* name() const override { return "the model"; }
+  // The state at a mark need not be readable for ever.
+  bool Allows(const Operation& operation, const std::string& expected,
+              const std::string& found) const override;
 
  protected:
   struct Version {
@@ -24,14 +28,15 @@ class ModelStore : public Store {
   using Versions = std::vector<Version>;  // ascending moments
   using Map = std::map<std::string, Versions>;
 
-  std::string OpenStore(const OptionMap&) override { return "OK"; }
+  std::string OpenStore(const OptionMap& options) override;
   std::string CloseStore() override { return "OK"; }
   std::string Write(const Operation& operation) override;
-  std::string Get(const std::string& key, int snapshot) override;
-  std::string MultiGet(std::span<const std::string> keys, int snapshot) override;
+  std::string Get(const std::string& key, View view) override;
+  std::string MultiGet(std::span<const std::string> keys, View view) override;
   std::unique_ptr<Cursor> NewCursor(const CursorRange& range) override;
   void TakeSnapshot(int slot) override { snapshots_[slot] = moment_; }
   void ReleaseSnapshot(int slot) override { snapshots_.erase(slot); }
+  void Mark(int slot) override { marks_[slot] = moment_; }
   std::string Flush(bool) override { return "OK"; }
   std::string SyncWal() override { return "OK"; }
   std::string SetOptions(const OptionMap&) override { return "OK"; }
@@ -44,11 +49,17 @@ class ModelStore : public Store {
 
  private:
   class MapCursor;
-  uint64_t MomentOf(int snapshot) const { return snapshot < 0 ? moment_ : snapshots_.at(snapshot); }
+  uint64_t MomentOf(View view) const {
+    if (view.mark >= 0) return marks_.at(view.mark);
+    return view.snapshot < 0 ? moment_ : snapshots_.at(view.snapshot);
+  }
+  bool IsRefused(const Operation& entry) const;
 
   Map map_;
   uint64_t moment_ = 0;  // of the last entry written
-  std::map<int, uint64_t> snapshots_;
+  std::map<int, uint64_t> snapshots_, marks_;
+  MergeKind merge_ = MergeKind::kNone;
+  uint64_t retained_entries_ = 0;  // states so many entries old are readable for certain
 };
 
 }  // namespace varve::metamorphic

@@ -10,11 +10,11 @@ namespace varve::metamorphic {
 namespace {
 
 constexpr const char* kNames[] = {
-    "put",          "delete",   "batch",         "save_point", "rollback",     "pop_save_point",
-    "get",          "multiget", "scan",          "cursor",     "close_cursor", "seek_to_first",
-    "seek_to_last", "seek",     "seek_for_prev", "next",       "prev",         "refresh",
-    "snapshot",     "release",  "open",          "flush",      "sync_wal",     "set_options",
-    "threads",
+    "put",          "delete",         "delete_range", "merge",    "batch",         "save_point",
+    "rollback",     "pop_save_point", "get",          "multiget", "scan",          "cursor",
+    "close_cursor", "seek_to_first",  "seek_to_last", "seek",     "seek_for_prev", "next",
+    "prev",         "refresh",        "snapshot",     "release",  "mark",          "open",
+    "flush",        "sync_wal",       "set_options",  "threads",
 };
 static_assert(std::size(kNames) == static_cast<size_t>(Kind::kKindCount));
 
@@ -109,6 +109,7 @@ class Parser {
     if (!TakeIf('=')) return Bad("expected a field: ", name);
     if (name == "slot") return ParseNumber(&operation->slot);
     if (name == "snapshot") return ParseNumber(&operation->snapshot);
+    if (name == "mark") return ParseNumber(&operation->mark);
     if (name == "thread") return ParseNumber(&operation->thread);
     if (name == "count") return ParseNumber(&operation->count);
     if (name == "key") return ParseQuoted(&operation->keys.emplace_back());
@@ -180,6 +181,7 @@ std::string Operation::ToString() const {
   };
   if (slot != defaults.slot) add("slot", std::to_string(slot));
   if (snapshot != defaults.snapshot) add("snapshot", std::to_string(snapshot));
+  if (mark != defaults.mark) add("mark", std::to_string(mark));
   if (thread != defaults.thread) add("thread", std::to_string(thread));
   if (count != defaults.count) add("count", std::to_string(count));
   for (const std::string& key : keys) add("key", Quoted(key));
@@ -224,6 +226,17 @@ Status ParseOperations(Slice text, std::vector<Operation>* operations) {
     if (!status.ok()) return status.WithContext("line " + std::to_string(line_number));
   }
   return Status::OK();
+}
+
+std::vector<Operation> Without(Slice names, std::vector<Operation> operations) {
+  const std::string list = "," + std::string(names) + ",";
+  std::erase_if(operations, [&list](const Operation& operation) {
+    return list.find(std::string(",") + KindName(operation.kind) + ",") != std::string::npos;
+  });
+  for (Operation& operation : operations) {
+    operation.parts = Without(names, std::move(operation.parts));
+  }
+  return operations;
 }
 
 std::string ToText(const std::vector<Operation>& operations) {

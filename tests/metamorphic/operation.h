@@ -29,6 +29,8 @@ enum class Kind : uint8_t {
   // Writes. In a batch the save points too.
   kPut,
   kDelete,
+  kDeleteRange,  // [lower, upper)
+  kMerge,
   kBatch,
   kSavePoint,
   kRollback,
@@ -49,6 +51,7 @@ enum class Kind : uint8_t {
   kRefresh,
   kSnapshot,
   kRelease,
+  kMark,  // remembers the sequence that is the last one now, in a slot of its own kind
   // The database.
   kOpen,  // closes it first if it is open, with every cursor and snapshot
   kFlush,
@@ -76,6 +79,7 @@ struct Operation {
   Kind kind = Kind::kGet;
   int slot = -1;                  // of the snapshot or cursor
   int snapshot = -1;              // slot of the one that is read; -1: the newest state
+  int mark = -1;                  // slot of the one at whose sequence is read; -1: none
   int thread = 0;                 // of a part of kThreads
   uint64_t count = 1;             // steps
   std::vector<std::string> keys;  // one, or those of a MultiGet
@@ -99,6 +103,9 @@ Status ParseOperation(Slice line, Operation* operation);
 // One operation a line; lines that begin with '#' and empty ones are skipped.
 Status ParseOperations(Slice text, std::vector<Operation>* operations);
 std::string ToText(const std::vector<Operation>& operations);
+
+// The operations less those, and less those parts, whose kind `names` holds: "merge,delete_range".
+std::vector<Operation> Without(Slice names, std::vector<Operation> operations);
 
 // `bytes` in double quotes, with \xNN for what is no plain character.
 std::string Quoted(Slice bytes);

@@ -3,9 +3,10 @@
 #include <utility>
 #include <vector>
 
+#include "rocksdb/merge_operator.h"
 #include "rocksdb/options.h"
 #include "rocksdb/table.h"
-#include "rocksdb/write_batch.h"
+#include "tests/metamorphic/merge_operators.h"
 
 namespace varve::metamorphic {
 namespace {
@@ -27,6 +28,32 @@ rocksdb::Options SmallOptions(rocksdb::Env* env) {
   options.allow_mmap_reads = false;
   return options;
 }
+
+class RocksDbAppend : public rocksdb::MergeOperator {
+ public:
+  const char* Name() const override { return "append"; }
+  bool FullMergeV2(const MergeOperationInput& in, MergeOperationOutput* out) const override {
+    std::optional<Slice> value;
+    if (in.existing_value != nullptr) value = in.existing_value->ToStringView();
+    for (const rocksdb::Slice& operand : in.operand_list) {
+      out->new_value = MergeOne(MergeKind::kAppend, value, operand.ToStringView());
+      value = out->new_value;
+    }
+    return true;
+  }
+};
+
+class RocksDbAdd : public rocksdb::AssociativeMergeOperator {
+ public:
+  const char* Name() const override { return "add"; }
+  bool Merge(const rocksdb::Slice&, const rocksdb::Slice* existing, const rocksdb::Slice& operand,
+             std::string* result, rocksdb::Logger*) const override {
+    std::optional<Slice> value;
+    if (existing != nullptr) value = existing->ToStringView();
+    *result = MergeOne(MergeKind::kAdd, value, operand.ToStringView());
+    return true;
+  }
+};
 
 // It owns the bytes that its bounds point to. A refresh makes another iterator: RocksDB's own does
 // not go with snapshots.
@@ -63,37 +90,86 @@ class RocksDbCursor : public Cursor {
 };
 
 rocksdb::Status Add(const Operation& entry, rocksdb::WriteBatch* batch) {
-  if (entry.kind == Kind::kDelete) return batch->Delete(entry.key());
-  return batch->Put(entry.key(), entry.value.Expand());
+  switch (entry.kind) {
+    case Kind::kDelete:
+      return batch->Delete(entry.key());
+    case Kind::kDeleteRange:
+      return batch->DeleteRange(*entry.lower, *entry.upper);
+    case Kind::kMerge:
+      return batch->Merge(entry.key(), entry.value.Expand());
+    default:
+      return batch->Put(entry.key(), entry.value.Expand());
+  }
 }
 
 }  // namespace
 
 RocksDbStore::RocksDbStore() : env_(rocksdb::NewMemEnv(rocksdb::Env::Default())) {}
 
-std::string RocksDbStore::OpenStore(const OptionMap&) {
+std::string RocksDbStore::OpenStore(const OptionMap& changes) {
+  rocksdb::Options options = SmallOptions(env_.get());
+  const auto merge = changes.find("merge_operator");
+  merge_ = merge == changes.end() ? MergeKind::kNone : MergeKindOf(merge->second);
+  if (merge_ == MergeKind::kAppend) options.merge_operator = std::make_shared<RocksDbAppend>();
+  if (merge_ == MergeKind::kAdd) options.merge_operator = std::make_shared<RocksDbAdd>();
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status status = rocksdb::DB::Open(SmallOptions(env_.get()), kPath, &db);
+  const rocksdb::Status status = rocksdb::DB::Open(options, kPath, &db);
   db_.reset(db);
   return status.ToString();
 }
 
 std::string RocksDbStore::CloseStore() {
   if (db_ == nullptr) return "OK";
+  for (const auto& [slot, snapshot] : marks_) db_->ReleaseSnapshot(snapshot);
+  marks_.clear();
   const rocksdb::Status status = db_->Close();
   db_.reset();
   return status.ToString();
 }
 
-rocksdb::ReadOptions RocksDbStore::ReadAt(int snapshot) const {
-  rocksdb::ReadOptions options;
-  if (snapshot >= 0) options.snapshot = snapshots_.at(snapshot);
-  return options;
+bool RocksDbStore::ReadAt(View view, rocksdb::ReadOptions* options) const {
+  if (view.mark >= 0) {
+    const auto found = marks_.find(view.mark);
+    if (found == marks_.end()) return false;
+    options->snapshot = found->second;
+  } else if (view.snapshot >= 0) {
+    options->snapshot = snapshots_.at(view.snapshot);
+  }
+  return true;
+}
+
+void RocksDbStore::Mark(int slot) {
+  const rocksdb::Snapshot*& snapshot = marks_[slot];
+  if (snapshot != nullptr) db_->ReleaseSnapshot(snapshot);
+  snapshot = db_->GetSnapshot();
 }
 
 void RocksDbStore::ReleaseSnapshot(int slot) {
   db_->ReleaseSnapshot(snapshots_.at(slot));
   snapshots_.erase(slot);
+}
+
+// RocksDB would log the write before it refuses it, and then refuse all that follow.
+bool RocksDbStore::IsRefused(const Operation& entry) const {
+  if (entry.kind == Kind::kMerge) return merge_ == MergeKind::kNone;
+  return entry.kind == Kind::kDeleteRange && *entry.lower > *entry.upper;
+}
+
+bool RocksDbStore::IsRefused(const rocksdb::WriteBatch& batch) const {
+  struct Judge : public rocksdb::WriteBatch::Handler {
+    rocksdb::Status DeleteRangeCF(uint32_t, const rocksdb::Slice& start,
+                                  const rocksdb::Slice& end) override {
+      reversed |= start.compare(end) > 0;
+      return rocksdb::Status::OK();
+    }
+    void Put(const rocksdb::Slice&, const rocksdb::Slice&) override {}
+    void Delete(const rocksdb::Slice&) override {}
+    void Merge(const rocksdb::Slice&, const rocksdb::Slice&) override {}
+    bool reversed = false;
+  };
+  Judge judge;
+  const bool readable = batch.Iterate(&judge).ok();
+  return !readable || judge.reversed || (batch.HasMerge() && merge_ == MergeKind::kNone);
 }
 
 std::string RocksDbStore::Write(const Operation& operation) {
@@ -102,6 +178,7 @@ std::string RocksDbStore::Write(const Operation& operation) {
   options.disableWAL = operation.disable_wal;
   rocksdb::WriteBatch batch;
   if (operation.kind != Kind::kBatch) {
+    if (IsRefused(operation)) return kInvalidArgument;
     const rocksdb::Status status = Add(operation, &batch);
     return (status.ok() ? db_->Write(options, &batch) : status).ToString();
   }
@@ -121,29 +198,34 @@ std::string RocksDbStore::Write(const Operation& operation) {
       default:
         status = Add(part, &batch);
     }
-    if (!status.ok()) answer += (status.IsNotFound() ? NotFound() : status.ToString()) + " ";
+    if (!status.ok()) answer += (status.IsNotFound() ? kNotFound : status.ToString()) + " ";
   }
-  const int entries = static_cast<int>(batch.Count());
-  return answer + std::to_string(entries) + " entries " + db_->Write(options, &batch).ToString();
+  answer += std::to_string(batch.Count()) + " entries ";
+  if (IsRefused(batch)) return answer + kInvalidArgument;
+  return answer + db_->Write(options, &batch).ToString();
 }
 
-std::string RocksDbStore::Get(const std::string& key, int snapshot) {
+std::string RocksDbStore::Get(const std::string& key, View view) {
+  rocksdb::ReadOptions options;
+  if (!ReadAt(view, &options)) return kNoOpinion;
   std::string value;
-  const rocksdb::Status status = db_->Get(ReadAt(snapshot), key, &value);
-  if (status.IsNotFound()) return NotFound();
+  const rocksdb::Status status = db_->Get(options, key, &value);
+  if (status.IsNotFound()) return kNotFound;
   return status.ok() ? Found(value) : status.ToString();
 }
 
-std::string RocksDbStore::MultiGet(std::span<const std::string> keys, int snapshot) {
+std::string RocksDbStore::MultiGet(std::span<const std::string> keys, View view) {
+  rocksdb::ReadOptions options;
+  if (!ReadAt(view, &options)) return kNoOpinion;
   const std::vector<rocksdb::Slice> slices(keys.begin(), keys.end());
   std::vector<std::string> values;
-  const std::vector<rocksdb::Status> statuses = db_->MultiGet(ReadAt(snapshot), slices, &values);
+  const std::vector<rocksdb::Status> statuses = db_->MultiGet(options, slices, &values);
   std::string answer;
   for (size_t i = 0; i < keys.size(); ++i) {
     if (statuses[i].ok()) {
       answer += Found(values[i]);
     } else {
-      answer += statuses[i].IsNotFound() ? NotFound() : statuses[i].ToString();
+      answer += statuses[i].IsNotFound() ? kNotFound : statuses[i].ToString();
     }
     answer += "\n";
   }
@@ -151,7 +233,9 @@ std::string RocksDbStore::MultiGet(std::span<const std::string> keys, int snapsh
 }
 
 std::unique_ptr<Cursor> RocksDbStore::NewCursor(const CursorRange& range) {
-  return std::make_unique<RocksDbCursor>(db_.get(), ReadAt(range.snapshot), range);
+  rocksdb::ReadOptions options;
+  if (!ReadAt(range.view, &options)) return NewFailedCursor(kNoOpinion);
+  return std::make_unique<RocksDbCursor>(db_.get(), options, range);
 }
 
 std::string RocksDbStore::Flush(bool wait) {

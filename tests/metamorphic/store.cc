@@ -1,6 +1,7 @@
 #include "tests/metamorphic/store.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "util/thread.h"
@@ -13,7 +14,29 @@ std::string At(Cursor* cursor) {
   return "at the end, " + cursor->Status() + "\n";
 }
 
+class FailedCursor : public Cursor {
+ public:
+  explicit FailedCursor(std::string status) : status_(std::move(status)) {}
+  bool Valid() override { return false; }
+  void SeekToFirst() override {}
+  void SeekToLast() override {}
+  void Seek(const std::string&) override {}
+  void SeekForPrev(const std::string&) override {}
+  void Next() override {}
+  void Prev() override {}
+  std::string Key() override { return {}; }
+  std::string Value() override { return {}; }
+  std::string Status() override { return status_; }
+  std::string Refresh() override { return status_; }
+
+ private:
+  const std::string status_;
+};
+
+View ViewOf(const Operation& operation) { return {operation.snapshot, operation.mark}; }
+
 std::string ScanAll(Cursor* cursor) {
+  if (const std::string status = cursor->Status(); status != "OK") return status;
   std::string answer = "forwards\n";
   for (cursor->SeekToFirst(); cursor->Valid(); cursor->Next()) answer += At(cursor);
   answer += At(cursor) + "backwards\n";
@@ -23,23 +46,31 @@ std::string ScanAll(Cursor* cursor) {
 
 }  // namespace
 
+std::unique_ptr<Cursor> NewFailedCursor(const std::string& status) {
+  return std::make_unique<FailedCursor>(status);
+}
+
 std::string Store::Found(Slice value) { return "= " + Quoted(value); }
 
 std::string Store::Apply(const Operation& operation) {
   switch (operation.kind) {
     case Kind::kPut:
     case Kind::kDelete:
+    case Kind::kDeleteRange:
+    case Kind::kMerge:
     case Kind::kBatch:
       return Write(operation);
     case Kind::kGet:
-      return Get(operation.key(), operation.snapshot);
+      return Get(operation.key(), ViewOf(operation));
     case Kind::kMultiGet:
-      return MultiGet(operation.keys, operation.snapshot);
+      return MultiGet(operation.keys, ViewOf(operation));
     case Kind::kScan:
-      return ScanAll(NewCursor({operation.lower, operation.upper, operation.snapshot}).get());
-    case Kind::kCursor:
-      cursors_[operation.slot] = NewCursor({operation.lower, operation.upper, operation.snapshot});
-      return "OK";
+      return ScanAll(NewCursor({operation.lower, operation.upper, ViewOf(operation)}).get());
+    case Kind::kCursor: {
+      auto& cursor = cursors_[operation.slot];
+      cursor = NewCursor({operation.lower, operation.upper, ViewOf(operation)});
+      return cursor->Status();
+    }
     case Kind::kCloseCursor:
       cursors_.erase(operation.slot);
       return "OK";
@@ -58,6 +89,9 @@ std::string Store::Apply(const Operation& operation) {
       open_ = answer == "OK";
       return answer;
     }
+    case Kind::kMark:
+      Mark(operation.slot);
+      return "OK";
     case Kind::kFlush:
       return Flush(!operation.no_wait);
     case Kind::kSyncWal:

@@ -29,10 +29,26 @@ class Cursor {
   virtual std::string Refresh() = 0;
 };
 
+// The state that is read: a snapshot's, that of a mark's sequence, or the newest.
+struct View {
+  int snapshot = -1;
+  int mark = -1;
+};
+
 struct CursorRange {
   std::optional<std::string> lower, upper;
-  int snapshot = -1;
+  View view;
 };
+
+// Answers that mean the same whoever gives them.
+inline constexpr char kNotFound[] = "not found";
+inline constexpr char kInvalidArgument[] = "invalid argument";
+// The whole answer of a read at a mark.
+inline constexpr char kTooOld[] = "too old";        // no longer readable
+inline constexpr char kNoOpinion[] = "no opinion";  // a store that does not know
+
+// What is given where nothing can be read; it says why.
+std::unique_ptr<Cursor> NewFailedCursor(const std::string& status);
 
 // A key-value store that answers operations with text; two that agree give the same text. Answers
 // name no sequence number and no file. One thread, except for Write and Get, which the threads of
@@ -43,6 +59,11 @@ class Store {
   virtual const char* name() const = 0;
 
   std::string Apply(const Operation& operation);
+  // Whether another store may answer so where this one answered `expected`.
+  virtual bool Allows(const Operation&, const std::string& expected,
+                      const std::string& found) const {
+    return found == expected || found == kNoOpinion;
+  }
   // Lets cursors and snapshots go and closes, with every check that a closed store allows.
   std::string Close();
 
@@ -50,14 +71,15 @@ class Store {
   // ---- What a store is. "OK" is a good answer ----
   virtual std::string OpenStore(const OptionMap& options) = 0;
   virtual std::string CloseStore() = 0;  // no cursor or snapshot is left
-  // kPut, kDelete or kBatch.
+  // kPut, kDelete, kDeleteRange, kMerge or kBatch.
   virtual std::string Write(const Operation& operation) = 0;
-  virtual std::string Get(const std::string& key, int snapshot) = 0;
+  virtual std::string Get(const std::string& key, View view) = 0;
   // One answer a line, each as Get gives it.
-  virtual std::string MultiGet(std::span<const std::string> keys, int snapshot) = 0;
+  virtual std::string MultiGet(std::span<const std::string> keys, View view) = 0;
   virtual std::unique_ptr<Cursor> NewCursor(const CursorRange& range) = 0;
   virtual void TakeSnapshot(int slot) = 0;
   virtual void ReleaseSnapshot(int slot) = 0;
+  virtual void Mark(int slot) = 0;  // replaces the one in the slot
 
   // ---- What may change nothing that a reader sees ----
   virtual std::string Flush(bool wait) = 0;
@@ -68,7 +90,6 @@ class Store {
 
   // Answers as all stores give them.
   static std::string Found(Slice value);
-  static std::string NotFound() { return "not found"; }
 
  private:
   std::string ApplyToCursor(const Operation& operation, Cursor* cursor);

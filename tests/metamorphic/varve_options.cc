@@ -4,12 +4,18 @@
 #include <iterator>
 #include <string>
 
+#include "tests/metamorphic/merge_operators.h"
+
 namespace varve::metamorphic {
 namespace {
 
+constexpr char kMergeOperator[] = "merge_operator";
+
+enum class Change { kNever, kAtOpen, kLive };
+
 struct OptionRow {
   const char* name;
-  bool live;
+  Change change;
   uint64_t (*draw)(Random* random);
   void (*set)(uint64_t value, Options* options);
 };
@@ -17,39 +23,59 @@ struct OptionRow {
 // Live ones are drawn so that any mixture of them is valid: flush_memtables_min stays below
 // memtables_max.
 const OptionRow kRows[] = {
-    {"memtable_bytes", true, [](Random* r) { return uint64_t{64} << (10 + r->Uniform(3)); },
+    {"memtable_bytes", Change::kLive,
+     [](Random* r) { return uint64_t{64} << (10 + r->Uniform(3)); },
      [](uint64_t v, Options* o) { o->memtable_bytes = v; }},
-    {"memtables_max", true, [](Random* r) { return r->Between(4, 10); },
+    {"memtables_max", Change::kLive, [](Random* r) { return r->Between(4, 10); },
      [](uint64_t v, Options* o) { o->memtables_max = static_cast<int>(v); }},
-    {"flush_memtables_min", true, [](Random* r) { return r->Between(1, 3); },
+    {"flush_memtables_min", Change::kLive, [](Random* r) { return r->Between(1, 3); },
      [](uint64_t v, Options* o) { o->flush_memtables_min = static_cast<int>(v); }},
-    {"wal_sync", false, [](Random* r) { return r->Uniform(2); },
+    {"wal_sync", Change::kAtOpen, [](Random* r) { return r->Uniform(2); },
      [](uint64_t v, Options* o) { o->wal_sync = static_cast<WalSyncMode>(v); }},
-    {"wal_sync_interval_ms", true, [](Random* r) { return r->Between(1, 1000); },
+    {"wal_sync_interval_ms", Change::kLive, [](Random* r) { return r->Between(1, 1000); },
      [](uint64_t v, Options* o) { o->wal_sync_interval_ms = static_cast<uint32_t>(v); }},
-    {"wal_mapped", false, [](Random* r) { return r->Uniform(2); },
+    {"wal_mapped", Change::kAtOpen, [](Random* r) { return r->Uniform(2); },
      [](uint64_t v, Options* o) { o->wal_mapped = v != 0; }},
-    {"compression", false, [](Random* r) { return r->Uniform(4); },
+    {"compression", Change::kAtOpen, [](Random* r) { return r->Uniform(4); },
      [](uint64_t v, Options* o) { o->compression = static_cast<Compression>(v); }},
-    {"block_bytes", false, [](Random* r) { return uint64_t{1024} << r->Uniform(4); },
+    {"block_bytes", Change::kAtOpen, [](Random* r) { return uint64_t{1024} << r->Uniform(4); },
      [](uint64_t v, Options* o) { o->block_bytes = v; }},
-    {"filter_bits_per_key", false, [](Random* r) { return r->Uniform(2) * 10; },
+    {"filter_bits_per_key", Change::kAtOpen, [](Random* r) { return r->Uniform(2) * 10; },
      [](uint64_t v, Options* o) { o->filter_bits_per_key = static_cast<int>(v); }},
-    {"use_direct_reads", false, [](Random* r) { return uint64_t{r->OneIn(4)}; },
+    {"use_direct_reads", Change::kAtOpen, [](Random* r) { return uint64_t{r->OneIn(4)}; },
      [](uint64_t v, Options* o) { o->use_direct_reads = v != 0; }},
-    {"block_cache_bytes", true, [](Random* r) { return r->Uniform(3) << 18; },
+    {"block_cache_bytes", Change::kLive, [](Random* r) { return r->Uniform(3) << 18; },
      [](uint64_t v, Options* o) { o->block_cache_bytes = v; }},
-    {"open_segments_max", false, [](Random* r) { return r->OneIn(2) ? uint64_t{16} : 1000; },
+    {"open_segments_max", Change::kAtOpen,
+     [](Random* r) { return r->OneIn(2) ? uint64_t{16} : 1000; },
      [](uint64_t v, Options* o) { o->open_segments_max = static_cast<int>(v); }},
-    {"background_threads", false, [](Random* r) { return r->Between(1, 4); },
+    {"history_retention_sequences", Change::kNever,
+     [](Random* r) { return r->OneIn(2) ? 0 : uint64_t{10} << r->Uniform(9); },
+     [](uint64_t v, Options* o) { o->history_retention_sequences = v; }},
+    {"history_retention_ms", Change::kNever,
+     [](Random* r) { return r->OneIn(6) ? uint64_t{3'600'000} : 0; },
+     [](uint64_t v, Options* o) { o->history_retention_ms = v; }},
+    {"background_threads", Change::kAtOpen, [](Random* r) { return r->Between(1, 4); },
      [](uint64_t v, Options* o) { o->background_threads = static_cast<int>(v); }},
 };
 
 }  // namespace
 
+OptionMap DrawFixedOptions(Random* random) {
+  OptionMap drawn;
+  for (const OptionRow& row : kRows) {
+    if (row.change == Change::kNever) drawn[row.name] = std::to_string(row.draw(random));
+  }
+  static constexpr const char* kMergeOperators[] = {"append", "add", "none"};
+  drawn[kMergeOperator] = kMergeOperators[random->Uniform(std::size(kMergeOperators))];
+  return drawn;
+}
+
 OptionMap DrawOptions(Random* random) {
   OptionMap drawn;
-  for (const OptionRow& row : kRows) drawn[row.name] = std::to_string(row.draw(random));
+  for (const OptionRow& row : kRows) {
+    if (row.change != Change::kNever) drawn[row.name] = std::to_string(row.draw(random));
+  }
   return drawn;
 }
 
@@ -57,13 +83,17 @@ OptionMap DrawLiveOptions(Random* random) {
   OptionMap drawn;
   for (const size_t count = random->Between(1, 2); drawn.size() < count;) {
     const OptionRow& row = kRows[random->Uniform(std::size(kRows))];
-    if (row.live) drawn[row.name] = std::to_string(row.draw(random));
+    if (row.change == Change::kLive) drawn[row.name] = std::to_string(row.draw(random));
   }
   return drawn;
 }
 
 Status ApplyOptions(const OptionMap& changes, Options* options) {
   for (const auto& [name, value] : changes) {
+    if (name == kMergeOperator) {
+      options->merge_operator = NewMergeOperator(MergeKindOf(value));
+      continue;
+    }
     const OptionRow* found = nullptr;
     for (const OptionRow& row : kRows) {
       if (name == row.name) found = &row;

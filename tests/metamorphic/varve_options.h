@@ -10,13 +10,16 @@
 
 namespace varve::metamorphic {
 
-// Every option that the table knows.
+// The options that stay the same for the life of a database: merge operator, history.
+OptionMap DrawFixedOptions(Random* random);
+
+// All the others.
 OptionMap DrawOptions(Random* random);
 
 // One or two that SetOptions takes.
 OptionMap DrawLiveOptions(Random* random);
 
-// InvalidArgument names the option that the table does not know.
+// InvalidArgument names an option that is unknown.
 Status ApplyOptions(const OptionMap& changes, Options* options);
 
 }  // namespace varve::metamorphic

@@ -9,8 +9,13 @@
 namespace varve::metamorphic {
 namespace {
 
-// "OK", or the whole message: it is no answer that another store gives.
-std::string Text(const Status& status) { return status.ToString(); }
+// What the interface promises as an answer that all stores give; the whole message of anything
+// else.
+std::string Text(const Status& status) {
+  if (status.IsNotFound()) return kNotFound;
+  if (status.IsInvalidArgument()) return kInvalidArgument;
+  return status.IsTooOld() ? kTooOld : status.ToString();
+}
 
 class VarveCursor : public Cursor {
  public:
@@ -33,8 +38,16 @@ class VarveCursor : public Cursor {
 };
 
 Status Add(const Operation& entry, WriteBatch* batch) {
-  if (entry.kind == Kind::kDelete) return batch->Delete(entry.key());
-  return batch->Put(entry.key(), entry.value.Expand());
+  switch (entry.kind) {
+    case Kind::kDelete:
+      return batch->Delete(entry.key());
+    case Kind::kDeleteRange:
+      return batch->DeleteRange(*entry.lower, *entry.upper);
+    case Kind::kMerge:
+      return batch->Merge(entry.key(), entry.value.Expand());
+    default:
+      return batch->Put(entry.key(), entry.value.Expand());
+  }
 }
 
 }  // namespace
@@ -58,9 +71,19 @@ std::string VarveStore::CloseStore() {
   return status.ok() ? CheckLiveFiles(file_system_.get(), path_) : Text(status);
 }
 
-ReadOptions VarveStore::ReadAt(int snapshot) const {
+void VarveStore::Mark(int slot) {
+  uint64_t sequence = 0;
+  (void)db_->GetIntProperty("varve.last-sequence", &sequence);
+  marks_[slot] = sequence;
+}
+
+ReadOptions VarveStore::ReadAt(View view) const {
   ReadOptions options;
-  if (snapshot >= 0) options.snapshot = snapshots_.at(snapshot).get();
+  if (view.mark >= 0) {
+    options.at_sequence = marks_.at(view.mark);
+  } else if (view.snapshot >= 0) {
+    options.snapshot = snapshots_.at(view.snapshot).get();
+  }
   return options;
 }
 
@@ -68,10 +91,21 @@ std::string VarveStore::Write(const Operation& operation) {
   WriteOptions options;
   options.sync = operation.sync;
   options.disable_wal = operation.disable_wal;
-  if (operation.kind == Kind::kPut) {
-    return Text(db_->Put(options, operation.key(), operation.value.Expand()));
+  switch (operation.kind) {
+    case Kind::kPut:
+      return Text(db_->Put(options, operation.key(), operation.value.Expand()));
+    case Kind::kDelete:
+      return Text(db_->Delete(options, operation.key()));
+    case Kind::kDeleteRange:
+      return Text(db_->DeleteRange(options, *operation.lower, *operation.upper));
+    case Kind::kMerge:
+      return Text(db_->Merge(options, operation.key(), operation.value.Expand()));
+    default:
+      return WriteBatchOf(operation, options);
   }
-  if (operation.kind == Kind::kDelete) return Text(db_->Delete(options, operation.key()));
+}
+
+std::string VarveStore::WriteBatchOf(const Operation& operation, const WriteOptions& options) {
   WriteBatch batch;
   std::string answer;
   for (const Operation& part : operation.parts) {
@@ -89,38 +123,33 @@ std::string VarveStore::Write(const Operation& operation) {
       default:
         status = Add(part, &batch);
     }
-    if (!status.ok()) answer += (status.IsNotFound() ? NotFound() : Text(status)) + " ";
+    if (!status.ok()) answer += Text(status) + " ";
   }
   const uint32_t entries = batch.Count();
   return answer + std::to_string(entries) + " entries " + Text(db_->Write(options, batch));
 }
 
-std::string VarveStore::Get(const std::string& key, int snapshot) {
+std::string VarveStore::Get(const std::string& key, View view) {
   PinnedValue value;
-  const Status status = db_->Get(ReadAt(snapshot), key, &value);
-  if (status.IsNotFound()) return NotFound();
+  const Status status = db_->Get(ReadAt(view), key, &value);
   return status.ok() ? Found(value) : Text(status);
 }
 
-std::string VarveStore::MultiGet(std::span<const std::string> keys, int snapshot) {
+std::string VarveStore::MultiGet(std::span<const std::string> keys, View view) {
   const std::vector<Slice> slices(keys.begin(), keys.end());
   std::vector<PinnedValue> values(keys.size());
   std::vector<Status> statuses(keys.size());
-  db_->MultiGet(ReadAt(snapshot), slices, values, statuses);
+  db_->MultiGet(ReadAt(view), slices, values, statuses);
   std::string answer;
   for (size_t i = 0; i < keys.size(); ++i) {
-    if (statuses[i].ok()) {
-      answer += Found(values[i]);
-    } else {
-      answer += statuses[i].IsNotFound() ? NotFound() : Text(statuses[i]);
-    }
-    answer += "\n";
+    if (statuses[i].IsTooOld()) return kTooOld;
+    answer += (statuses[i].ok() ? Found(values[i]) : Text(statuses[i])) + "\n";
   }
   return answer;
 }
 
 std::unique_ptr<Cursor> VarveStore::NewCursor(const CursorRange& range) {
-  ReadOptions options = ReadAt(range.snapshot);
+  ReadOptions options = ReadAt(range.view);
   if (range.lower) options.lower_bound = *range.lower;
   if (range.upper) options.upper_bound = *range.upper;
   return std::make_unique<VarveCursor>(db_->NewIterator(options));

@@ -22,23 +22,26 @@ class VarveStore : public Store {
   std::string OpenStore(const OptionMap& options) override;
   std::string CloseStore() override;
   std::string Write(const Operation& operation) override;
-  std::string Get(const std::string& key, int snapshot) override;
-  std::string MultiGet(std::span<const std::string> keys, int snapshot) override;
+  std::string Get(const std::string& key, View view) override;
+  std::string MultiGet(std::span<const std::string> keys, View view) override;
   std::unique_ptr<Cursor> NewCursor(const CursorRange& range) override;
   void TakeSnapshot(int slot) override { snapshots_[slot] = db_->GetSnapshot(); }
   void ReleaseSnapshot(int slot) override { snapshots_.erase(slot); }
+  void Mark(int slot) override;
   std::string Flush(bool wait) override;
   std::string SyncWal() override;
   std::string SetOptions(const OptionMap& options) override;
   bool RunsThreads() const override { return true; }
 
  private:
-  ReadOptions ReadAt(int snapshot) const;
+  std::string WriteBatchOf(const Operation& operation, const WriteOptions& options);
+  ReadOptions ReadAt(View view) const;
 
   const std::shared_ptr<FileSystem> file_system_;
   const std::string path_;
   std::unique_ptr<DB> db_;
   std::map<int, std::unique_ptr<Snapshot>> snapshots_;
+  std::map<int, uint64_t> marks_;  // sequences
 };
 
 }  // namespace varve::metamorphic

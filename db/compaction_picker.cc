@@ -1,6 +1,7 @@
 #include "db/compaction_picker.h"
 
 #include "db/leveled_picker.h"
+#include "db/tiered_picker.h"
 
 namespace varve {
 
@@ -15,6 +16,9 @@ PickerOptions::PickerOptions(const Options& options)
 std::unique_ptr<CompactionPicker> NewCompactionPicker(CompactionStyle style,
                                                       const PickerOptions& options,
                                                       const InternalKeyComparator& comparator) {
+  if (style == CompactionStyle::kTiered) {
+    return std::make_unique<TieredPicker>(options, comparator);
+  }
   return std::make_unique<LeveledPicker>(options, comparator, style == CompactionStyle::kLeveled);
 }
 

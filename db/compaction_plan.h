@@ -73,6 +73,11 @@ struct ManualCompaction {
   // Segments of the deepest place with a lower number are rewritten too, each once (its output has
   // a higher number), to drop what may be dropped. 0: the deepest place is left alone.
   FileNumber rewrite_before = 0;
+
+  bool InRange(const InternalKeyComparator& comparator, const SegmentFile& segment) const {
+    return !(begin && segment.IsBefore(comparator, *begin)) &&
+           !(end && segment.IsAfter(comparator, *end));
+  }
 };
 
 // Chooses compactions: a pure function from a version to an optional plan. It reads no file and
@@ -99,8 +104,8 @@ class CompactionPicker {
                                                    const ManualCompaction& manual,
                                                    bool* blocked) const = 0;
 
-  // Bytes that compactions should still read and write until nothing is wanted: an estimate, for
-  // the write stall.
+  // Bytes that compactions should still take as input until nothing is wanted, each as often as it
+  // is taken: an estimate, for the write stall.
   virtual uint64_t DebtBytes(const Version& version) const = 0;
 };
 

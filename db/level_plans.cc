@@ -23,13 +23,6 @@ SegmentList ToList(std::span<const std::shared_ptr<SegmentFile>> segments) {
 
 }  // namespace
 
-bool ManyTombstones(const SegmentFile& segment) {
-  const SegmentEntry& entry = segment.entry();
-  // Below a thousand a scan does not feel them.
-  return (entry.flags & kHasRangeDeletes) != 0 ||
-         (entry.deletes >= 1000 && entry.deletes >= entry.entries / 2);
-}
-
 LevelPlans::LevelPlans(const PickerOptions& options, const InternalKeyComparator& comparator,
                        const Version& version, const BusySegments& busy,
                        const std::vector<CompactionPlan>& running)

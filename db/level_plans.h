@@ -60,9 +60,6 @@ class LevelPlans {
   const LevelTargets targets_;
 };
 
-// Whether most of what the segment holds is tombstones, or one of them covers a range.
-bool ManyTombstones(const SegmentFile& segment);
-
 }  // namespace varve
 
 #endif  // VARVE_DB_LEVEL_PLANS_H_

@@ -10,16 +10,6 @@
 
 namespace varve {
 
-namespace {
-
-bool InRange(const InternalKeyComparator& comparator, const ManualCompaction& manual,
-             const SegmentFile& segment) {
-  return !(manual.begin && segment.IsBefore(comparator, *manual.begin)) &&
-         !(manual.end && segment.IsAfter(comparator, *manual.end));
-}
-
-}  // namespace
-
 std::optional<CompactionPlan> LeveledPicker::PickManual(const Version& version,
                                                         const BusySegments& busy,
                                                         const std::vector<CompactionPlan>& running,
@@ -36,7 +26,7 @@ std::optional<CompactionPlan> LeveledPicker::PickManual(const Version& version,
     const SegmentList& segments = run->segments();
     for (size_t i = 0; i < segments.size(); ++i) {
       const SegmentFile& segment = *segments[i];
-      if (!InRange(comparator_, manual, segment)) continue;
+      if (!manual.InRange(comparator_, segment)) continue;
       std::optional<CompactionPlan> plan;
       if (run->level() < last_level) {
         if (segment.entry().smallest_sequence >= manual.sequence_before) continue;
@@ -45,7 +35,7 @@ std::optional<CompactionPlan> LeveledPicker::PickManual(const Version& version,
       } else {
         const auto wanted = [&](size_t at) {
           return segments[at]->number() < manual.rewrite_before &&
-                 InRange(comparator_, manual, *segments[at]) && !plans.Busy(*segments[at]);
+                 manual.InRange(comparator_, *segments[at]) && !plans.Busy(*segments[at]);
         };
         if (segment.number() >= manual.rewrite_before) continue;
         size_t count = 1;

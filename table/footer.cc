@@ -86,16 +86,28 @@ Status Footer::Decode(Slice tail, uint64_t file_bytes, Footer* footer) {
   // One behind the other up to the footer. Sums cannot wrap: each is checked to be in the file.
   const uint64_t limit = file_bytes - kFooterBytes;
   uint64_t at = footer->filter.offset;
-  for (const BlockHandle& handle : {footer->filter, footer->index, footer->properties}) {
-    if (handle.offset != at || at > limit || handle.size > limit - at) {
-      return Damaged("place of filter, index or properties", limit, at, handle.offset);
-    }
+  const auto in_place = [&](const BlockHandle& handle) {
+    if (handle.offset != at || at > limit || handle.size > limit - at) return false;
     at += handle.size;
+    return true;
+  };
+  bool good = in_place(footer->filter) && in_place(footer->index);
+  footer->range_tombstones = {at, 0};
+  if (good && (footer->incompat & kFeatureRangeTombstones) != 0) {
+    // What the feature leaves room for, and not nothing.
+    footer->range_tombstones.size = footer->properties.offset - at;
+    good = footer->properties.offset > at && in_place(footer->range_tombstones);
+  }
+  if (!good || !in_place(footer->properties)) {
+    return Damaged("place of filter, index, range tombstones or properties", limit, at,
+                   footer->properties.offset);
   }
   if (at != limit) return Damaged("end of the properties", limit, limit, at);
-  if (footer->index.size < kBlockTrailerBytes || footer->properties.size < kBlockTrailerBytes ||
-      (footer->filter.size != 0 && footer->filter.size < kBlockTrailerBytes)) {
-    return Damaged("size of filter, index or properties", limit, kBlockTrailerBytes, 0);
+  const auto whole = [](const BlockHandle& handle) { return handle.size >= kBlockTrailerBytes; };
+  if (!whole(footer->index) || !whole(footer->properties) ||
+      (footer->filter.size != 0 && !whole(footer->filter)) ||
+      (footer->range_tombstones.size != 0 && !whole(footer->range_tombstones))) {
+    return Damaged("size of a block behind the data", limit, kBlockTrailerBytes, 0);
   }
   return Status::OK();
 }

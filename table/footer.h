@@ -11,11 +11,14 @@
 
 namespace varve {
 
-// The last bytes of a segment: where filter, index and properties are. They lie one behind the
-// other between the data and the footer, in this order.
+// The last bytes of a segment: where filter, index, range tombstones and properties are. They lie
+// one behind the other between the data and the footer, in this order.
 struct Footer {
   BlockHandle filter;  // size 0: there is none
   BlockHandle index;
+  // Size 0: there are none. Not a field on disk: the place between the two around it, which may be
+  // left by feature kFeatureRangeTombstones alone.
+  BlockHandle range_tombstones;
   BlockHandle properties;
   FileNumber number = 0;
   uint64_t file_bytes = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "table/range_tombstone_block.h"
 #include "table/segment_format.h"
 
 namespace varve {
@@ -139,7 +140,7 @@ Status OpenSegment::Load(FileNumber number) {
     Count(Counter::kSegmentBytesRead, meta_bytes);
     if (Status s = meta_read.Result(source_, &meta); !s.ok()) return s;
   }
-  Slice properties, index, filter;
+  Slice properties, index, filter, ranges;
   Status s = CheckMetaBlock(meta, footer_.properties, &properties);
   if (s.ok()) s = LoadProperties(properties);
   if (s.ok()) s = CheckMetaBlock(meta, footer_.index, &index);
@@ -147,6 +148,10 @@ Status OpenSegment::Load(FileNumber number) {
   if (s.ok() && footer_.filter.size != 0) {
     s = CheckMetaBlock(meta, footer_.filter, &filter);
     if (s.ok()) s = LoadFilter(filter);
+  }
+  if (s.ok() && footer_.range_tombstones.size != 0) {
+    s = CheckMetaBlock(meta, footer_.range_tombstones, &ranges);
+    if (s.ok()) s = LoadRangeTombstones(ranges);
   }
   return s;
 }
@@ -156,7 +161,7 @@ Status OpenSegment::CheckMetaBlock(Slice meta, const BlockHandle& handle, Slice*
   Compression compression;
   if (Status s = CheckStored(source_, stored, handle.offset, true, &compression); !s.ok()) return s;
   if (compression != Compression::kNone) {
-    return source_.Corrupt("compression of filter, index or properties", handle.offset,
+    return source_.Corrupt("compression of a block behind the data", handle.offset,
                            "expected 0, found " + std::to_string(static_cast<int>(compression)));
   }
   *content = stored.substr(0, stored.size() - kBlockTrailerBytes);
@@ -170,7 +175,8 @@ Status OpenSegment::LoadProperties(Slice content) {
     return source_.Corrupt("properties", at, s.message());
   }
   p.file_bytes = footer_.file_bytes;
-  if (p.number != footer_.number || p.data_bytes != footer_.data_bytes()) {
+  if (p.number != footer_.number || p.data_bytes != footer_.data_bytes() ||
+      (p.range_deletes != 0) != (footer_.range_tombstones.size != 0)) {
     return source_.Corrupt("properties", at, "do not agree with the footer");
   }
   if (options_.comparator != nullptr && p.comparator != options_.comparator->Name()) {
@@ -217,12 +223,52 @@ Status OpenSegment::LoadFilter(Slice content) {
   return Status::OK();
 }
 
+Status OpenSegment::DecodeRanges(Slice content, std::vector<RangeTombstone>* tombstones) const {
+  const uint64_t at = footer_.range_tombstones.offset;
+  if (const char* wrong = DecodeRangeTombstones(content, tombstones)) {
+    return source_.Corrupt("range tombstones", at, wrong);
+  }
+  if (tombstones->size() != properties_.range_deletes) {
+    return source_.Corrupt("range tombstones", at,
+                           "expected " + std::to_string(properties_.range_deletes) + ", found " +
+                               std::to_string(tombstones->size()));
+  }
+  return Status::OK();
+}
+
+Status OpenSegment::LoadRangeTombstones(Slice content) {
+  std::vector<RangeTombstone> tombstones;
+  Status s = DecodeRanges(content, &tombstones);
+  if (!s.ok() || options_.comparator == nullptr) return s;
+  if (const char* wrong = CheckRangeTombstones(comparator_, tombstones)) {
+    return source_.Corrupt("range tombstones", footer_.range_tombstones.offset, wrong);
+  }
+  range_tombstones_ =
+      std::make_unique<const FragmentedRangeTombstones>(comparator_, std::move(tombstones));
+  return Status::OK();
+}
+
+Status OpenSegment::ReadRangeTombstones(std::vector<RangeTombstone>* tombstones) const {
+  const BlockHandle handle = footer_.range_tombstones;
+  if (handle.size == 0) return Status::OK();
+  RangeRead read(*file_, handle.offset, handle.size);
+  read.Run(*file_);
+  Slice stored;
+  Compression compression;
+  Status s = read.Result(source_, &stored);
+  if (s.ok()) s = CheckStored(source_, stored, handle.offset, true, &compression);
+  if (!s.ok()) return s;
+  return DecodeRanges(stored.substr(0, stored.size() - kBlockTrailerBytes), tombstones);
+}
+
 size_t OpenSegment::memory_bytes() const {
   const size_t last_seen_bytes =
       last_seen_ != nullptr ? index_.blocks() * sizeof(last_seen_[0]) : 0;
   return sizeof(*this) + index_size_ + last_seen_bytes + filter_size_ + source_.path.capacity() +
          properties_.smallest_key.capacity() + properties_.largest_key.capacity() +
-         properties_.comparator.capacity() + properties_.creator.capacity();
+         properties_.comparator.capacity() + properties_.creator.capacity() +
+         properties_.merge_operator.capacity() +
+         (range_tombstones_ != nullptr ? range_tombstones_->memory_bytes() : 0);
 }
 
 // ---- Data blocks -------------------------------------------------------------------------------

@@ -16,6 +16,7 @@
 #include "table/segment_reader.h"
 #include "table/stored_block.h"
 #include "util/internal_key.h"
+#include "util/range_tombstones.h"
 #include "varve/env.h"
 #include "varve/pinned_value.h"
 #include "varve/statistics.h"
@@ -73,6 +74,10 @@ class OpenSegment {
   const Index& index() const { return index_; }
   // Null if there is none, or none that may be used under this comparator.
   const Filter* filter() const { return filtered_ ? &filter_ : nullptr; }
+  // Null if there are none, or where there is no comparator.
+  const FragmentedRangeTombstones* range_tombstones() const { return range_tombstones_.get(); }
+  // As they stand in their block, read again from the file.
+  Status ReadRangeTombstones(std::vector<RangeTombstone>* tombstones) const;
   // True if equal keys are identical, so that blocks have tags and there may be a filter.
   bool identical() const { return identical_; }
   size_t memory_bytes() const;
@@ -111,11 +116,13 @@ class OpenSegment {
               std::string path);
 
   Status Load(FileNumber number);
-  // The content of filter, index or properties out of `meta`, the bytes from data_bytes() on.
+  // The content of one of the blocks behind the data out of `meta`, the bytes from data_bytes() on.
   Status CheckMetaBlock(Slice meta, const BlockHandle& handle, Slice* content) const;
   Status LoadProperties(Slice content);
   Status LoadIndex(Slice content);
   Status LoadFilter(Slice content);
+  Status LoadRangeTombstones(Slice content);
+  Status DecodeRanges(Slice content, std::vector<RangeTombstone>* tombstones) const;
   BlockRef Seen(uint64_t i, BlockCache::Handle* handle) const;
 
   const SegmentReaderOptions options_;
@@ -135,6 +142,7 @@ class OpenSegment {
   size_t filter_size_ = 0;
   Filter filter_;
   bool filtered_ = false;
+  std::unique_ptr<const FragmentedRangeTombstones> range_tombstones_;
 };
 
 }  // namespace varve

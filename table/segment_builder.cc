@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "table/block_builder.h"
 #include "table/compression.h"
 #include "table/filter.h"
 #include "table/footer.h"
 #include "table/index.h"
+#include "table/range_tombstone_block.h"
 #include "table/segment_format.h"
 #include "table/stored_block.h"
 #include "util/hash.h"
@@ -23,7 +25,7 @@
 //  one
 //     device page less.
 //  4. The separator of a block is found when the next one begins: its first key is known then.
-//  5. Finish writes filter, index, properties and footer.
+//  5. Finish writes filter, index, range tombstones if there are any, properties and footer.
 
 namespace varve {
 
@@ -77,6 +79,9 @@ struct SegmentBuilder::Rep {
   FilterBuilder filter;
   IndexBuilder index;
 
+  std::vector<RangeTombstone> range_tombstones;
+  size_t range_tombstone_bytes = 0;  // of their block, about
+
   // The last block written, until its separator is known.
   bool pending = false;
   BlockHandle pending_handle;
@@ -95,6 +100,7 @@ struct SegmentBuilder::Rep {
   void WriteDataBlock(Slice content, Slice tail);
   void AddLargeEntry(Slice internal_key, Slice value);
   void AddSeparator(Slice next_key);
+  BlockHandle WriteRangeTombstones();
   // Keeps the first error and returns it.
   const Status& Latch(Status s) {
     if (status.ok()) status = std::move(s);
@@ -116,7 +122,12 @@ uint64_t SegmentBuilder::EstimatedFileBytes() const {
   if (r.finished) return r.offset;
   constexpr uint64_t kPropertiesBytes = 256;
   return r.offset + r.block.EstimatedBytes() + (r.filtered ? r.filter.EstimatedBytes() : 0) +
-         r.index.EstimatedBytes() + kPropertiesBytes + 2 * r.last_key.size() + kFooterBytes;
+         r.index.EstimatedBytes() + r.range_tombstone_bytes + kPropertiesBytes +
+         2 * r.last_key.size() + kFooterBytes;
+}
+
+uint64_t SegmentBuilder::range_deletes() const {
+  return rep_->finished ? rep_->properties.range_deletes : rep_->range_tombstones.size();
 }
 
 // ---- Output ------------------------------------------------------------------------------------
@@ -285,12 +296,59 @@ Status SegmentBuilder::Add(Slice internal_key, Slice value) {
   p.raw_key_bytes += internal_key.size();
   p.raw_value_bytes += value.size();
   if (TrailerType(trailer) == ValueType::kDelete) p.deletes++;
+  if (TrailerType(trailer) == ValueType::kMerge) p.merges++;
   if (new_user_key) {
     p.user_keys++;
     if (r.filtered) r.filter.Add(hash);
   }
   r.last_key.assign(internal_key);
   return r.status;
+}
+
+Status SegmentBuilder::AddRangeTombstone(Slice start, Slice end, SequenceNumber sequence) {
+  Rep& r = *rep_;
+  if (!r.status.ok()) return r.status;
+  const auto refuse = [&](const std::string& what) {
+    return r.Latch(Status::InvalidArgument(r.options.path + ": range tombstone: " + what));
+  };
+  if (r.finished) return refuse("added after Finish");
+  if (start.size() > kUserKeyBytesMax || end.size() > kUserKeyBytesMax) {
+    return refuse("key of " + std::to_string(std::max(start.size(), end.size())) +
+                  " bytes is over " + std::to_string(kUserKeyBytesMax));
+  }
+  if (sequence == 0 || sequence > kMaxSequence) {
+    return refuse("sequence " + std::to_string(sequence) + " is out of range");
+  }
+  if (r.comparator.CompareUserKeys(start, end) >= 0) return Status::OK();
+  r.range_tombstones.push_back({std::string(start), std::string(end), sequence});
+  r.range_tombstone_bytes += start.size() + end.size() + 3 * kVarint32BytesMax;
+  return Status::OK();
+}
+
+// Writes the block, and widens bounds and sequences in the properties to what it holds. Nothing
+// where there are none.
+BlockHandle SegmentBuilder::Rep::WriteRangeTombstones() {
+  const FragmentedRangeTombstones fragmented(comparator, std::move(range_tombstones));
+  if (fragmented.empty()) return {offset, 0};
+  SegmentProperties& p = properties;
+  const std::vector<RangeTombstone> tombstones = fragmented.Tombstones();
+  p.range_deletes = tombstones.size();
+  std::string smallest, largest;
+  AppendInternalKey(&smallest, tombstones[0].start,
+                    PackTrailer(tombstones[0].sequence, ValueType::kRangeDelete));
+  AppendInternalKey(&largest, fragmented.end(fragmented.fragments() - 1), kExclusiveTrailer);
+  if (p.entries == 0) {
+    p.sequence_min = fragmented.smallest_sequence();
+    p.sequence_max = fragmented.largest_sequence();
+  }
+  p.sequence_min = std::min(p.sequence_min, fragmented.smallest_sequence());
+  p.sequence_max = std::max(p.sequence_max, fragmented.largest_sequence());
+  if (p.entries == 0 || comparator.Compare(smallest, p.smallest_key) < 0) p.smallest_key = smallest;
+  if (p.entries == 0 || comparator.Compare(largest, p.largest_key) > 0) p.largest_key = largest;
+
+  content.clear();
+  EncodeRangeTombstones(tombstones, &content);
+  return WriteStored(content, Slice(), Compression::kNone);
 }
 
 Status SegmentBuilder::Finish(SegmentProperties* properties) {
@@ -310,6 +368,7 @@ Status SegmentBuilder::Finish(SegmentProperties* properties) {
   p.number = r.options.number;
   p.created_ms = r.options.created_ms;
   p.creator = r.options.creator;
+  if (p.merges != 0) p.merge_operator = r.options.merge_operator;
 
   Footer footer;
   footer.filter = {r.offset, 0};
@@ -319,6 +378,8 @@ Status SegmentBuilder::Finish(SegmentProperties* properties) {
   }
   r.index.Finish(p.data_bytes, &r.content);
   footer.index = r.WriteStored(r.content, Slice(), Compression::kNone);
+  footer.range_tombstones = r.WriteRangeTombstones();
+  if (footer.range_tombstones.size != 0) footer.incompat |= kFeatureRangeTombstones;
   r.content.clear();
   p.EncodeTo(&r.content);
   footer.properties = r.WriteStored(r.content, Slice(), Compression::kNone);

@@ -26,6 +26,7 @@ struct SegmentBuilderOptions {
   int filter_bits_per_key = 10;  // as Options.filter_bits_per_key
   uint64_t created_ms = 0;       // recorded: wall clock, since 1970
   std::string creator;           // recorded, for people: "flush", …
+  std::string merge_operator;    // its name; recorded, for people, if there are operands
 };
 
 // Writes one segment (table/FORMAT.md) from entries in order.
@@ -49,13 +50,21 @@ class SegmentBuilder {
   // InvalidArgument if it does not come after, is shorter than a trailer, or is over a limit.
   Status Add(Slice internal_key, Slice value);
 
-  // Writes what is left, filter, index, properties and footer. Does not sync. A segment without
-  // entries is valid. `properties` may be null.
+  // Adds a range tombstone; before Finish, in any order, beside any entries. Those of one sequence
+  // that overlap or touch become one, and one whose start is not before its end is dropped.
+  // InvalidArgument if a key is over its limit or the sequence is 0 or over its. Kept in memory
+  // until Finish.
+  Status AddRangeTombstone(Slice start, Slice end, SequenceNumber sequence);
+
+  // Writes what is left, filter, index, range tombstones, properties and footer. Does not sync. A
+  // segment without entries is valid, with range tombstones or without. `properties` may be null.
   Status Finish(SegmentProperties* properties);
 
   // The first error so far.
   Status status() const;
   uint64_t entries() const;
+  // Range tombstones, empty ones left out; after Finish those that could be joined count once.
+  uint64_t range_deletes() const;
   // About what the file would take if it were finished now; exact after Finish.
   uint64_t EstimatedFileBytes() const;
 

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <utility>
+#include <vector>
 
 #include "table/compression.h"
 #include "table/open_segment.h"
@@ -39,6 +40,7 @@ class Dumper {
 
   Status Run() {
     Head();
+    RangeTombstoneLines();
     if (options_.blocks || options_.entries) {
       for (uint64_t i = 0; i < segment_.index().blocks(); ++i) BlockLines(i);
     }
@@ -49,6 +51,9 @@ class Dumper {
   std::string Key(Slice internal_key) const {
     if (internal_key.size() < kTrailerBytes) return "none";
     const uint64_t trailer = ExtractTrailer(internal_key);
+    if (trailer == kExclusiveTrailer) {
+      return "before \"" + PrintableBytes(ExtractUserKey(internal_key), options_.bytes_max) + "\"";
+    }
     return "\"" + PrintableBytes(ExtractUserKey(internal_key), options_.bytes_max) + "\" @ " +
            std::to_string(TrailerSequence(trailer)) + " " + TypeName(TrailerType(trailer));
   }
@@ -74,6 +79,7 @@ class Dumper {
                           std::to_string(footer.incompat));
     Place("filter", footer.filter);
     Place("index", footer.index);
+    if (footer.range_tombstones.size != 0) Place("range tombstones", footer.range_tombstones);
     Place("properties", footer.properties);
     line_("properties");
     Field("entries", p.entries);
@@ -92,6 +98,26 @@ class Dumper {
     Field("filter bits a key", static_cast<uint64_t>(p.filter_bits_per_key));
     Field("created, ms since 1970", p.created_ms);
     Field("creator", PrintableBytes(p.creator, options_.bytes_max));
+    if (p.range_deletes != 0) Field("range tombstones", p.range_deletes);
+    if (p.merges != 0) {
+      Field("merge operands", p.merges);
+      Field("merge operator", PrintableBytes(p.merge_operator, options_.bytes_max));
+    }
+  }
+
+  void RangeTombstoneLines() {
+    if (!options_.entries || segment_.footer().range_tombstones.size == 0) return;
+    line_("range tombstones");
+    std::vector<RangeTombstone> tombstones;
+    if (const Status s = segment_.ReadRangeTombstones(&tombstones); !s.ok()) {
+      line_("  " + s.ToString());
+      first_error_ = s;
+      return;
+    }
+    for (const RangeTombstone& t : tombstones) {
+      line_("  \"" + PrintableBytes(t.start, options_.bytes_max) + "\" to \"" +
+            PrintableBytes(t.end, options_.bytes_max) + "\" @ " + std::to_string(t.sequence));
+    }
   }
 
   void BlockLines(uint64_t i) {

@@ -18,7 +18,9 @@ inline constexpr uint32_t kSegmentFormatVersion = 1;
 // Feature bits of the footer that this build knows. An unknown compatible bit changes nothing; an
 // unknown read-only-compatible bit forbids to change the file, which nobody does with a segment;
 // an unknown incompatible bit makes Open answer NotSupported.
-inline constexpr uint32_t kKnownIncompatFeatures = 0;
+// Between index and properties stands a block of range tombstones.
+inline constexpr uint32_t kFeatureRangeTombstones = 1 << 0;
+inline constexpr uint32_t kKnownIncompatFeatures = kFeatureRangeTombstones;
 
 // What a device reads at once, and the most a builder wastes so that a block lies in one of them.
 inline constexpr uint64_t kDevicePageBytes = 4096;
@@ -122,6 +124,10 @@ enum class PropertyTag : uint32_t {
   kEntriesWithExpiry = 21,
   // Reserved: the column family; without it 0.
   kColumnFamily = 22,
+  // Each only where it is not 0 or empty.
+  kRangeDeletes = 23,   // varint
+  kMerges = 24,         // varint
+  kMergeOperator = 25,  // bytes, for people
 };
 
 }  // namespace varve

@@ -32,6 +32,7 @@ struct Field {
   const char* name;
   uint64_t* number;
   std::string* bytes;
+  bool optional = false;  // without it 0 or empty
 };
 
 }  // namespace
@@ -55,6 +56,9 @@ void SegmentProperties::EncodeTo(std::string* out) const {
   PutNumber(out, PropertyTag::kNumber, number);
   PutNumber(out, PropertyTag::kCreatedMillis, created_ms);
   PutBytes(out, PropertyTag::kCreator, creator);
+  if (range_deletes != 0) PutNumber(out, PropertyTag::kRangeDeletes, range_deletes);
+  if (merges != 0) PutNumber(out, PropertyTag::kMerges, merges);
+  if (!merge_operator.empty()) PutBytes(out, PropertyTag::kMergeOperator, merge_operator);
 }
 
 Status SegmentProperties::Decode(Slice input, SegmentProperties* properties) {
@@ -80,6 +84,9 @@ Status SegmentProperties::Decode(Slice input, SegmentProperties* properties) {
       {PropertyTag::kNumber, "segment number", &p.number, nullptr},
       {PropertyTag::kCreatedMillis, "creation time", &p.created_ms, nullptr},
       {PropertyTag::kCreator, "creator", nullptr, &p.creator},
+      {PropertyTag::kRangeDeletes, "range deletes", &p.range_deletes, nullptr, true},
+      {PropertyTag::kMerges, "merges", &p.merges, nullptr, true},
+      {PropertyTag::kMergeOperator, "merge operator", nullptr, &p.merge_operator, true},
   };
   constexpr size_t kFields = sizeof(fields) / sizeof(fields[0]);
   bool seen[kFields] = {};
@@ -102,7 +109,8 @@ Status SegmentProperties::Decode(Slice input, SegmentProperties* properties) {
     }
   }
   for (size_t i = 0; i < kFields; ++i) {
-    if (!seen[i]) return Status::Corruption(std::string("property missing: ") + fields[i].name);
+    if (seen[i] || fields[i].optional) continue;
+    return Status::Corruption(std::string("property missing: ") + fields[i].name);
   }
   if (compression_number > UINT8_MAX ||
       !KnownCompression(static_cast<uint8_t>(compression_number))) {
@@ -117,7 +125,7 @@ Status SegmentProperties::Decode(Slice input, SegmentProperties* properties) {
   for (const std::string* key : {&p.smallest_key, &p.largest_key}) {
     const bool fits =
         key->size() >= kTrailerBytes && key->size() <= kUserKeyBytesMax + kTrailerBytes;
-    if (p.entries == 0 ? !key->empty() : !fits) {
+    if (p.entries == 0 && p.range_deletes == 0 ? !key->empty() : !fits) {
       return Status::Corruption("property out of range: smallest or largest key");
     }
   }

@@ -21,16 +21,22 @@ struct SegmentProperties {
   uint64_t data_bytes = 0;       // from the start of the file to the end of the last data block
   uint64_t data_blocks = 0;
   uint64_t block_raw_bytes_max = 0;  // of one data block, uncompressed
-  std::string smallest_key;          // internal keys; both empty if there is no entry
+  // Bounds of all entries and range tombstones, as internal keys; both empty if there is neither.
+  // Where the end of a tombstone lies above all entries, the largest key is that end with trailer
+  // kExclusiveTrailer: nothing from there on is in the segment.
+  std::string smallest_key;
   std::string largest_key;
-  SequenceNumber sequence_min = 0;  // 0 if there is no entry
+  SequenceNumber sequence_min = 0;  // of both; 0 if there is neither
   SequenceNumber sequence_max = 0;
   Compression compression = Compression::kNone;  // asked for; blocks that do not shrink are raw
   int filter_bits_per_key = 0;                   // 0: there is no filter
   std::string comparator;
   FileNumber number = 0;
-  uint64_t created_ms = 0;  // wall clock, since 1970
-  std::string creator;      // for people: "flush", …
+  uint64_t created_ms = 0;     // wall clock, since 1970
+  std::string creator;         // for people: "flush", …
+  uint64_t range_deletes = 0;  // range tombstones; no entries
+  uint64_t merges = 0;         // of the entries, of type kMerge
+  std::string merge_operator;  // for people: the name of the one they were written under
 
   // Bytes of the file; not stored in the properties block but known to builder and reader.
   uint64_t file_bytes = 0;

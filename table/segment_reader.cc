@@ -145,6 +145,10 @@ uint64_t SegmentReader::ApproximateOffset(Slice internal_key) const {
   return i < index.blocks() ? index.handle(i).offset : segment_->properties().file_bytes;
 }
 
+const FragmentedRangeTombstones* SegmentReader::range_tombstones() const {
+  return segment_->range_tombstones();
+}
+
 const SegmentProperties& SegmentReader::properties() const { return segment_->properties(); }
 
 const std::string& SegmentReader::path() const { return segment_->source().path; }

@@ -9,6 +9,7 @@
 #include "table/segment_properties.h"
 #include "util/internal_iterator.h"
 #include "util/internal_key.h"
+#include "util/range_tombstones.h"
 #include "varve/comparator.h"
 #include "varve/env.h"
 #include "varve/pinned_value.h"
@@ -56,16 +57,18 @@ struct PointRequest {
   Status status;
 };
 
-// An open segment: index and filter in memory, data blocks from the cache or the file.
+// An open segment: index, filter and range tombstones in memory, data blocks from the cache or the
+// file.
 //
 // Errors: Corruption names file, offset, expected and found; a damaged block is never skipped and
 // never reported as "not found". Thread safety: any number of threads may call anything at any
 // time; nothing changes after Open.
 class SegmentReader {
  public:
-  // Reads footer, properties, index and filter, and checks them. NotSupported if the file was
-  // written by a newer version; InvalidArgument if the comparator is another one; Corruption if it
-  // is damaged, cut off, or is not segment `number` (0 accepts any). `path` is for messages.
+  // Reads footer, properties, index, filter and range tombstones, and checks them. NotSupported if
+  // the file was written by a newer version; InvalidArgument if the comparator is another one;
+  // Corruption if it is damaged, cut off, or is not segment `number` (0 accepts any). `path` is for
+  // messages.
   static Status Open(const SegmentReaderOptions& options, std::unique_ptr<RandomAccessFile> file,
                      std::string path, FileNumber number, std::unique_ptr<SegmentReader>* reader);
   ~SegmentReader();
@@ -96,6 +99,10 @@ class SegmentReader {
   // About where in the file the entries from `internal_key` on begin; from 0 to file_bytes.
   uint64_t ApproximateOffset(Slice internal_key) const;
 
+  // The segment's range tombstones, or null if it has none. Lives as long as the reader. They are
+  // no entries: neither Get nor the iterator looks at them.
+  const FragmentedRangeTombstones* range_tombstones() const;
+
   const SegmentProperties& properties() const;
   const std::string& path() const;
 
@@ -103,7 +110,7 @@ class SegmentReader {
   // the filter, and the counts against the properties. Uses no cache. The first thing wrong.
   Status Verify() const;
 
-  // Bytes of memory held while open: index, filter, properties.
+  // Bytes of memory held while open: index, filter, range tombstones, properties.
   size_t memory_bytes() const;
 
   // Removes the segment's blocks from the cache, for when it is deleted.

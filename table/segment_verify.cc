@@ -11,7 +11,8 @@
 //  1. Load footer, properties, index and filter again, which checks each on its own.
 //  2. Read the data in stretches. Of each block: checksum, content, padding before it; of each
 //     entry: its order, its place between two separators, its tag, and that the filter accepts it.
-//  3. Compare what was counted with the properties.
+//  3. Compare what was counted with the properties, bounds and sequences of the range tombstones
+//     included.
 
 namespace varve {
 
@@ -34,6 +35,8 @@ class SegmentVerifier {
       if (Status s = CheckStretch(first, last, start, end); !s.ok()) return s;
       first = last;
     }
+    counted_.largest_key = last_key_;
+    CountRangeTombstones();
     return CompareProperties();
   }
 
@@ -117,7 +120,31 @@ class SegmentVerifier {
     counted_.raw_key_bytes += key.size();
     counted_.raw_value_bytes += value_bytes;
     if (TrailerType(trailer) == ValueType::kDelete) counted_.deletes++;
+    if (TrailerType(trailer) == ValueType::kMerge) counted_.merges++;
     if (new_user_key) counted_.user_keys++;
+  }
+
+  // After all entries. Tombstones that are the fragmented list's are whole, in order, and joined as
+  // far as they can be, or it would have others: only their number is left to compare.
+  void CountRangeTombstones() {
+    const FragmentedRangeTombstones* const list = segment_.range_tombstones();
+    if (list == nullptr || list->empty()) return;
+    counted_.range_deletes = list->tombstones();
+    const bool alone = counted_.entries == 0;
+    std::string smallest, largest;
+    AppendInternalKey(&smallest, list->start(0),
+                      PackTrailer(list->NewestAt(0, kMaxSequence), ValueType::kRangeDelete));
+    AppendInternalKey(&largest, list->end(list->fragments() - 1), kExclusiveTrailer);
+    const InternalKeyComparator& comparator = segment_.comparator();
+    if (alone || comparator.Compare(smallest, counted_.smallest_key) < 0) {
+      counted_.smallest_key = smallest;
+    }
+    if (alone || comparator.Compare(largest, counted_.largest_key) > 0) {
+      counted_.largest_key = largest;
+    }
+    counted_.sequence_min = alone ? list->smallest_sequence()
+                                  : std::min(counted_.sequence_min, list->smallest_sequence());
+    counted_.sequence_max = std::max(counted_.sequence_max, list->largest_sequence());
   }
 
   Status CompareProperties() {
@@ -128,6 +155,8 @@ class SegmentVerifier {
     } numbers[] = {
         {"entries", p.entries, counted_.entries},
         {"deletes", p.deletes, counted_.deletes},
+        {"range deletes", p.range_deletes, counted_.range_deletes},
+        {"merges", p.merges, counted_.merges},
         {"user keys", p.user_keys, counted_.user_keys},
         {"raw key bytes", p.raw_key_bytes, counted_.raw_key_bytes},
         {"raw value bytes", p.raw_value_bytes, counted_.raw_value_bytes},
@@ -144,7 +173,7 @@ class SegmentVerifier {
                                              ", found " + std::to_string(number.found));
       }
     }
-    if (p.smallest_key != counted_.smallest_key || p.largest_key != last_key_) {
+    if (p.smallest_key != counted_.smallest_key || p.largest_key != counted_.largest_key) {
       return segment_.source().Corrupt("properties", at, "smallest or largest key is another");
     }
     return Status::OK();

@@ -40,6 +40,9 @@ enum class ValueType : uint8_t {
 };
 // Sorts before every type of the same sequence; only in keys to seek by.
 inline constexpr uint8_t kTypeForSeek = 0xff;
+// Sorts before every entry of its user key. As the trailer of an upper bound it says that the bound
+// itself is outside: the end of a range tombstone, above everything else a segment holds.
+inline constexpr uint64_t kExclusiveTrailer = UINT64_MAX;
 
 inline constexpr size_t kTrailerBytes = 8;
 

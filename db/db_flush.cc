@@ -8,6 +8,7 @@
 //  6. Give free the logs that neither root needs any more.
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "db/db_impl.h"
@@ -132,23 +133,23 @@ Status DBImpl::WriteFlush(const std::vector<Table>& tables, FlushInfo* info) {
   output.epoch = tables.back().epoch;
   output.creator = "flush";
   output.limiter = limiter_.get();
-  SegmentEntry entry;
+  std::optional<SegmentEntry> entry;
   const ReadSequences readers = reads_->ReadersFromNowOn();
   Status status = manifest_->NewFileNumber(&output.number);
   if (status.ok()) {
     std::vector<std::shared_ptr<MemTable>> newest_first;
     for (auto table = tables.rbegin(); table != tables.rend(); ++table) {
       newest_first.push_back(table->memtable);
-      info->entries_read += table->memtable->entries();
+      info->entries_read += table->memtable->entries() - table->memtable->range_deletes();
     }
     status = WriteMemtables(output, readers, newest_first, &entry);
   }
   if (status.ok()) {
-    info->entries_dropped = info->entries_read - entry.entries;
-    info->bytes_written = entry.file_bytes;
+    info->entries_dropped = info->entries_read - (entry.has_value() ? entry->entries : 0);
+    info->bytes_written = entry.has_value() ? entry->file_bytes : 0;
     status = InstallFlush(tables, std::move(entry), readers.history_from());
   }
-  if (status.ok()) {
+  if (status.ok() && info->bytes_written > 0) {
     info->segment = output.number;
     events_.SegmentCreated(
         {info->job, output.number, SegmentFileName(path_, output.number), info->bytes_written});
@@ -156,7 +157,7 @@ Status DBImpl::WriteFlush(const std::vector<Table>& tables, FlushInfo* info) {
   return status;
 }
 
-Status DBImpl::InstallFlush(const std::vector<Table>& tables, SegmentEntry entry,
+Status DBImpl::InstallFlush(const std::vector<Table>& tables, std::optional<SegmentEntry> entry,
                             SequenceNumber retained) {
   LogPosition logged_to;
   FileNumber lowest_log = 0;
@@ -169,7 +170,7 @@ Status DBImpl::InstallFlush(const std::vector<Table>& tables, SegmentEntry entry
   if (!status.ok()) return status;
 
   ManifestEdit edit;
-  edit.added.push_back(entry);
+  if (entry.has_value()) edit.added.push_back(*entry);
   edit.lowest_log = lowest_log;
   edit.durable_log = wal_->durable();
   edit.next_sequence = reads_->published() + 1;
@@ -179,22 +180,25 @@ Status DBImpl::InstallFlush(const std::vector<Table>& tables, SegmentEntry entry
     status = manifest_->Commit(edit);
   }
   if (!status.ok()) {
-    if (manifest_->poisoned().ok()) {  // else a root may name the segment
-      options_.env.file_system->RemoveFile(SegmentFileName(path_, entry.number)).ok();
+    if (entry.has_value() && manifest_->poisoned().ok()) {  // else a root may name the segment
+      options_.env.file_system->RemoveFile(SegmentFileName(path_, entry->number)).ok();
     }
     return status;
   }
 
   if (Statistics* const statistics = options_.statistics.get(); statistics != nullptr) {
     statistics->Add(Counter::kFlushes, 1);
-    statistics->Add(Counter::kFlushBytes, entry.file_bytes);
+    statistics->Add(Counter::kFlushBytes, entry.has_value() ? entry->file_bytes : 0);
   }
-  auto file = std::make_shared<SegmentFile>(std::move(entry), reads_->comparator());
+  SegmentList added;
+  if (entry.has_value()) {
+    added.push_back(std::make_shared<SegmentFile>(*std::move(entry), reads_->comparator()));
+  }
   {
     MutexLock lock(&mu_);
     immutables_.erase(immutables_.begin(), immutables_.begin() + tables.size());
     tables_flushed_ += tables.size();
-    version_ = version_->With(reads_->comparator(), {}, {std::move(file)}, retained);
+    version_ = version_->With(reads_->comparator(), {}, added, retained);
     PublishView();
   }
   CountManifest();

@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -107,9 +108,10 @@ class DBImpl : public DB {
   std::vector<Table> PickFlush() const REQUIRES(mu_);
   Status FlushTables(const std::vector<Table>& tables) EXCLUDES(mu_);
   Status WriteFlush(const std::vector<Table>& tables, FlushInfo* info) EXCLUDES(mu_);
-  // `retained`: the sequence from which on nothing was dropped (db/history.h).
-  Status InstallFlush(const std::vector<Table>& tables, SegmentEntry entry, SequenceNumber retained)
-      EXCLUDES(mu_);
+  // `retained`: the sequence from which on nothing was dropped (db/history.h). Without an entry the
+  // tables held nothing to keep.
+  Status InstallFlush(const std::vector<Table>& tables, std::optional<SegmentEntry> entry,
+                      SequenceNumber retained) EXCLUDES(mu_);
   // A seal, after which what the older root needed is free.
   Status Seal() EXCLUDES(mu_);
   void SealWhenIdle() EXCLUDES(mu_);

@@ -16,6 +16,7 @@ namespace {
 std::string InternalKeyText(Slice key) {
   if (key.size() < kTrailerBytes) return Printable(key) + " (no internal key)";
   const uint64_t trailer = ExtractTrailer(key);
+  if (trailer == kExclusiveTrailer) return "before " + Printable(ExtractUserKey(key));
   return Printable(ExtractUserKey(key)) + " @" + std::to_string(TrailerSequence(trailer)) +
          " type " + std::to_string(static_cast<int>(TrailerType(trailer)));
 }

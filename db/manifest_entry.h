@@ -18,7 +18,7 @@ struct SegmentEntry {
   uint64_t epoch = 0;  // place in the order of age (RULES R1)
   uint64_t file_bytes = 0;
   uint64_t raw_bytes = 0;  // keys and values before compression
-  uint64_t entries = 0;    // all versions, deletes included
+  uint64_t entries = 0;    // all versions, deletes included; range tombstones are none
   uint64_t deletes = 0;    // tombstones among them
   SequenceNumber smallest_sequence = 0;
   SequenceNumber largest_sequence = 0;
@@ -27,8 +27,9 @@ struct SegmentEntry {
   // Milliseconds since 1970; on disk only with kHasExpiry.
   uint64_t min_expires_at = 0;
   uint64_t max_expires_at = 0;
-  // First and last internal key. Any length: what does not fit beside its neighbours goes to pages
-  // of its own, and is never truncated.
+  // Bounds, as internal keys, of all entries and range tombstones; with kHasRangeDeletes the
+  // largest may be an end that is itself outside (kExclusiveTrailer). Any length: what does not fit
+  // beside its neighbours goes to pages of its own, and is never truncated.
   std::string smallest;
   std::string largest;
   // Fields of later builds, as they stand on disk: varint tag, length-prefixed value, repeated.
@@ -44,7 +45,7 @@ enum SegmentEntryFlag : uint64_t {
   kSegmentProbation = 1u << 1,
   kSegmentGhost = 1u << 2,
   kSegmentHasGhostFile = 1u << 3,
-  kHasRangeDeletes = 1u << 4,  // range tombstones are among its entries
+  kHasRangeDeletes = 1u << 4,  // the segment has range tombstones
 };
 
 // Appends everything but the number.

@@ -1,6 +1,7 @@
 #include "db/recovery.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "db/history.h"
@@ -67,10 +68,10 @@ class ReplayedSegments : public LogSink {
     // When a version was written is not known: where any history is kept, all of it stays for now.
     const bool history = HistoryRetention(options_).any();
     const ReadSequences readers({}, history ? 0 : kMaxSequence);
-    SegmentEntry entry;
+    std::optional<SegmentEntry> entry;
     if (Status status = WriteMemtables(output, readers, {memtable_}, &entry); !status.ok())
       return status;
-    segments_.push_back(std::move(entry));
+    if (entry.has_value()) segments_.push_back(*std::move(entry));
     memtable_.reset();
     return Status::OK();
   }

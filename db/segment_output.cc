@@ -24,6 +24,7 @@ SegmentBuilderOptions BuilderOptions(const SegmentOutputOptions& output, const s
   builder.filter_bits_per_key = options.filter_bits_per_key;
   builder.created_ms = options.env.clock->WallMillis();
   builder.creator = output.creator;
+  if (options.merge_operator != nullptr) builder.merge_operator = options.merge_operator->Name();
   return builder;
 }
 
@@ -84,12 +85,14 @@ SegmentEntry SegmentOutput::EntryFor(const SegmentProperties& properties) const 
   entry.largest_sequence = properties.sequence_max;
   entry.smallest = properties.smallest_key;
   entry.largest = properties.largest_key;
+  if (properties.range_deletes != 0) entry.flags |= kHasRangeDeletes;
   return entry;
 }
 
 Status WriteMemtables(const SegmentOutputOptions& options, const ReadSequences& readers,
                       const std::vector<std::shared_ptr<MemTable>>& memtables,
-                      SegmentEntry* entry) {
+                      std::optional<SegmentEntry>* entry) {
+  entry->reset();
   std::vector<std::unique_ptr<InternalIterator>> children;
   uint64_t expected_bytes = 0;
   for (const auto& memtable : memtables) {
@@ -101,11 +104,22 @@ Status WriteMemtables(const SegmentOutputOptions& options, const ReadSequences& 
   ShadowedVersions shadowed(readers);
   SegmentOutput output(options);
   Status status = output.Open(expected_bytes);
+  for (const auto& memtable : memtables) {
+    const auto ranges = memtable->range_tombstones();
+    if (ranges == nullptr) continue;
+    for (const RangeTombstone& t : ranges->Tombstones()) {
+      if (status.ok()) status = output.AddRangeTombstone(t.start, t.end, t.sequence);
+    }
+  }
   for (entries->SeekToFirst(); status.ok() && entries->Valid(); entries->Next()) {
     if (!shadowed.Hides(entries->key())) status = output.Add(entries->key(), entries->value());
   }
   if (status.ok()) status = entries->status();
-  return status.ok() ? output.Finish(entry) : status;
+  if (!status.ok() || (output.entries() == 0 && output.range_deletes() == 0)) return status;
+  SegmentEntry made;
+  status = output.Finish(&made);
+  if (status.ok()) *entry = std::move(made);
+  return status;
 }
 
 }  // namespace varve

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,11 @@ class SegmentOutput {
   Status Open(uint64_t expected_bytes);
   // As SegmentBuilder::Add(). Waits for the rate limiter now and then.
   Status Add(Slice internal_key, Slice value);
+  // As SegmentBuilder::AddRangeTombstone().
+  Status AddRangeTombstone(Slice start, Slice end, SequenceNumber sequence) {
+    return builder_->AddRangeTombstone(start, end, sequence);
+  }
+  uint64_t range_deletes() const { return builder_->range_deletes(); }
   uint64_t entries() const { return builder_->entries(); }
   uint64_t EstimatedFileBytes() const { return builder_->EstimatedFileBytes(); }
   // `entry` is what the manifest should say of it.
@@ -65,10 +71,12 @@ class SegmentOutput {
   bool finished_ = false;
 };
 
-// Merges memtables, newest first, into one segment. Versions that none of `readers` can see are
-// left out.
+// Merges memtables, newest first, into one segment, with all their range tombstones. Versions that
+// none of `readers` can see are left out. No entry, and no file, where there is nothing to keep:
+// ranges that are empty in the comparator's order are all there was.
 Status WriteMemtables(const SegmentOutputOptions& output, const ReadSequences& readers,
-                      const std::vector<std::shared_ptr<MemTable>>& memtables, SegmentEntry* entry);
+                      const std::vector<std::shared_ptr<MemTable>>& memtables,
+                      std::optional<SegmentEntry>* entry);
 
 }  // namespace varve
 

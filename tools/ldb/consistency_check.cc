@@ -179,6 +179,9 @@ class Checker {
     if (!status.ok()) return status;
     const SegmentProperties& properties = reader->properties();
     *found = std::to_string(properties.entries) + " entries, " +
+             (properties.range_deletes == 0
+                  ? ""
+                  : std::to_string(properties.range_deletes) + " range tombstones, ") +
              std::to_string(properties.file_bytes) + " bytes";
     return entry == nullptr ? status : CheckAgainstManifest(path, properties, *entry);
   }
@@ -191,6 +194,8 @@ class Checker {
     } numbers[] = {
         {"entries", entry.entries, properties.entries},
         {"deletes", entry.deletes, properties.deletes},
+        {"range tombstones or none", entry.flags & kHasRangeDeletes,
+         properties.range_deletes != 0 ? kHasRangeDeletes : 0},
         {"raw bytes", entry.raw_bytes, properties.raw_key_bytes + properties.raw_value_bytes},
         {"lowest sequence", entry.smallest_sequence, properties.sequence_min},
         {"highest sequence", entry.largest_sequence, properties.sequence_max},

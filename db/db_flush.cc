@@ -78,6 +78,9 @@ void DBImpl::FlushWhileDue() {
   uint64_t retry_nanos = kRetryNanosMin;
   while (FlushIsDue() && background_error_.ok()) {
     const std::vector<Table> tables = PickFlush();
+    uint64_t bytes = 0;
+    for (const Table& table : tables) bytes += table.memtable->used_bytes();
+    stall_.FlushBegan(tables.size(), bytes);
     mu_.Unlock();
     const Status status = FlushTables(tables);
     mu_.Lock();
@@ -100,10 +103,18 @@ std::vector<DBImpl::Table> DBImpl::PickFlush() const {
   size_t bytes = 0;
   for (const Table& table : immutables_) {
     bytes += table.memtable->used_bytes();
-    if (!tables.empty() && bytes > kFlushBytesMax) break;
+    if (!tables.empty() && (bytes > kFlushBytesMax || tables.size() == FlushMemtablesMax())) break;
     tables.push_back(table);
   }
   return tables;
+}
+
+size_t DBImpl::FlushMemtablesMax() const {
+  const size_t memtables_max = live_.memtables_max.load(std::memory_order_relaxed);
+  const size_t flush_min = live_.flush_memtables_min.load(std::memory_order_relaxed);
+  const size_t bytes = live_.memtable_bytes.load(std::memory_order_relaxed);
+  // Beside a flush that runs, writers need room to go on.
+  return std::clamp<size_t>(kFlushBytesMax / bytes, 1, std::max(memtables_max / 2, flush_min));
 }
 
 Status DBImpl::FlushTables(const std::vector<Table>& tables) {
@@ -118,6 +129,12 @@ Status DBImpl::FlushTables(const std::vector<Table>& tables) {
   if (const Status poisoned = manifest_->poisoned(); !poisoned.ok()) LatchError(poisoned);
   if (const Status latched = wal_->latched(); !latched.ok()) LatchError(latched);
   if (!status.ok()) {
+    {
+      MutexLock lock(&mu_);
+      stall_.FlushEnded(/*ok=*/false);
+      UpdateStall();
+    }
+    events_.Deliver();
     options_.logger->Log(LogLevel::kWarning, path_ + ": flush failed: " + status.ToString());
   }
   info.micros = (clock->MonotonicNanos() - started) / 1000;
@@ -200,7 +217,10 @@ Status DBImpl::InstallFlush(const std::vector<Table>& tables, std::optional<Segm
     tables_flushed_ += tables.size();
     version_ = version_->With(reads_->comparator(), {}, added, retained);
     PublishView();
+    stall_.FlushEnded(/*ok=*/true);
+    UpdateStall();
   }
+  events_.Deliver();
   CountManifest();
   RetireLogs();
   return Status::OK();

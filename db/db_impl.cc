@@ -113,7 +113,8 @@ DBImpl::DBImpl(const Options& options, const std::string& path, std::unique_ptr<
       file_lock_(std::move(lock)),
       reads_(std::make_shared<ReadPath>(options, path)),
       events_(options.listeners),
-      live_(options) {}
+      live_(options),
+      stall_(options.env.clock.get()) {}
 
 DBImpl::~DBImpl() {
   MutexLock closing(&close_mu_);

@@ -17,6 +17,7 @@
 #include "db/read_path.h"
 #include "db/recovery.h"
 #include "db/write_queue.h"
+#include "db/write_stall.h"
 #include "memtable/memtable.h"
 #include "util/mutex.h"
 #include "util/rate_limiter.h"
@@ -93,10 +94,20 @@ class DBImpl : public DB {
   Status MakeRoom(uint64_t record_bytes, size_t memtable_bytes, bool logged);
   // Makes the active memtable immutable and puts a new one in its place.
   Status SwitchMemtable();
-  Status WaitForMemtableRoom() EXCLUDES(mu_);
   // Until no unlogged entry is in memory only: flushed, in both roots (RULES R4.2).
   Status FlushUnlogged() EXCLUDES(mu_);
   Status ReserveSequences(uint64_t count);
+
+  // ---- Stalls (db_stall.cc) ----
+  // Takes note of what the write stall depends on: after each change of the immutable memtables, of
+  // the version, or of what running compactions owe. Whoever calls it lets events_.Deliver()
+  // follow, without the lock.
+  void UpdateStall() REQUIRES(mu_);
+  // By the leader, before the group is logged: sleeps as long as the stall asks.
+  void Throttle(size_t bytes) EXCLUDES(mu_);
+  // The last resort: no memtable may be added.
+  bool WritesAreStopped() const REQUIRES(mu_);
+  Status WaitForMemtableRoom() EXCLUDES(mu_);
 
   // ---- Flushing (db_flush.cc) ----
   void ScheduleFlush() REQUIRES(mu_);
@@ -106,6 +117,7 @@ class DBImpl : public DB {
   void FlushWhileDue() REQUIRES(mu_);
   // The oldest memtables that go into one segment.
   std::vector<Table> PickFlush() const REQUIRES(mu_);
+  size_t FlushMemtablesMax() const;
   Status FlushTables(const std::vector<Table>& tables) EXCLUDES(mu_);
   Status WriteFlush(const std::vector<Table>& tables, FlushInfo* info) EXCLUDES(mu_);
   // `retained`: the sequence from which on nothing was dropped (db/history.h). Without an entry the
@@ -152,6 +164,7 @@ class DBImpl : public DB {
   EventDispatch events_;
   LiveOptions live_;
   WriteQueue queue_;
+  WriteStall stall_;  // its Update() and Flush*() under mu_
   std::atomic<bool> closed_{false};
   std::atomic<bool> has_background_error_{false};
 

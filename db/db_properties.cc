@@ -86,9 +86,9 @@ bool DBImpl::GetIntProperty(Slice name, uint64_t* value) {
       {"is-write-stopped",
        [&] {
          MutexLock lock(&mu_);
-         const size_t max = live_.memtables_max.load(std::memory_order_relaxed);
-         return uint64_t{!background_error_.ok() || immutables_.size() + 1 >= max};
+         return uint64_t{!background_error_.ok() || WritesAreStopped()};
        }},
+      {"delayed-write-rate", [&] { return stall_.bytes_per_second(); }},
   };
   for (const auto& [property, get] : properties) {
     if (name == property) {
@@ -167,9 +167,13 @@ Status DBImpl::SetOptions(const std::map<std::string, std::string>& changes) {
   syncer_->SetInterval(now.wal_sync_interval_ms);
   limiter_->SetBytesPerSecond(now.background_bytes_per_second);
   wal_->SetLogBytes(LogBytes());
-  MutexLock lock(&mu_);
-  ScheduleFlush();  // less may be wanted in memory than there is
-  changed_.SignalAll();
+  {
+    MutexLock lock(&mu_);
+    ScheduleFlush();  // less may be wanted in memory than there is
+    UpdateStall();
+    changed_.SignalAll();
+  }
+  events_.Deliver();
   return Status::OK();
 }
 

@@ -140,6 +140,7 @@ Status DBImpl::CommitGroup() {
   const bool logged = !group_[0]->disable_wal;
   Status status = CheckOpen();
   if (status.ok()) status = WriteError();
+  if (status.ok()) Throttle(data_bytes);
   if (status.ok()) {
     status = MakeRoom(WriteBatchInternal::kHeaderBytes + entry_bytes,
                       MemTable::BytesMax(count, data_bytes, range_deletes), logged);
@@ -230,38 +231,18 @@ Status DBImpl::SwitchMemtable() {
   if (Status status = manifest_->NewFileNumber(&fresh.epoch); !status.ok()) return status;
   fresh.memtable =
       std::make_shared<MemTable>(reads_->comparator(), active_.memtable->CommonPrefix());
-  MutexLock lock(&mu_);
-  immutables_.push_back(std::move(active_));
-  ++tables_switched_;
-  active_ = std::move(fresh);
-  active_memtable_ = active_.memtable;
-  PublishView();
-  ScheduleFlush();
-  return Status::OK();
-}
-
-Status DBImpl::WaitForMemtableRoom() {
-  const auto is_full = [this]() REQUIRES(mu_) {
-    const size_t max = live_.memtables_max.load(std::memory_order_relaxed);
-    return immutables_.size() + 1 >= max;
-  };
-  MutexLock lock(&mu_);
-  if (!is_full()) return Status::OK();
-  Clock* const clock = options_.env.clock.get();
-  const uint64_t started = clock->MonotonicNanos();
-  const uint64_t failures = flush_failures_;
-  Status status;
-  while (status.ok() && is_full()) {
+  {
+    MutexLock lock(&mu_);
+    immutables_.push_back(std::move(active_));
+    ++tables_switched_;
+    active_ = std::move(fresh);
+    active_memtable_ = active_.memtable;
+    PublishView();
     ScheduleFlush();
-    changed_.Wait(&mu_);
-    status = background_error_;
-    if (status.ok() && flush_failures_ != failures) status = flush_error_;
+    UpdateStall();
   }
-  if (Statistics* const statistics = options_.statistics.get(); statistics != nullptr) {
-    statistics->Add(Counter::kWriteStalls, 1);
-    statistics->Add(Counter::kWriteStallMicros, (clock->MonotonicNanos() - started) / 1000);
-  }
-  return status;
+  events_.Deliver();
+  return Status::OK();
 }
 
 Status DBImpl::FlushUnlogged() {

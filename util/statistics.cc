@@ -42,6 +42,8 @@ constexpr const char* kCounterNames[] = {
     "write_stall_micros",
     "manifest_commits",
     "manifest_bytes",
+    "write_delays",
+    "write_delay_micros",
 };
 static_assert(std::size(kCounterNames) == kCounters, "name each counter");
 

@@ -89,8 +89,10 @@ class DB {
   //   oldest-snapshot-sequence, last-sequence,
   //   retained-sequence (the oldest that ReadOptions.at_sequence may ask for), manifest-commits,
   //   manifest-bytes-written, wal-bytes (all log files), live-bytes (everything in the directory),
-  //   is-write-stopped: numbers; durable-position ("log:offset"), background-error ("" if none):
-  //   text; stats, segments, options: several lines for people.
+  //   is-write-stopped,
+  //   delayed-write-rate (bytes a second that writes are held to; 0: not): numbers;
+  //   durable-position ("log:offset"), background-error ("" if none): text; stats, segments,
+  //   options: several lines for people.
   virtual bool GetProperty(Slice name, std::string* value) = 0;
   virtual bool GetIntProperty(Slice name, uint64_t* value) = 0;
 

@@ -34,7 +34,9 @@ enum class Counter : uint32_t {
   kWriteStalls,           // writes that waited for room in the memtables
   kWriteStallMicros,      // how long, microseconds
   kManifestCommits,
-  kManifestBytes,  // bytes written to the manifest
+  kManifestBytes,     // bytes written to the manifest
+  kWriteDelays,       // commit groups that were held to the speed of background work
+  kWriteDelayMicros,  // how long; what kWriteStallMicros counts comes on top
   kCounterCount,
 };
 

@@ -1,0 +1,119 @@
+// What writers meet when background work is slower than they are. On a scheduler in virtual time,
+// so that nothing depends on the speed of the machine.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/support/baton_scheduler.h"
+#include "tests/support/sim_env.h"
+#include "util/mutex.h"
+#include "varve/db.h"
+#include "varve/listener.h"
+
+namespace varve {
+namespace {
+
+class StallRecorder : public EventListener {
+ public:
+  void OnStallChanged(const StallInfo& info) override {
+    MutexLock lock(&mu_);
+    changes_.push_back(info);
+  }
+  std::vector<StallInfo> changes() {
+    MutexLock lock(&mu_);
+    return changes_;
+  }
+
+ private:
+  Mutex mu_;
+  std::vector<StallInfo> changes_ GUARDED_BY(mu_);
+};
+
+class DbStallTest : public ::testing::Test {
+ protected:
+  DbStallTest() {
+    options_.create_if_missing = true;
+    options_.memtable_bytes = 256 << 10;
+    options_.memtables_max = 16;
+    options_.wal_sync = WalSyncMode::kNever;
+    options_.compression = Compression::kNone;
+    options_.statistics = statistics_;
+    options_.listeners = {recorder_};
+    options_.env = MakeSimEnv(SimFileSystem::New({.track = false}), 1);
+    options_.env.clock = scheduler_.clock();
+  }
+  void Open() { ASSERT_TRUE(DB::Open(options_, "/db", &db_).ok()); }
+  // Writes so many bytes of values, 1 KB each; returns the seconds that took.
+  double Fill(size_t bytes) {
+    const std::string value(1000, 'v');
+    const uint64_t begin = scheduler_.now_nanos();
+    for (size_t i = 0; i < bytes / value.size(); ++i) {
+      const uint64_t before = scheduler_.now_nanos();
+      const Status status = db_->Put({}, "key" + std::to_string(i), value);
+      EXPECT_TRUE(status.ok()) << status.ToString();
+      longest_nanos_ = std::max(longest_nanos_, scheduler_.now_nanos() - before);
+    }
+    return static_cast<double>(scheduler_.now_nanos() - begin) / 1e9;
+  }
+  uint64_t Property(const std::string& name) {
+    uint64_t value = 0;
+    EXPECT_TRUE(db_->GetIntProperty("varve." + name, &value)) << name;
+    return value;
+  }
+
+  BatonScheduler scheduler_{{.seed = 7, .nanos_per_step = 100}};
+  std::shared_ptr<Statistics> statistics_ = Statistics::Create(/*latencies=*/false);
+  std::shared_ptr<StallRecorder> recorder_ = std::make_shared<StallRecorder>();
+  Options options_;
+  std::unique_ptr<DB> db_;
+  uint64_t longest_nanos_ = 0;
+};
+
+TEST_F(DbStallTest, FastFlushesDelayNobody) {
+  scheduler_.Run([this] {
+    options_.memtables_max = 64;
+    Open();
+    Fill(8 << 20);
+    EXPECT_EQ(statistics_->Get(Counter::kWriteDelays), 0u);
+    EXPECT_EQ(statistics_->Get(Counter::kWriteStalls), 0u);
+    EXPECT_EQ(recorder_->changes().size(), 0u);
+    db_.reset();
+  });
+}
+
+// Flushes are limited to 4 MB a second. Writers come to go at that, in small delays and without a
+// stop, though nothing but the memtables stands between.
+TEST_F(DbStallTest, SlowFlushesDelayWritersEvenly) {
+  scheduler_.Run([this] {
+    options_.background_bytes_per_second = 4 << 20;
+    Open();
+    const double seconds = Fill(24 << 20);
+    EXPECT_GT(seconds, 5);  // 20 of 24 MB do not fit into memory
+    EXPECT_LT(seconds, 8);
+    EXPECT_GT(statistics_->Get(Counter::kWriteDelayMicros), 3'000'000u);
+    EXPECT_LT(statistics_->Get(Counter::kWriteStallMicros), 100'000u);
+    EXPECT_LT(longest_nanos_, 50'000'000u);
+    EXPECT_GT(Property("delayed-write-rate"), 1u << 20);
+    EXPECT_LT(Property("delayed-write-rate"), 16u << 20);
+    EXPECT_EQ(Property("is-write-stopped"), 0u);
+    const std::vector<StallInfo> changes = recorder_->changes();
+    ASSERT_GE(changes.size(), 1u);
+    EXPECT_EQ(changes[0].before, StallState::kNone);
+    EXPECT_EQ(changes[0].now, StallState::kDelayed);
+    EXPECT_EQ(changes[0].reason, StallReason::kMemtables);
+    EXPECT_GT(changes[0].bytes_per_second, 0u);
+    for (size_t i = 1; i < changes.size(); ++i) EXPECT_EQ(changes[i].before, changes[i - 1].now);
+    ASSERT_TRUE(db_->SetOptions({{"background_bytes_per_second", "0"}}).ok());
+    ASSERT_TRUE(db_->Flush().ok());
+    EXPECT_EQ(Property("delayed-write-rate"), 0u);
+    EXPECT_EQ(recorder_->changes().back().now, StallState::kNone);
+    db_.reset();
+  });
+}
+
+}  // namespace
+}  // namespace varve

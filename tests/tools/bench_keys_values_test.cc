@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
+#include <atomic>
 #include <set>
 #include <string>
 
@@ -98,6 +99,17 @@ TEST(OpBudget, CountsOperationsWithoutReadingTheClock) {
   while (budget.Take(3)) taken += 3;
   EXPECT_EQ(taken, 9);
   EXPECT_EQ(clock.readings, 0);
+}
+
+TEST(OpBudget, SaysHowManyOperationsAreDone) {
+  std::atomic<uint64_t> progress{0};
+  OpBudget budget(3, 0, nullptr, &progress);
+  for (uint64_t done = 0; done < 3; ++done) {
+    EXPECT_TRUE(budget.Take(1));
+    EXPECT_EQ(progress.load(), done);
+  }
+  EXPECT_FALSE(budget.Take(1));
+  EXPECT_EQ(progress.load(), 3u);
 }
 
 TEST(OpBudget, TimeTakesThePlaceOfTheNumber) {

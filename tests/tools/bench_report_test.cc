@@ -72,6 +72,30 @@ TEST(HistogramText, IsInMicroseconds) {
   EXPECT_THAT(text, HasSubstr("Min: 1.000  Median: "));
 }
 
+TEST(Intervals, AreSummarised) {
+  EXPECT_EQ(IntervalsText(Summarised({})), "");
+  EXPECT_EQ(IntervalsText(Summarised({300, 0, 200})),
+            "Intervals: 3  ops/sec: Min: 0  Median: 200  Max: 300\n");
+  JsonObject json;
+  AddIntervals(Summarised({2, 1}), &json);
+  EXPECT_EQ(
+      json.ToString(),
+      "{\"intervals\": 2, \"interval_ops_per_sec_min\": 1, \"interval_ops_per_sec_median\": 2, "
+      "\"interval_ops_per_sec_max\": 2}");
+}
+
+TEST(Amplification, IsARatioToWhatWasGiven) {
+  Amplification measured;
+  measured.user_bytes = 100;
+  measured.flush_bytes = 90;
+  measured.compaction_bytes = 210;
+  measured.segment_bytes = 55;
+  measured.live_bytes = 50;
+  EXPECT_DOUBLE_EQ(measured.write(), 3);
+  EXPECT_DOUBLE_EQ(measured.space(), 1.1);
+  EXPECT_TRUE(std::isnan(Amplification().write()));
+}
+
 TEST(JsonObject, EscapesAndKeepsTheOrder) {
   JsonObject json;
   json.Add("n", uint64_t{18446744073709551615u});

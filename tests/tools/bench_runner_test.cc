@@ -172,6 +172,30 @@ TEST_F(RunnerTest, DurationEndsRandomOperations) {
   EXPECT_THAT(text, ContainsRegex("readrandom   : .* [1-9][.][0-9]+ seconds [0-9]{4,} operations"));
 }
 
+TEST_F(RunnerTest, AmplificationCountsWhatWasWrittenAndWhatIsLive) {
+  options_.json = true;
+  const std::string text = Run({"fillseq", "overwrite", "amplification"});
+  ASSERT_TRUE(status_.ok()) << status_.ToString();
+  EXPECT_THAT(text, HasSubstr("\"user_bytes\": 464000, "));  // 2 x 2000 x (16 + 100)
+  EXPECT_THAT(text, HasSubstr("\"live_entries\": 2000, \"live_bytes\": 232000, "));
+  EXPECT_THAT(text, ContainsRegex("\"flush_bytes\": [1-9][0-9]{4,}, "));
+  EXPECT_THAT(text, ContainsRegex("\"write_amplification\": 0[.][1-9]"));
+  EXPECT_THAT(text, ContainsRegex("\"space_amplification\": [0-9]+[.]"));
+  options_.json = false;
+  EXPECT_THAT(Run({"fillseq", "amplification"}),
+              ContainsRegex("space amplification +[0-9.]+ +.* live in 2,000 entries"));
+}
+
+TEST_F(RunnerTest, IntervalsAreReportedWhileItRuns) {
+  options_.stats_interval_seconds = 1;
+  options_.duration_seconds = 2;
+  const std::string text = Run({"overwrite", "readwhilewriting"});
+  ASSERT_TRUE(status_.ok()) << status_.ToString();
+  EXPECT_THAT(text,
+              ContainsRegex("overwrite    : .*\nIntervals: [1-9][0-9]*  ops/sec: Min: [0-9]"));
+  EXPECT_THAT(text, ContainsRegex("readwhilewriting : .*\nIntervals: "));
+}
+
 TEST_F(RunnerTest, JsonIsAllThereIsOnStandardOutput) {
   options_.json = true;
   const std::string text = Run({"fillseq", "readrandom", "trace"});

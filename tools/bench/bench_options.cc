@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "table/compression.h"
 #include "varve/write_batch.h"
 
 namespace varve::bench {
@@ -39,6 +40,7 @@ Status BenchOptions::Validate() const {
   const Bound bounds[] = {
       {"num", num, 1, INT64_MAX},
       {"reads", reads, -1, INT64_MAX},
+      {"stats_interval_seconds", stats_interval_seconds, 0, 24 * 3600},
       {"duration", duration_seconds, 0, 365 * 24 * 3600},
       {"threads", threads, 1, kThreadsMax},
       {"key_size", key_bytes, 1, static_cast<int64_t>(WriteBatch::kKeyBytesMax) - 1},
@@ -75,20 +77,6 @@ std::string DefaultPath() {
   const char* parent = std::getenv("TMPDIR");
   if (parent == nullptr || *parent == '\0') parent = "/tmp";
   return std::string(parent) + "/varve_bench-" + std::to_string(getuid());
-}
-
-const char* CompressionName(Compression compression) {
-  switch (compression) {
-    case Compression::kNone:
-      return "none";
-    case Compression::kSnappy:
-      return "snappy";
-    case Compression::kLz4:
-      return "lz4";
-    case Compression::kZstd:
-      return "zstd";
-  }
-  return "unknown";
 }
 
 Status ParseCompression(const std::string& name, Compression* compression) {

@@ -24,6 +24,7 @@ struct BenchOptions {
   int threads = 1;
   uint64_t seed = 0;  // 0: another one each run
   bool histogram = false;
+  int64_t stats_interval_seconds = 0;  // of lines on throughput meanwhile; 0: none
   bool statistics = false;
   bool json = false;  // one JSON object a benchmark on standard output, and nothing else
 
@@ -56,9 +57,8 @@ struct BenchOptions {
 // Where the database is if --db does not say: a directory of this user's below $TMPDIR or /tmp.
 std::string DefaultPath();
 
-// "none", "snappy", "lz4", "zstd".
+// By the names that CompressionName() (table/compression.h) gives.
 Status ParseCompression(const std::string& name, Compression* compression);
-const char* CompressionName(Compression compression);
 // "never", "interval", "always".
 Status ParseWalSyncMode(const std::string& name, WalSyncMode* mode);
 const char* WalSyncModeName(WalSyncMode mode);

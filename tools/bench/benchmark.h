@@ -13,6 +13,16 @@
 
 namespace varve::bench {
 
+// What one of the threads has for itself.
+struct BenchThread {
+  BenchThread(int thread_index, uint64_t seed) : index(thread_index), random(seed) {}
+
+  const int index;  // from 0
+  Random random;
+  ThreadStats stats;
+  std::atomic<uint64_t> progress{0};  // operations done so far, if somebody watches
+};
+
 // What the threads of one benchmark share.
 struct BenchRun {
   BenchOptions options;  // as the benchmark wants them: fillsync has fewer writes, for instance
@@ -23,15 +33,11 @@ struct BenchRun {
   // Threads that are to end by themselves; one in the background ends when none is left. Relaxed
   // throughout: it publishes nothing but itself.
   std::atomic<int> foreground_threads{0};
-};
 
-// What one of the threads has for itself.
-struct BenchThread {
-  BenchThread(int thread_index, uint64_t seed) : index(thread_index), random(seed) {}
-
-  const int index;  // from 0
-  Random random;
-  ThreadStats stats;
+  // Where a thread says how far it is; null if nobody watches.
+  std::atomic<uint64_t>* ProgressOf(BenchThread* thread) const {
+    return options.stats_interval_seconds > 0 ? &thread->progress : nullptr;
+  }
 };
 
 using BenchBody = Status (*)(BenchRun* run, BenchThread* thread);

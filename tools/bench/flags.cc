@@ -11,6 +11,8 @@
 #include <sstream>
 #include <vector>
 
+#include "table/compression.h"
+
 namespace varve::bench {
 namespace {
 
@@ -48,6 +50,7 @@ DEFINE_string(benchmarks, varve::bench::Join(VARVE_DEFAULT.benchmarks).c_str(),
               "\ttrace         -- replay --trace, or --num generated requests, as a\n"
               "\t                 read-through cache\n"
               "\tflush         -- write what is in memory to segments, and wait for it\n"
+              "\tamplification -- flush and scan; bytes written, and kept, for a byte given\n"
               "\tstats         -- print the property varve.stats\n"
               "Those that fill a new db are skipped with --use_existing_db.");
 DEFINE_int64(num, VARVE_DEFAULT.num, "Keys are 0 to num - 1; writes are num for each thread.");
@@ -60,6 +63,8 @@ DEFINE_int64(
 DEFINE_int32(threads, VARVE_DEFAULT.threads, "Threads, each with as many operations.");
 DEFINE_uint64(seed, VARVE_DEFAULT.seed, "Seed of the random numbers; 0: another one each run.");
 DEFINE_bool(histogram, VARVE_DEFAULT.histogram, "Time each operation; print a histogram.");
+DEFINE_int64(stats_interval_seconds, VARVE_DEFAULT.stats_interval_seconds,
+             "Print throughput every so many seconds on standard error; 0: never.");
 DEFINE_bool(statistics, VARVE_DEFAULT.statistics,
             "Count and time inside the engine; print the statistics at the end.");
 DEFINE_bool(json, VARVE_DEFAULT.json,
@@ -87,7 +92,7 @@ DEFINE_bool(verify_checksum, VARVE_DEFAULT.verify_checksums,
 
 DEFINE_int64(cache_size, static_cast<int64_t>(VARVE_DEFAULT.engine.block_cache_bytes),
              "Bytes of the block cache.");
-DEFINE_string(compression_type, varve::bench::CompressionName(VARVE_DEFAULT.engine.compression),
+DEFINE_string(compression_type, varve::CompressionName(VARVE_DEFAULT.engine.compression),
               "Compression of blocks: none, snappy, lz4 or zstd.");
 DEFINE_int32(bloom_bits, VARVE_DEFAULT.engine.filter_bits_per_key,
              "Filter bits a key; 0 or less: no filters.");
@@ -247,6 +252,7 @@ Status ParseCommandLine(int argc, char** argv, BenchOptions* options) {
   options->threads = FLAGS_threads;
   options->seed = FLAGS_seed;
   options->histogram = FLAGS_histogram;
+  options->stats_interval_seconds = FLAGS_stats_interval_seconds;
   options->statistics = FLAGS_statistics;
   options->json = FLAGS_json;
   options->key_bytes = FLAGS_key_size;

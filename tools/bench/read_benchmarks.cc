@@ -38,7 +38,8 @@ Status ReadRandom(BenchRun* run, BenchThread* thread) {
 
   stats.Start(run->clock);
   CallTimer timer(stats.latencies.get(), run->clock);
-  OpBudget budget(options.ReadsOrNum(), options.duration_seconds, run->clock);
+  OpBudget budget(options.ReadsOrNum(), options.duration_seconds, run->clock,
+                  run->ProgressOf(thread));
   uint64_t reads = 0, found = 0, value_bytes = 0;
   Status status;
   while (budget.Take(1)) {
@@ -76,7 +77,8 @@ Status MultiReadRandom(BenchRun* run, BenchThread* thread) {
 
   stats.Start(run->clock);
   CallTimer timer(stats.latencies.get(), run->clock);
-  OpBudget budget(options.ReadsOrNum(), options.duration_seconds, run->clock);
+  OpBudget budget(options.ReadsOrNum(), options.duration_seconds, run->clock,
+                  run->ProgressOf(thread));
   uint64_t reads = 0, found = 0, value_bytes = 0;
   while (budget.Take(options.batch_size)) {
     for (size_t i = 0; i < batch_size; ++i) {

@@ -2,15 +2,19 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cinttypes>
 #include <vector>
 
+#include "table/compression.h"
 #include "tools/bench/text_format.h"
 
 namespace varve::bench {
 namespace {
 
 constexpr double kMiB = 1048576.0;
+
+std::string Human(uint64_t bytes) { return HumanBytes(static_cast<double>(bytes)); }
 
 }  // namespace
 
@@ -86,6 +90,46 @@ std::string HistogramText(const std::string& latency_of, const Histogram& nanos)
          "------------------------------------------------------\n";
 }
 
+std::string AmplificationText(const Amplification& measured) {
+  return Format("  write amplification %7.3f   %s by flushes and %s by compactions for %s given\n",
+                measured.write(), Human(measured.flush_bytes).c_str(),
+                Human(measured.compaction_bytes).c_str(), Human(measured.user_bytes).c_str()) +
+         Format("  space amplification %7.3f   %s of segments for %s live in %s entries\n",
+                measured.space(), Human(measured.segment_bytes).c_str(),
+                Human(measured.live_bytes).c_str(), WithCommas(measured.live_entries).c_str());
+}
+
+void AddAmplification(const Amplification& measured, JsonObject* json) {
+  json->Add("user_bytes", measured.user_bytes);
+  json->Add("flush_bytes", measured.flush_bytes);
+  json->Add("compaction_bytes", measured.compaction_bytes);
+  json->Add("write_amplification", measured.write());
+  json->Add("segment_bytes", measured.segment_bytes);
+  json->Add("live_entries", measured.live_entries);
+  json->Add("live_bytes", measured.live_bytes);
+  json->Add("space_amplification", measured.space());
+}
+
+std::string IntervalsText(const IntervalRates& rates) {
+  if (rates.count == 0) return "";
+  return Format("Intervals: %zu  ops/sec: Min: %.0f  Median: %.0f  Max: %.0f\n", rates.count,
+                rates.minimum, rates.median, rates.maximum);
+}
+
+void AddIntervals(const IntervalRates& rates, JsonObject* json) {
+  if (rates.count == 0) return;
+  json->Add("intervals", rates.count);
+  json->Add("interval_ops_per_sec_min", rates.minimum);
+  json->Add("interval_ops_per_sec_median", rates.median);
+  json->Add("interval_ops_per_sec_max", rates.maximum);
+}
+
+IntervalRates Summarised(std::vector<double> rates) {
+  if (rates.empty()) return {};
+  std::sort(rates.begin(), rates.end());
+  return {rates.size(), rates.front(), rates[rates.size() / 2], rates.back()};
+}
+
 void AddResult(const std::string& name, const ThreadStats& stats, JsonObject* json) {
   json->Add("benchmark", Slice(name));
   json->Add("micros_per_op", stats.MicrosPerOperation());
@@ -101,6 +145,7 @@ void AddResult(const std::string& name, const ThreadStats& stats, JsonObject* js
     json->Add("p50_us", static_cast<double>(stats.latencies->Percentile(50)) * 1e-3);
     json->Add("p99_us", static_cast<double>(stats.latencies->Percentile(99)) * 1e-3);
     json->Add("p999_us", static_cast<double>(stats.latencies->Percentile(99.9)) * 1e-3);
+    json->Add("max_us", static_cast<double>(stats.latencies->maximum()) * 1e-3);
   }
 }
 

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "tools/bench/amplification.h"
+#include "tools/bench/interval_reporter.h"
 #include "tools/bench/report.h"
 #include "tools/bench/text_format.h"
 #include "tools/bench/trace_benchmark.h"
@@ -22,8 +24,10 @@ BenchOptions Completed(BenchOptions options) {
   if (env.file_system == nullptr) env.file_system = defaults.file_system;
   if (env.clock == nullptr) env.clock = defaults.clock;
   if (env.machine == nullptr) env.machine = defaults.machine;
-  // A replay counts bytes; latencies inside the engine are timed only if somebody will see them.
-  if (options.engine.statistics == nullptr && (options.statistics || options.Runs("trace"))) {
+  // A replay and amplification count bytes; latencies inside the engine are timed only if somebody
+  // will see them.
+  if (options.engine.statistics == nullptr &&
+      (options.statistics || options.Runs("trace") || options.Runs("amplification"))) {
     options.engine.statistics = Statistics::Create(options.statistics);
   }
   return options;
@@ -46,7 +50,7 @@ class StartLine {
 };
 
 bool IsJob(const std::string& name) {
-  return name == "trace" || name == "flush" || name == "stats";
+  return name == "trace" || name == "flush" || name == "stats" || name == "amplification";
 }
 
 }  // namespace
@@ -105,6 +109,7 @@ Status Runner::RunOne(const std::string& name) {
   }
   Print("DB path: [" + database_.path() + "]\n");
   if (name == "trace") return RunTraceReplay();
+  if (name == "amplification") return RunAmplification();
   return name == "flush" ? RunFlush() : RunLoad(*load);
 }
 
@@ -128,6 +133,18 @@ Status Runner::RunLoad(const Benchmark& benchmark) {
     states.push_back(std::make_unique<BenchThread>(i, seed + Mix64(++threads_made_)));
     if (options_.histogram) states.back()->stats.latencies = std::make_unique<Histogram>();
   }
+  IntervalReporter::Progress progress;
+  for (const auto& state : states) {
+    // The work of the one in the background is not part of the result.
+    const bool background = benchmark.has_background_thread && state->index == 0;
+    if (!background) progress.push_back(&state->progress);
+  }
+  IntervalReporter intervals(benchmark.name,
+                             static_cast<uint64_t>(options_.stats_interval_seconds) * 1'000'000'000,
+                             std::move(progress), run.clock, err_);
+  if (options_.stats_interval_seconds > 0) {
+    if (Status status = intervals.Start(); !status.ok()) return status;
+  }
   std::vector<Status> statuses(states.size());
   StartLine start_line(thread_count);
   {
@@ -142,23 +159,26 @@ Status Runner::RunLoad(const Benchmark& benchmark) {
       });
     }
   }  // joins them
+  intervals.Stop();
   for (const Status& status : statuses) {
     if (!status.ok()) return status.WithContext(benchmark.name);
   }
   ThreadStats total;
   for (const std::unique_ptr<BenchThread>& state : states) total.Merge(state->stats);
-  Report(benchmark.name, total);
+  Report(benchmark.name, total, Summarised(intervals.rates()));
   return Status::OK();
 }
 
-void Runner::Report(const std::string& name, const ThreadStats& stats) {
+void Runner::Report(const std::string& name, const ThreadStats& stats,
+                    const IntervalRates& intervals) {
   if (options_.json) {
     JsonObject json;
     AddResult(name, stats, &json);
+    AddIntervals(intervals, &json);
     std::fputs((json.ToString() + "\n").c_str(), out_);
     return;
   }
-  Print(ResultLine(name, stats));
+  Print(ResultLine(name, stats) + IntervalsText(intervals));
   if (stats.latencies != nullptr) Print(HistogramText(stats.latency_of, *stats.latencies));
 }
 
@@ -198,6 +218,30 @@ Status Runner::RunFlush() {
   stats.operations = 1;
   if (status.ok()) Report("flush", stats);
   return status.WithContext("flush");
+}
+
+Status Runner::RunAmplification() {
+  Clock* const clock = options_.engine.env.clock.get();
+  ThreadStats stats;
+  Amplification measured;
+  stats.Start(clock);
+  Status status = database_.db()->Flush();
+  if (status.ok()) {
+    status = MeasureAmplification(*options_.engine.statistics, database_.db(), &measured);
+  }
+  stats.Finish(clock);
+  if (!status.ok()) return status.WithContext("amplification");
+  stats.operations = measured.live_entries;
+  stats.bytes = measured.live_bytes;
+  if (options_.json) {
+    JsonObject json;
+    AddResult("amplification", stats, &json);
+    AddAmplification(measured, &json);
+    std::fputs((json.ToString() + "\n").c_str(), out_);
+  } else {
+    Print(ResultLine("amplification", stats) + AmplificationText(measured));
+  }
+  return Status::OK();
 }
 
 void Runner::PrintStats() {

@@ -7,6 +7,7 @@
 #include "tools/bench/bench_database.h"
 #include "tools/bench/bench_options.h"
 #include "tools/bench/benchmark.h"
+#include "tools/bench/report.h"
 
 namespace varve::bench {
 
@@ -27,8 +28,10 @@ class Runner {
   Status RunLoad(const Benchmark& benchmark);
   Status RunTraceReplay();
   Status RunFlush();
+  Status RunAmplification();
   void PrintStats();
-  void Report(const std::string& name, const ThreadStats& stats);
+  void Report(const std::string& name, const ThreadStats& stats,
+              const IntervalRates& intervals = {});
   void Print(const std::string& text) const;  // unless only JSON is wanted
 
   BenchOptions options_;

@@ -71,7 +71,8 @@ Status SeekRandom(BenchRun* run, BenchThread* thread) {
 
   stats.Start(run->clock);
   CallTimer timer(stats.latencies.get(), run->clock);
-  OpBudget budget(options.ReadsOrNum(), options.duration_seconds, run->clock);
+  OpBudget budget(options.ReadsOrNum(), options.duration_seconds, run->clock,
+                  run->ProgressOf(thread));
   uint64_t seeks = 0, found = 0, bytes = 0;
   Status status;
   while (status.ok() && budget.Take(1)) {

@@ -28,7 +28,8 @@ Status WriteEntries(BenchRun* run, BenchThread* thread) {
 
   stats.Start(run->clock);
   CallTimer timer(stats.latencies.get(), run->clock);
-  OpBudget budget(options.num, order == Order::kRandom ? options.duration_seconds : 0, run->clock);
+  OpBudget budget(options.num, order == Order::kRandom ? options.duration_seconds : 0, run->clock,
+                  run->ProgressOf(thread));
   uint64_t next = 0;
   const auto next_key = [&] {
     return keys.Encode(order == Order::kSequential ? next++ : thread->random.Uniform(num));

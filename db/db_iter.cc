@@ -6,23 +6,29 @@
 #include <string>
 #include <utility>
 
+#include "db/merge_operands.h"
 #include "db/visibility.h"
 
 // The internal iterator shows, for each user key, its versions from the newest to the oldest. Which
-// of them counts is the newest at or below the sequence; whether it shows is VisibilityOf()'s to
-// say.
+// of them counts is the newest at or below the sequence; what it means is VisibilityOf()'s to say,
+// with the range tombstone that covers the key, if one does.
 //
 // Forward, the iterator stands on the version that shows, and nothing of it is copied:
 //  1. Next() keeps the current user key in a buffer and steps.
 //  2. Versions above the sequence, and of the kept key, are passed over. The first other entry is
-//     the newest of its key: if it is a tombstone its key is kept instead, and the search goes on.
+//     the newest of its key: if the key is deleted it is kept instead, and the search goes on.
+//  3. If it is a merge operand, older versions are gathered down to one that is none. What they
+//  make
+//     is a copy, as is the key: the internal iterator stands behind the operands.
 //
 // Backward, versions come oldest first, so which one counts is known only when the next lower key
 // has been reached: the iterator then stands there, on the last entry before the current key, and
-// key and value are copies.
+// key and value are copies. Operands are gathered on the way.
 //
 // A run of more than kStepsMax entries passed over is left by a seek: past the kept key, to the
-// version at the sequence, or before the key's first version.
+// version at the sequence, or before the key's first version. A run of keys that a range tombstone
+// covers is left by seeks of those sources, older than the tombstone's, of which it hides all: a
+// million keys deleted at once cost a few seeks.
 //
 // Whatever stops the internal iterator stops this one. Going backward, that includes an error met
 // while it looked for a newer version: the one in hand might be stale.
@@ -33,9 +39,12 @@ namespace {
 
 class DbIter final : public Iterator {
  public:
-  DbIter(const InternalKeyComparator& comparator, const ReadOptions& options,
-         std::unique_ptr<DbIterSource> source)
-      : comparator_(comparator), bytewise_(comparator.bytewise()), source_(std::move(source)) {
+  DbIter(const InternalKeyComparator& comparator, const MergeOperator* merge_operator,
+         const ReadOptions& options, std::unique_ptr<DbIterSource> source)
+      : comparator_(comparator),
+        bytewise_(comparator.bytewise()),
+        merge_operator_(merge_operator),
+        source_(std::move(source)) {
     if (options.lower_bound) lower_.emplace(*options.lower_bound);
     if (options.upper_bound) upper_.emplace(*options.upper_bound);
     Renew();
@@ -43,7 +52,9 @@ class DbIter final : public Iterator {
 
   bool Valid() const override { return valid_; }
   Slice key() const override { return user_key_; }
-  Slice value() const override { return forward_ ? iterator_->value() : Slice(saved_value_); }
+  Slice value() const override {
+    return place_ == Place::kHere ? iterator_->value() : Slice(saved_value_);
+  }
   Status status() const override { return status_; }
 
   void SeekToFirst() override {
@@ -60,7 +71,7 @@ class DbIter final : public Iterator {
   void SeekToLast() override {
     if (!Begin()) return;
     if (upper_) {
-      SeekInternalForPrev(*upper_, kBeforeAllVersions);
+      SeekInternalForPrev(*upper_, kTrailerBeforeAll);
     } else {
       iterator_->SeekToLast();
       Load();
@@ -78,28 +89,26 @@ class DbIter final : public Iterator {
   void SeekForPrev(Slice target) override {
     if (!Begin()) return;
     if (upper_ && comparator_.CompareUserKeys(target, *upper_) >= 0) {
-      SeekInternalForPrev(*upper_, kBeforeAllVersions);
+      SeekInternalForPrev(*upper_, kTrailerBeforeAll);
     } else {
-      SeekInternalForPrev(target, kAfterAllVersions);
+      SeekInternalForPrev(target, kTrailerAfterAll);
     }
     FindBackward();
   }
 
   void Next() override {
-    if (forward_) {
+    if (place_ == Place::kHere) {
       saved_key_.assign(user_key_);
       at_entry_ = iterator_->NextKey(&internal_key_);
-    } else {
-      SeekInternal(saved_key_, kAfterAllVersions);
+    } else if (place_ == Place::kBefore) {
+      SeekInternal(saved_key_, kTrailerAfterAll);
     }
     FindForward(/*past_saved_key=*/true);
   }
 
   void Prev() override {
-    if (forward_) {
-      saved_key_.assign(user_key_);
-      LeaveSavedKeyBackward();
-    }
+    if (place_ == Place::kHere) saved_key_.assign(user_key_);
+    if (place_ != Place::kBefore) LeaveSavedKeyBackward();
     FindBackward();
   }
 
@@ -109,19 +118,26 @@ class DbIter final : public Iterator {
   }
 
  private:
-  // Trailers before and after those of all versions of a key; no entry has the first.
-  static constexpr uint64_t kBeforeAllVersions = UINT64_MAX;
-  static constexpr uint64_t kAfterAllVersions = 0;
+  // Where the internal iterator is, while valid_.
+  enum class Place : uint8_t {
+    kHere,    // on the version that shows
+    kBehind,  // behind the versions that made the saved key and value, perhaps at the end
+    kBefore,  // on the last entry before those of the saved key, which shows with the saved value
+  };
+
   // A seek costs as much as dozens of steps.
   static constexpr int kStepsMax = 32;
 
+  // From here on the key is kept of which a run of hidden entries began.
+  static constexpr uint64_t kHiddenRunNoted = 64;
+
   void Renew() {
     valid_ = false;
-    iterator_.reset();
-    SequenceNumber sequence = 0;
-    status_ = source_->Renew(&iterator_, &sequence);
-    if (!status_.ok()) iterator_.reset();
-    newest_trailer_ = SeekTrailer(sequence);
+    view_ = {};
+    status_ = source_->Renew(&view_);
+    if (!status_.ok()) view_ = {};
+    iterator_ = view_.entries.get();
+    newest_trailer_ = SeekTrailer(view_.sequence);
   }
 
   // Before a seek. False if there is no internal iterator; status_ has said why since Renew().
@@ -181,15 +197,37 @@ class DbIter final : public Iterator {
   }
 
   void ShowHere(Slice user_key) {
-    forward_ = true;
+    place_ = Place::kHere;
     user_key_ = user_key;
     valid_ = true;
+  }
+  void ShowSaved(Place place) {
+    place_ = place;
+    user_key_ = saved_key_;
+    valid_ = true;
+  }
+
+  // The newest range tombstone to be seen that covers the key; false if that cannot be told.
+  bool FindCovering(Slice user_key, SequenceNumber* covering) {
+    *covering = 0;
+    if (view_.tombstones == nullptr) [[likely]]
+      return true;
+    Status status = view_.tombstones->Find(user_key, covering);
+    if (status.ok()) return true;
+    Stop(std::move(status));
+    return false;
   }
 
   // To the first key that shows, from where the internal iterator is; not the saved one, if so
   // told.
   void FindForward(bool past_saved_key) {
-    int steps = 0;
+    hidden_ = 0;
+    LookForward(past_saved_key);
+    if (hidden_ >= kHiddenRunMin) [[unlikely]]
+      source_->OnHiddenRun(run_start_, saved_key_, hidden_);
+  }
+  void LookForward(bool past_saved_key) {
+    int steps = 0, covered = 0;
     while (at_entry_) {
       Slice user_key;
       uint64_t trailer;
@@ -205,20 +243,35 @@ class DbIter final : public Iterator {
           continue;
         }
       } else if (past_saved_key && IsSavedKey(user_key)) {
+        CountHidden(user_key);
         if (++steps > kStepsMax) {
           steps = 0;
-          SeekInternal(saved_key_, kAfterAllVersions);
+          SeekInternal(saved_key_, kTrailerAfterAll);
           continue;
         }
       } else {
-        switch (VisibilityOf(trailer)) {
+        SequenceNumber covering;
+        if (!FindCovering(user_key, &covering)) return;
+        switch (VisibilityOf(trailer, covering)) {
           case Visibility::kValue:
             ShowHere(user_key);
             return;
+          case Visibility::kOperand:
+            saved_key_.assign(user_key);
+            if (MergeForward(covering)) ShowSaved(Place::kBehind);
+            return;
           case Visibility::kAbsent:
+            CountHidden(user_key);
             saved_key_.assign(user_key);
             past_saved_key = true;
             steps = 0;
+            if (covering != 0 && ++covered > kStepsMax) {
+              covered = 0;
+              if (view_.merging != nullptr && view_.tombstones->SkipForward(view_.merging)) {
+                Load();
+                continue;
+              }
+            }
             break;
           case Visibility::kUnknown:
             Stop(UnknownEntry(trailer));
@@ -230,9 +283,58 @@ class DbIter final : public Iterator {
     Stop(iterator_->status());
   }
 
+  // From the saved key's newest version, an operand, to behind all that counts of it; their value
+  // is saved. False if that cannot be, and status_ says why.
+  bool MergeForward(SequenceNumber covering) {
+    operands_.Begin(MergeOperands::Order::kNewestFirst);
+    operands_.Add(iterator_->value());
+    for (;;) {
+      at_entry_ = iterator_->NextKey(&internal_key_);
+      if (!at_entry_) {
+        if (iterator_->status().ok()) break;
+        Stop(iterator_->status());
+        return false;
+      }
+      Slice user_key;
+      uint64_t trailer;
+      if (!SplitKey(&user_key, &trailer)) return false;
+      if (!IsSavedKey(user_key)) break;
+      const Visibility visibility = VisibilityOf(trailer, covering);
+      if (visibility == Visibility::kUnknown) {
+        Stop(UnknownEntry(trailer));
+        return false;
+      }
+      if (visibility == Visibility::kValue) {
+        const Slice base = iterator_->value();
+        return Merge(&base);
+      }
+      if (visibility == Visibility::kAbsent) break;
+      operands_.Add(iterator_->value());
+    }
+    return Merge(nullptr);
+  }
+
+  // The saved value becomes that of the operands over `base`, which may be the saved value.
+  bool Merge(const Slice* base) {
+    Status status = operands_.FullMerge(merge_operator_, saved_key_, base, &merged_value_);
+    if (!status.ok()) {
+      Stop(std::move(status));
+      return false;
+    }
+    std::swap(saved_value_, merged_value_);
+    return true;
+  }
+
   // To the last key that shows, from where the internal iterator is, which is the last entry of
   // its key or any after the last version that counts.
   void FindBackward() {
+    hidden_ = 0;
+    LookBackward();
+    if (hidden_ >= kHiddenRunMin) [[unlikely]]
+      source_->OnHiddenRun(saved_key_, run_start_, hidden_);
+  }
+  void LookBackward() {
+    int covered = 0;
     while (at_entry_) {
       Slice user_key;
       uint64_t trailer;
@@ -241,54 +343,121 @@ class DbIter final : public Iterator {
         valid_ = false;
         return;
       }
+      SequenceNumber covering;
+      if (!FindCovering(user_key, &covering)) return;
       saved_key_.assign(user_key);
-      std::optional<uint64_t> newest;  // the trailer of the newest version so far that may be seen
-      for (int steps = 0;;) {
-        if (trailer > newest_trailer_) {
-          LeaveSavedKeyBackward();
-          break;
-        }
-        if (++steps > kStepsMax) {
-          // There is at least the version below, so this finds the one that counts.
-          SeekInternal(saved_key_, newest_trailer_);
-          if (!at_entry_) break;
-          if (!SplitKey(&user_key, &trailer)) return;
-          if (VisibilityOf(trailer) == Visibility::kValue) {
-            ShowHere(user_key);
-            return;
-          }
-          newest = trailer;
-          break;
-        }
-        newest = trailer;
-        if (!bytewise_) saved_key_.assign(user_key);  // equal is not always identical
-        if (VisibilityOf(trailer) == Visibility::kValue) saved_value_.assign(iterator_->value());
-        StepBack();
-        if (!at_entry_) break;
-        if (!SplitKey(&user_key, &trailer)) return;
-        if (!IsSavedKey(user_key)) break;
-      }
-      if (!at_entry_ && !iterator_->status().ok()) break;
-      if (!newest) continue;
-      switch (VisibilityOf(*newest)) {
-        case Visibility::kValue:
-          forward_ = false;
-          user_key_ = saved_key_;
-          valid_ = true;
+      switch (PassKeyBackward(trailer, covering)) {
+        case Passed::kShows:
+        case Passed::kStopped:
           return;
-        case Visibility::kAbsent:
+        case Passed::kHidden:
           break;
-        case Visibility::kUnknown:
-          Stop(UnknownEntry(*newest));
-          return;
+        case Passed::kAbsent:
+          if (covering == 0 || ++covered <= kStepsMax) break;
+          covered = 0;
+          if (view_.merging != nullptr && view_.tombstones->SkipBackward(view_.merging)) Load();
+          break;
       }
     }
     Stop(iterator_->status());
   }
 
-  // From any version of the saved key to the last entry before all of them.
+  // Going backward, what became of a key.
+  enum class Passed : uint8_t {
+    kShows,    // the iterator is valid and shows it
+    kAbsent,   // it is deleted; the internal iterator has left it
+    kHidden,   // no version is to be seen; the internal iterator has left it
+    kStopped,  // an error, which status_ has
+  };
+
+  // From the saved key's last entry, of this trailer, to its newest version to be seen.
+  Passed PassKeyBackward(uint64_t trailer, SequenceNumber covering) {
+    std::optional<Visibility> newest;  // of the versions passed so far that may be seen
+    uint64_t unknown = 0;              // the trailer of one that says nothing to this version
+    bool has_base = false;             // saved_value_ is that of a version beneath the operands
+    operands_.Begin(MergeOperands::Order::kOldestFirst);
+    for (int steps = 0;;) {
+      if (trailer > newest_trailer_) {
+        LeaveSavedKeyBackward();
+        break;
+      }
+      if (++steps > kStepsMax) return SeekNewest(covering);
+      CountHidden(saved_key_);
+      newest = VisibilityOf(trailer, covering);
+      switch (*newest) {
+        case Visibility::kValue:
+        case Visibility::kAbsent:
+          has_base = *newest == Visibility::kValue;
+          if (has_base) saved_value_.assign(iterator_->value());
+          if (!operands_.empty()) operands_.Begin(MergeOperands::Order::kOldestFirst);
+          unknown = 0;
+          break;
+        case Visibility::kOperand:
+          operands_.Add(iterator_->value());
+          break;
+        case Visibility::kUnknown:
+          unknown = trailer;
+          break;
+      }
+      StepBack();
+      if (!at_entry_) break;
+      Slice user_key;
+      if (!SplitKey(&user_key, &trailer)) return Passed::kStopped;
+      if (!IsSavedKey(user_key)) break;
+      if (!bytewise_ && trailer <= newest_trailer_) {
+        saved_key_.assign(user_key);  // equal is not always identical
+      }
+    }
+    if (!at_entry_ && !iterator_->status().ok()) {
+      Stop(iterator_->status());
+      return Passed::kStopped;
+    }
+    if (!newest.has_value()) return Passed::kHidden;
+    if (*newest == Visibility::kAbsent) return Passed::kAbsent;
+    if (unknown != 0) {
+      Stop(UnknownEntry(unknown));
+      return Passed::kStopped;
+    }
+    if (*newest == Visibility::kOperand) {
+      const Slice base = saved_value_;
+      if (!Merge(has_base ? &base : nullptr)) return Passed::kStopped;
+    }
+    ShowSaved(Place::kBefore);
+    return Passed::kShows;
+  }
+
+  // From a version of the saved key to the newest one to be seen; there is one.
+  Passed SeekNewest(SequenceNumber covering) {
+    SeekInternal(saved_key_, newest_trailer_);
+    if (!at_entry_) {
+      Stop(iterator_->status());
+      return Passed::kStopped;
+    }
+    Slice user_key;
+    uint64_t trailer;
+    if (!SplitKey(&user_key, &trailer)) return Passed::kStopped;
+    switch (VisibilityOf(trailer, covering)) {
+      case Visibility::kValue:
+        ShowHere(user_key);
+        return Passed::kShows;
+      case Visibility::kOperand:
+        saved_key_.assign(user_key);
+        if (!MergeForward(covering)) return Passed::kStopped;
+        ShowSaved(Place::kBehind);
+        return Passed::kShows;
+      case Visibility::kAbsent:
+        LeaveSavedKeyBackward();
+        return Passed::kAbsent;
+      case Visibility::kUnknown:
+        break;
+    }
+    Stop(UnknownEntry(trailer));
+    return Passed::kStopped;
+  }
+
+  // From any version of the saved key, or from behind all, to the last entry before them.
   void LeaveSavedKeyBackward() {
-    for (int steps = 0; steps < kStepsMax; ++steps) {
+    for (int steps = 0; at_entry_ && steps < kStepsMax; ++steps) {
       StepBack();
       // What is no internal key is for the caller to find.
       if (!at_entry_ || internal_key_.size() < kTrailerBytes ||
@@ -296,35 +465,47 @@ class DbIter final : public Iterator {
         return;
       }
     }
-    SeekInternalForPrev(saved_key_, kBeforeAllVersions);
+    SeekInternalForPrev(saved_key_, kTrailerBeforeAll);
+  }
+
+  // Of an entry that does not show.
+  void CountHidden(Slice user_key) {
+    if (++hidden_ == kHiddenRunNoted) [[unlikely]]
+      run_start_.assign(user_key);
   }
 
   const InternalKeyComparator comparator_;
   const bool bytewise_;
+  const MergeOperator* const merge_operator_;
   std::optional<std::string> lower_;
   std::optional<std::string> upper_;
   const std::unique_ptr<DbIterSource> source_;
 
-  std::unique_ptr<InternalIterator> iterator_;  // null after a failed Renew()
-  uint64_t newest_trailer_ = 0;                 // entries with a higher one are not to be seen
+  DbIterView view_;
+  InternalIterator* iterator_ = nullptr;  // view_.entries; null after a failed Renew()
+  uint64_t newest_trailer_ = 0;           // entries with a higher one are not to be seen
   bool valid_ = false;
-  // Where the current key comes from: the entry the internal iterator is at, or the saved ones.
-  bool forward_ = true;
+  Place place_ = Place::kHere;
   bool at_entry_ = false;  // as iterator_->Valid()
   Slice internal_key_;     // iterator_->key(), if at_entry_
   Slice user_key_;         // the current key
   std::string saved_key_;
   std::string saved_value_;
-  std::string target_;  // for seeks
+  std::string merged_value_;  // of Merge() alone
+  MergeOperands operands_;
+  uint64_t hidden_ = 0;    // entries the current call passed over
+  std::string run_start_;  // the key of number kHiddenRunNoted of them
+  std::string target_;     // for seeks
   Status status_;
 };
 
 }  // namespace
 
 std::unique_ptr<Iterator> NewDbIterator(const InternalKeyComparator& comparator,
+                                        const MergeOperator* merge_operator,
                                         const ReadOptions& options,
                                         std::unique_ptr<DbIterSource> source) {
-  return std::make_unique<DbIter>(comparator, options, std::move(source));
+  return std::make_unique<DbIter>(comparator, merge_operator, options, std::move(source));
 }
 
 }  // namespace varve

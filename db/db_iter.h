@@ -1,33 +1,55 @@
 #ifndef VARVE_DB_DB_ITER_H_
 #define VARVE_DB_DB_ITER_H_
 
+#include <cstdint>
 #include <memory>
 
+#include "db/covering_tombstones.h"
+#include "db/merging_iterator.h"
 #include "util/internal_iterator.h"
 #include "util/internal_key.h"
 #include "varve/iterator.h"
+#include "varve/merge_operator.h"
 #include "varve/options.h"
 #include "varve/status.h"
 
 namespace varve {
 
+// What a user's iterator iterates over.
+struct DbIterView {
+  std::unique_ptr<InternalIterator> entries;  // of all sources
+  // The same where it merges several sources, else null.
+  MergingIterator* merging = nullptr;
+  // Null if no source has range tombstones.
+  std::unique_ptr<CoveringTombstones> tombstones;
+  // The newest, or that of the snapshot the iterator was made with.
+  SequenceNumber sequence = 0;
+};
+
 // Where a user's iterator gets its view of the database from, and what holds the pins (memtables,
-// version, snapshot) that the view needs. Destroyed after the internal iterator it made.
+// version, snapshot) that the view needs. Destroyed after the view it made.
 class DbIterSource {
  public:
   virtual ~DbIterSource() = default;
 
-  // A new internal iterator over all sources, and the sequence to read at (the newest, or that of
-  // the snapshot the iterator was made with). What an earlier call gave is no longer in use, so its
-  // pins may go. On an error *iterator stays null.
-  virtual Status Renew(std::unique_ptr<InternalIterator>* iterator, SequenceNumber* sequence) = 0;
+  // A new view. What an earlier call gave is no longer in use, so its pins may go.
+  virtual Status Renew(DbIterView* view) = 0;
+
+  // Told when one call of the iterator had to pass over kHiddenRunMin or more entries that do not
+  // show: `entries` of them, of keys from about `smallest` to `largest`.
+  virtual void OnHiddenRun(Slice smallest, Slice largest, uint64_t entries) = 0;
 };
 
+// As many cost about a millisecond, a hundred times what a seek does.
+inline constexpr uint64_t kHiddenRunMin = 4096;
+
 // The iterator of the public API: the user keys of `source` visible at its sequence, each once, in
-// its newest version, without those whose newest version is a tombstone, and within the bounds of
-// `options` (copied; nothing else of `options` is used). Calls source->Renew() once; if that
-// fails, and after a Refresh() that fails, the iterator is invalid with the status, and stays so.
+// its newest version, without those that are deleted, and within the bounds of `options` (copied;
+// nothing else of `options` is used). Merge operands show as what `merge_operator` makes of them;
+// without one (null) they stop the iterator. Calls source->Renew() once; if that fails, and after a
+// Refresh() that fails, the iterator is invalid with the status, and stays so.
 std::unique_ptr<Iterator> NewDbIterator(const InternalKeyComparator& comparator,
+                                        const MergeOperator* merge_operator,
                                         const ReadOptions& options,
                                         std::unique_ptr<DbIterSource> source);
 

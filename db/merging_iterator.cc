@@ -21,7 +21,7 @@
 //
 // Invariants, going forward (backward is the mirror image):
 //  1. The children not current stand at their first entry after the current one, in the order of
-//     (internal key, number of the child), or at their end.
+//     (internal key, number of the child), or at their end. (Behind what they were told to skip.)
 //  2. tree_ and each child's key agree with the children's positions.
 // A change of direction puts the other children where 1. wants them, by a seek each.
 
@@ -43,10 +43,10 @@ class EmptyIterator final : public InternalIterator {
   Status status() const override { return Status::OK(); }
 };
 
-class MergingIterator final : public InternalIterator {
+class Tournament final : public MergingIterator {
  public:
-  MergingIterator(const InternalKeyComparator& comparator,
-                  std::vector<std::unique_ptr<InternalIterator>> children)
+  Tournament(const InternalKeyComparator& comparator,
+             std::vector<std::unique_ptr<InternalIterator>> children)
       : comparator_(comparator), bytewise_(comparator.bytewise()), tree_(children.size()) {
     children_.reserve(children.size());
     for (auto& child : children) children_.push_back({std::move(child), Slice(), false});
@@ -67,7 +67,9 @@ class MergingIterator final : public InternalIterator {
   }
   void Seek(Slice target) override {
     Begin(/*forward=*/true);
-    SeekAll(target);
+    seeking_.clear();
+    for (Child& child : children_) StartSeek(&child, target);
+    FinishSeeks();
     PlayAll();
   }
   void SeekForPrev(Slice target) override {
@@ -86,7 +88,7 @@ class MergingIterator final : public InternalIterator {
     Replay(child);
   }
   bool NextKey(Slice* key) override {
-    MergingIterator::Next();
+    Tournament::Next();
     if (!valid_) return false;
     *key = children_[current_].key;
     return true;
@@ -101,6 +103,39 @@ class MergingIterator final : public InternalIterator {
     child.valid = child.iterator->Valid();
     if (child.valid) child.key = child.iterator->key();
     Replay(child);
+  }
+
+  bool SkipForward(size_t first, Slice user_key) override {
+    if (!valid_ || !forward_) return false;
+    saved_key_.clear();
+    AppendInternalKey(&saved_key_, user_key, kTrailerBeforeAll);
+    seeking_.clear();
+    for (size_t i = first; i < children_.size(); ++i) {
+      Child& child = children_[i];
+      if (child.valid && comparator_.CompareUserKeys(ExtractUserKey(child.key), user_key) < 0) {
+        StartSeek(&child, saved_key_);
+      }
+    }
+    if (seeking_.empty()) return false;
+    FinishSeeks();
+    PlayAll();
+    return true;
+  }
+  bool SkipBackward(size_t first, Slice user_key) override {
+    if (!valid_ || forward_) return false;
+    saved_key_.clear();
+    AppendInternalKey(&saved_key_, user_key, kTrailerBeforeAll);
+    bool moved = false;
+    for (size_t i = first; i < children_.size(); ++i) {
+      Child& child = children_[i];
+      if (!child.valid || comparator_.CompareUserKeys(ExtractUserKey(child.key), user_key) < 0) {
+        continue;
+      }
+      child.iterator->SeekForPrev(saved_key_);
+      moved = true;
+    }
+    if (moved) PlayAll();
+    return moved;
   }
 
   Slice key() const override { return children_[current_].key; }
@@ -127,14 +162,14 @@ class MergingIterator final : public InternalIterator {
     status_ = Status::OK();
   }
 
-  // Seeks all children step by step in turn, so that their cache misses overlap: a seek that goes
-  // to memory in a dozen segments then takes little more than one in a single segment.
-  void SeekAll(Slice target) {
-    seeking_.clear();
-    for (Child& child : children_) {
-      child.iterator->StartSeek(target);
-      seeking_.push_back(child.iterator.get());
-    }
+  // Seeks go on step by step in turn, so that their cache misses overlap: a seek that goes to
+  // memory in a dozen segments then takes little more than one in a single segment. `target` lives
+  // until all are done.
+  void StartSeek(Child* child, Slice target) {
+    child->iterator->StartSeek(target);
+    seeking_.push_back(child->iterator.get());
+  }
+  void FinishSeeks() {
     while (!seeking_.empty()) {
       size_t left = 0;
       for (InternalIterator* child : seeking_) {
@@ -291,7 +326,7 @@ class MergingIterator final : public InternalIterator {
   std::vector<Child> children_;             // at least 2
   std::vector<Player> tree_;                // losers, from index 1
   std::vector<Player> winners_;             // of PlayAll() alone
-  std::vector<InternalIterator*> seeking_;  // of SeekAll() alone
+  std::vector<InternalIterator*> seeking_;  // seeks that are under way
   uint64_t current_ = 0;                    // the winner; meaningful while valid_
   bool valid_ = false;
   bool forward_ = true;
@@ -305,10 +340,13 @@ class MergingIterator final : public InternalIterator {
 
 std::unique_ptr<InternalIterator> NewMergingIterator(
     const InternalKeyComparator& comparator,
-    std::vector<std::unique_ptr<InternalIterator>> children) {
+    std::vector<std::unique_ptr<InternalIterator>> children, MergingIterator** merging) {
+  if (merging != nullptr) *merging = nullptr;
   if (children.empty()) return std::make_unique<EmptyIterator>();
   if (children.size() == 1) return std::move(children[0]);
-  return std::make_unique<MergingIterator>(comparator, std::move(children));
+  auto tournament = std::make_unique<Tournament>(comparator, std::move(children));
+  if (merging != nullptr) *merging = tournament.get();
+  return tournament;
 }
 
 }  // namespace varve

@@ -2,6 +2,7 @@
 #define VARVE_DB_READ_PATH_H_
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -9,12 +10,15 @@
 
 #include "cache/block_cache.h"
 #include "db/history.h"
+#include "db/point_lookup.h"
 #include "db/read_sequences.h"
 #include "db/read_view.h"
 #include "db/segment_cache.h"
 #include "db/snapshot_list.h"
 #include "util/epoch.h"
+#include "util/mutex.h"
 #include "varve/iterator.h"
+#include "varve/merge_operator.h"
 #include "varve/options.h"
 #include "varve/pinned_value.h"
 #include "varve/status.h"
@@ -28,9 +32,8 @@ namespace varve {
 //  1. It enters the epoch domain and borrows the view, then reads the published sequence, or takes
 //     the snapshot's. Taken the other way round, a flush between the two could drop a version that
 //     the older sequence needs.
-//  2. It asks the memtable, the immutables, then the segments, newest first. The first entry at or
-//     below the sequence decides: a value, or a tombstone. An error ends it there: what is older
-//     must not show through (Checklist C14).
+//  2. It asks the memtable, the immutables, then the segments, newest first: see PointLookup. An
+//     error ends it there: what is older must not show through (Checklist C14).
 //
 // Iterators own this object and their view, so they outlive the DB. Thread safety: all of it.
 class ReadPath : public std::enable_shared_from_this<ReadPath> {
@@ -42,6 +45,13 @@ class ReadPath : public std::enable_shared_from_this<ReadPath> {
                 std::span<PinnedValue> values, std::span<Status> statuses);
   std::unique_ptr<Iterator> NewIterator(const ReadOptions& options);
   std::unique_ptr<Snapshot> GetSnapshot() { return snapshots_->Take(published_); }
+
+  // Told, at most once a second, of a long run of entries that one call of an iterator had to pass
+  // over (db/db_iter.h), of keys from about `smallest` to `largest`. By the thread that reads,
+  // which holds no lock but the listener's own: so that the call returns only when no listener that
+  // was set before runs any more, it waits for one that does. Null: nobody is told.
+  using HiddenRunListener = std::function<void(Slice smallest, Slice largest, uint64_t entries)>;
+  void SetHiddenRunListener(HiddenRunListener listener) EXCLUDES(listener_mu_);
 
   // For writers: makes everything up to `sequence` visible. Its entries are in the memtable.
   void PublishSequence(SequenceNumber sequence) {
@@ -67,15 +77,11 @@ class ReadPath : public std::enable_shared_from_this<ReadPath> {
   size_t live_iterators() const { return live_iterators_.load(std::memory_order_acquire); }
 
  private:
-  class IteratorSource;
+  class IteratorSource;  // iterator_source.cc
 
-  // Of the memtables of `view`: true if one decides, with *status and *value set.
-  static bool GetFromMemtables(const ReadView& view, const LookupKey& key, PinnedValue* value,
-                               Status* status);
-  Status GetFromSegments(const Version& version, const ReadOptions& options, const LookupKey& key,
-                         PinnedValue* value);
-  void MultiGetFromSegments(const Version& version, const ReadOptions& options,
-                            std::vector<PointRequest*>* pending);
+  static constexpr uint64_t kTellIntervalNanos = 1'000'000'000;
+  void TellHiddenRun(Slice smallest, Slice largest, uint64_t entries) EXCLUDES(listener_mu_);
+
   // Requires that `version` is pinned already. TooOld, InvalidArgument: see at_sequence.
   Status SequenceFor(const ReadOptions& options, const Version& version,
                      SequenceNumber* sequence) const {
@@ -93,14 +99,20 @@ class ReadPath : public std::enable_shared_from_this<ReadPath> {
   const std::shared_ptr<Clock> clock_;
   const std::shared_ptr<BlockCache> blocks_;
   const std::shared_ptr<SnapshotList> snapshots_;
+  const std::shared_ptr<const MergeOperator> merge_operator_;
 
   // Internally synchronised. The epoch domain goes last: the others retire into it.
   EpochDomain epochs_;
   SegmentCache segments_;
+  const PointLookup points_;
   ReadViewHolder views_;
   History history_;
   std::atomic<SequenceNumber> published_{0};
   std::atomic<size_t> live_iterators_{0};
+
+  Mutex listener_mu_;  // before all locks of the engine
+  HiddenRunListener listener_ GUARDED_BY(listener_mu_);
+  uint64_t told_at_nanos_ GUARDED_BY(listener_mu_) = 0;
 };
 
 }  // namespace varve

@@ -55,6 +55,7 @@ SortedRun::SortedRun(const InternalKeyComparator& comparator, SegmentList segmen
   for (const auto& segment : segments_) {
     epoch_ = std::max(epoch_, segment->entry().epoch);
     file_bytes_ += segment->file_bytes();
+    if ((segment->entry().flags & kHasRangeDeletes) != 0) with_range_deletes_.push_back(segment);
     if (comparator.bytewise()) largest_prefixes_.push_back(segment->largest_prefix_);
   }
 }

@@ -97,7 +97,14 @@ class SortedRun {
   // The highest of its segments'.
   uint64_t epoch() const { return epoch_; }
   const SegmentList& segments() const { return segments_; }
+  // Those that have range tombstones.
+  const SegmentList& with_range_deletes() const { return with_range_deletes_; }
   uint64_t file_bytes() const { return file_bytes_; }
+  // Whether neither is older than the other: of a key, and range tombstones count as versions of
+  // every key they cover, either may have the newer versions.
+  bool IsOneSourceWith(const SortedRun& other) const {
+    return level_ == 0 && other.level_ == 0 && epoch_ == other.epoch_;
+  }
 
   // The index of the first segment that is not wholly before the key; segments().size() if none.
   size_t LowerBound(Slice user_key) const;
@@ -116,6 +123,7 @@ class SortedRun {
  private:
   const InternalKeyComparator comparator_;
   const SegmentList segments_;
+  SegmentList with_range_deletes_;
   std::vector<uint64_t> largest_prefixes_;  // bytewise only, one for each segment
   uint32_t level_ = 0;
   uint64_t epoch_ = 0;

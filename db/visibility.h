@@ -7,23 +7,30 @@
 #include "util/internal_key.h"
 #include "varve/status.h"
 
-// What the newest entry of a key that a read may see means for that read: asked by every read path
-// (Get, MultiGet, both directions of the iterator), answered here alone.
+// What an entry of a key means for a read that may see it, asked by every read path (Get, MultiGet,
+// both directions of the iterator), answered here alone. The newest entry at or below the read's
+// sequence decides; a merge operand leaves it to the next older one what it is applied to.
 
 namespace varve {
 
 enum class Visibility : uint8_t {
   kValue,    // the key is there, with the entry's value
   kAbsent,   // the key is not there: nothing older counts
+  kOperand,  // the entry's value is an operand, for what the next older entry says
   kUnknown,  // this version cannot tell; UnknownEntry() is the error
 };
 
-inline Visibility VisibilityOf(uint64_t trailer) {
+// `covering` is the newest range tombstone at or below the read's sequence that covers the key; 0:
+// none.
+inline Visibility VisibilityOf(uint64_t trailer, SequenceNumber covering) {
+  if (TrailerSequence(trailer) < covering) return Visibility::kAbsent;
   switch (TrailerType(trailer)) {
     case ValueType::kValue:
       return Visibility::kValue;
     case ValueType::kDelete:
       return Visibility::kAbsent;
+    case ValueType::kMerge:
+      return Visibility::kOperand;
     default:
       return Visibility::kUnknown;
   }

@@ -45,6 +45,9 @@ inline constexpr uint8_t kTypeForSeek = 0xff;
 inline constexpr uint64_t kExclusiveTrailer = UINT64_MAX;
 
 inline constexpr size_t kTrailerBytes = 8;
+// Trailers before and after those of all entries of a user key; no entry has the first.
+inline constexpr uint64_t kTrailerBeforeAll = UINT64_MAX;
+inline constexpr uint64_t kTrailerAfterAll = 0;
 
 inline uint64_t PackTrailer(SequenceNumber sequence, ValueType type) {
   return sequence << 8 | static_cast<uint8_t>(type);

@@ -44,6 +44,8 @@ constexpr const char* kCounterNames[] = {
     "manifest_bytes",
     "write_delays",
     "write_delay_micros",
+    "hidden_runs",
+    "hidden_run_entries",
 };
 static_assert(std::size(kCounterNames) == kCounters, "name each counter");
 

@@ -37,6 +37,8 @@ enum class Counter : uint32_t {
   kManifestBytes,     // bytes written to the manifest
   kWriteDelays,       // commit groups that were held to the speed of background work
   kWriteDelayMicros,  // how long; what kWriteStallMicros counts comes on top
+  kHiddenRuns,        // calls of an iterator that passed over thousands of entries that do not show
+  kHiddenRunEntries,  // the entries
   kCounterCount,
 };
 

@@ -3,143 +3,26 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cctype>
-#include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "db/merging_iterator.h"
-#include "tests/db/vector_iterator.h"
+#include "tests/db/db_iter_fixture.h"
 #include "util/random.h"
 
 namespace varve {
 namespace {
 
-class ReverseComparator final : public Comparator {
- public:
-  int Compare(Slice a, Slice b) const override { return b.compare(a); }
-  const char* Name() const override { return "test.Reverse"; }
-};
-class CaseInsensitiveComparator final : public Comparator {
- public:
-  int Compare(Slice a, Slice b) const override { return Lower(a).compare(Lower(b)); }
-  const char* Name() const override { return "test.CaseInsensitive"; }
-
- private:
-  static std::string Lower(Slice s) {
-    std::string lower(s);
-    for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return lower;
-  }
-};
-const ReverseComparator kReverse;
-const CaseInsensitiveComparator kCaseInsensitive;
-
-struct Version {
-  std::string key;
-  SequenceNumber sequence;
-  ValueType type;
-  std::string value;
-};
-
-constexpr auto kValue = ValueType::kValue;
-constexpr auto kDelete = ValueType::kDelete;
-
-// Versions of keys, spread over children of a merging iterator, with damage where it is wanted.
-class TestSource final : public DbIterSource {
- public:
-  TestSource(const InternalKeyComparator& comparator, size_t children)
-      : comparator_(comparator), children_(children) {}
-
-  void Add(size_t child, const Version& version) {
-    std::string key;
-    AppendInternalKey(&key, version.key, PackTrailer(version.sequence, version.type));
-    AddRaw(child, key, version.value);
-  }
-  void AddRaw(size_t child, const std::string& key, const std::string& value) {
-    children_[child].emplace_back(key, value);
-  }
-  void Sort() {
-    for (auto& entries : children_) {
-      std::sort(entries.begin(), entries.end(), [this](const auto& a, const auto& b) {
-        return comparator_.Compare(a.first, b.first) < 0;
-      });
-    }
-  }
-  size_t EntriesOf(size_t child) const { return children_[child].size(); }
-
-  Status Renew(std::unique_ptr<InternalIterator>* iterator, SequenceNumber* sequence) override {
-    ++renewals;
-    if (!error.ok()) return error;
-    std::vector<std::unique_ptr<InternalIterator>> made;
-    for (size_t i = 0; i < children_.size(); ++i) {
-      made.push_back(std::make_unique<VectorIterator>(
-          comparator_, &children_[i], i == damaged_child ? damaged : VectorIterator::kNone));
-    }
-    *iterator = NewMergingIterator(comparator_, std::move(made));
-    *sequence = at;
-    return Status::OK();
-  }
-
-  SequenceNumber at = kMaxSequence;
-  size_t damaged_child = SIZE_MAX;
-  size_t damaged = VectorIterator::kNone;
-  Status error;
-  int renewals = 0;
-
- private:
-  const InternalKeyComparator comparator_;
-  std::vector<VectorIterator::Entries> children_;
-};
-
-// Lends a source to an iterator, so that the test keeps it.
-class Borrowed final : public DbIterSource {
- public:
-  explicit Borrowed(TestSource* source) : source_(source) {}
-  Status Renew(std::unique_ptr<InternalIterator>* iterator, SequenceNumber* sequence) override {
-    return source_->Renew(iterator, sequence);
-  }
-
- private:
-  TestSource* const source_;
-};
-
-std::unique_ptr<Iterator> Iterate(TestSource* source, const ReadOptions& options = {},
-                                  const Comparator* comparator = BytewiseComparator()) {
-  return NewDbIterator(InternalKeyComparator(comparator), options,
-                       std::make_unique<Borrowed>(source));
-}
-
-std::string Text(const Iterator& it) {
-  if (!it.Valid()) return it.status().ok() ? "-" : StatusCodeName(it.status().code());
-  return std::string(it.key()) + "=" + std::string(it.value());
-}
+using namespace db_iter_fixture;  // NOLINT: its names are made for these tests
 
 // A scenario: versions, and what the two walks show.
 struct Scenario {
-  std::vector<Version> versions;
+  std::vector<TestVersion> versions;
   SequenceNumber at;
   std::string shown;
 };
-
-std::string Walk(Iterator* it, bool forward) {
-  std::vector<std::string> shown;
-  for (forward ? it->SeekToFirst() : it->SeekToLast(); it->Valid();
-       forward ? it->Next() : it->Prev()) {
-    shown.push_back(Text(*it));
-  }
-  shown.push_back(it->status().ok() ? "" : StatusCodeName(it->status().code()));
-  if (!forward) std::reverse(shown.begin(), shown.end());
-  std::string text;
-  for (const std::string& s : shown) {
-    if (!s.empty()) text += (text.empty() ? "" : " ") + s;
-  }
-  return text;
-}
 
 TEST(DbIter, HidesVersionsAndTombstones) {
   const Scenario scenarios[] = {
@@ -161,7 +44,7 @@ TEST(DbIter, HidesVersionsAndTombstones) {
   };
   for (const Scenario& scenario : scenarios) {
     TestSource source{InternalKeyComparator(BytewiseComparator()), 1};
-    for (const Version& version : scenario.versions) source.Add(0, version);
+    for (const TestVersion& version : scenario.versions) source.Add(0, version);
     source.Sort();
     source.at = scenario.at;
     const auto it = Iterate(&source);
@@ -189,7 +72,7 @@ TEST(DbIter, ShowsTheNewestBytesOfKeysThatCompareEqual) {
 
 TEST(DbIter, UnknownTypesAreNotSupportedIfTheyCount) {
   for (const auto type :
-       {ValueType::kMerge, ValueType::kValuePointer, static_cast<ValueType>(99)}) {
+       {ValueType::kValueWithExpiry, ValueType::kValuePointer, static_cast<ValueType>(99)}) {
     TestSource source{InternalKeyComparator(BytewiseComparator()), 1};
     source.Add(0, {"a", 1, kValue, "1"});
     source.Add(0, {"b", 2, type, "2"});
@@ -271,19 +154,19 @@ TEST(DbIter, AFailedRefreshStays) {
 // What is to be seen, in the order of the comparator.
 using Visible = std::vector<std::pair<std::string, std::string>>;
 
-Visible VisibleAt(const Comparator* comparator, const std::vector<Version>& versions,
+Visible VisibleAt(const Comparator* comparator, const std::vector<TestVersion>& versions,
                   SequenceNumber at, const ReadOptions& options) {
   const auto less = [comparator](const std::string& a, const std::string& b) {
     return comparator->Compare(a, b) < 0;
   };
-  std::map<std::string, const Version*, decltype(less)> newest(less);
-  for (const Version& version : versions) {
+  std::map<std::string, const TestVersion*, decltype(less)> newest(less);
+  for (const TestVersion& version : versions) {
     if (version.sequence > at) continue;
     if (options.lower_bound && comparator->Compare(version.key, *options.lower_bound) < 0) continue;
     if (options.upper_bound && comparator->Compare(version.key, *options.upper_bound) >= 0) {
       continue;
     }
-    const Version*& slot = newest[version.key];
+    const TestVersion*& slot = newest[version.key];
     if (slot == nullptr || slot->sequence < version.sequence) slot = &version;
   }
   Visible visible;
@@ -291,14 +174,6 @@ Visible VisibleAt(const Comparator* comparator, const std::vector<Version>& vers
     if (version->type == kValue) visible.emplace_back(version->key, version->value);
   }
   return visible;
-}
-
-std::string RandomKey(Random* random, int alphabet) {
-  std::string key;
-  for (uint64_t n = random->Uniform(4); n > 0; --n) {
-    key.push_back("\0az\xff"[random->Uniform(alphabet)]);
-  }
-  return key;
 }
 
 class DbIterModelTest : public testing::TestWithParam<const Comparator*> {};
@@ -311,7 +186,7 @@ TEST_P(DbIterModelTest, WalksLikeTheMapOfWhatIsVisible) {
     const size_t children = 1 + random.Uniform(4);
     const int alphabet = 1 + static_cast<int>(random.Uniform(4));
     TestSource source(InternalKeyComparator(comparator), children);
-    std::vector<Version> versions;
+    std::vector<TestVersion> versions;
     const uint64_t count = random.Uniform(random.OneIn(3) ? 600 : 60);
     const uint64_t hot = random.Uniform(4);  // of 4: versions of one key, in long runs
     for (SequenceNumber sequence = 1; sequence <= count; ++sequence) {
@@ -380,7 +255,7 @@ TEST_P(DbIterModelTest, DamageAnywhereNeverShowsWhatIsStale) {
     Random random(seed);
     const size_t children = 1 + random.Uniform(3);
     TestSource source(InternalKeyComparator(comparator), children);
-    std::vector<Version> versions;
+    std::vector<TestVersion> versions;
     const uint64_t count = 1 + random.Uniform(seed % 5 == 0 ? 120 : 25);
     const uint64_t hot = random.Uniform(4);
     for (SequenceNumber sequence = 1; sequence <= count; ++sequence) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,8 +22,13 @@ class VectorIterator final : public InternalIterator {
 
   // `entries` must outlive the iterator.
   VectorIterator(const InternalKeyComparator& comparator, const Entries* entries,
-                 size_t damaged = kNone, Status error = Status::Corruption("damaged entry"))
-      : comparator_(comparator), entries_(entries), damaged_(damaged), error_(std::move(error)) {}
+                 size_t damaged = kNone, Status error = Status::Corruption("damaged entry"),
+                 uint64_t* moves = nullptr)
+      : comparator_(comparator),
+        entries_(entries),
+        damaged_(damaged),
+        error_(std::move(error)),
+        moves_(moves) {}
 
   bool Valid() const override { return at_ < entries_->size() && at_ != damaged_; }
   void SeekToFirst() override { MoveTo(0); }
@@ -49,6 +55,7 @@ class VectorIterator final : public InternalIterator {
   // A key's bytes live until the next move: in a buffer of its own, so that asan sees who keeps
   // one.
   void MoveTo(size_t at) {
+    if (moves_ != nullptr) ++*moves_;
     at_ = at;
     key_ = std::vector<char>();
     if (Valid()) key_.assign((*entries_)[at_].first.begin(), (*entries_)[at_].first.end());
@@ -58,6 +65,7 @@ class VectorIterator final : public InternalIterator {
   const Entries* const entries_;
   const size_t damaged_;
   const Status error_;
+  uint64_t* const moves_;  // counts seeks and steps
   size_t at_ = kNone;
   std::vector<char> key_;
 };

@@ -1,0 +1,122 @@
+// Where the iterators of a database get their view from.
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "db/counting_iterator.h"
+#include "db/covering_tombstones.h"
+#include "db/db_iter.h"
+#include "db/merging_iterator.h"
+#include "db/read_path.h"
+#include "db/run_iterator.h"
+#include "db/run_tombstones.h"
+#include "db/segment_read_options.h"
+
+namespace varve {
+
+// Gives an iterator its view, and holds what the view is made of. The cursor's children and the
+// range tombstones are those of the sources, newest first; sources out of the iterator's bounds are
+// left out.
+class ReadPath::IteratorSource : public DbIterSource {
+ public:
+  IteratorSource(std::shared_ptr<ReadPath> reads, const ReadOptions& options)
+      : reads_(std::move(reads)), options_(options) {
+    reads_->live_iterators_.fetch_add(1, std::memory_order_relaxed);
+  }
+  ~IteratorSource() override {
+    readers_.clear();
+    view_.reset();
+    // Release: whoever sees the count at zero finds the pins gone.
+    reads_->live_iterators_.fetch_sub(1, std::memory_order_release);
+  }
+
+  Status Renew(DbIterView* view) override {
+    readers_.clear();
+    view_ = reads_->views_.Share();  // before the sequence: see the head of ReadPath
+    Status status = reads_->SequenceFor(options_, *view_->version, &view->sequence);
+    if (!status.ok()) return status;
+    std::vector<std::unique_ptr<InternalIterator>> children;
+    AddMemtable(*view_->memtable, view, &children);
+    for (const auto& memtable : view_->immutables) AddMemtable(*memtable, view, &children);
+    const Version::Runs& runs = view_->version->runs();
+    for (size_t i = 0; i < runs.size();) {
+      const size_t first = i;
+      do {
+        status = AddRun(*runs[i], &children);
+        if (!status.ok()) return status;
+        ++i;
+      } while (i < runs.size() && runs[i]->IsOneSourceWith(*runs[first]));
+      for (size_t run = first; run < i; ++run) {
+        if (runs[run]->with_range_deletes().empty()) continue;
+        AddTombstones(NewRunTombstones(reads_->comparator_, runs[run].get(), &reads_->segments_),
+                      children.size(), view);
+      }
+    }
+    view->entries = NewMergingIterator(reads_->comparator_, std::move(children), &view->merging);
+    return Status::OK();
+  }
+
+  void OnHiddenRun(Slice smallest, Slice largest, uint64_t entries) override {
+    reads_->TellHiddenRun(smallest, largest, entries);
+  }
+
+ private:
+  void AddMemtable(const MemTable& memtable, DbIterView* view,
+                   std::vector<std::unique_ptr<InternalIterator>>* children) {
+    children->push_back(memtable.NewIterator());
+    auto tombstones = memtable.range_tombstones();  // after the sequence
+    if (tombstones == nullptr) return;
+    AddTombstones(std::make_unique<TombstoneList>(reads_->comparator_, std::move(tombstones)),
+                  children->size(), view);
+  }
+
+  Status AddRun(const SortedRun& run, std::vector<std::unique_ptr<InternalIterator>>* children) {
+    const SegmentList& segments = run.segments();
+    if (!InBounds(*segments.front(), *segments.back())) return Status::OK();
+    const SegmentReadOptions segment_options = SegmentOptions(options_);
+    if (segments.size() > 1) {
+      children->push_back(NewRunIterator(&run, &reads_->segments_, segment_options));
+      return Status::OK();
+    }
+    std::shared_ptr<SegmentReader> reader;
+    Status status = reads_->segments_.Share(segments.front(), &reader);
+    if (!status.ok()) return status;
+    children->push_back(reader->NewIterator(segment_options));
+    readers_.push_back(std::move(reader));
+    return Status::OK();
+  }
+
+  void AddTombstones(std::unique_ptr<TombstoneSource> source, size_t first_older,
+                     DbIterView* view) {
+    if (view->tombstones == nullptr) {
+      view->tombstones = std::make_unique<CoveringTombstones>(reads_->comparator_, view->sequence);
+    }
+    view->tombstones->Add(std::move(source), first_older);
+  }
+
+  bool InBounds(const SegmentFile& first, const SegmentFile& last) const {
+    const InternalKeyComparator& comparator = reads_->comparator_;
+    if (options_.lower_bound.has_value() && last.IsBefore(comparator, lower_bound_)) return false;
+    return !options_.upper_bound.has_value() ||
+           comparator.CompareUserKeys(first.smallest_user_key(), upper_bound_) < 0;
+  }
+
+  const std::shared_ptr<ReadPath> reads_;
+  const ReadOptions options_;
+  // Copies: the caller's bounds are borrowed only while the iterator is made.
+  const std::string lower_bound_{options_.lower_bound.value_or(Slice())};
+  const std::string upper_bound_{options_.upper_bound.value_or(Slice())};
+  std::shared_ptr<const ReadView> view_;
+  std::vector<std::shared_ptr<SegmentReader>> readers_;
+};
+
+std::unique_ptr<Iterator> ReadPath::NewIterator(const ReadOptions& options) {
+  auto iterator = NewDbIterator(comparator_, merge_operator_.get(), options,
+                                std::make_unique<IteratorSource>(shared_from_this(), options));
+  if (statistics_ == nullptr) return iterator;
+  return std::make_unique<CountingIterator>(std::move(iterator), statistics_, clock_);
+}
+
+}  // namespace varve

@@ -1,0 +1,73 @@
+#ifndef VARVE_DB_POINT_LOOKUP_H_
+#define VARVE_DB_POINT_LOOKUP_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "db/read_view.h"
+#include "db/segment_cache.h"
+#include "table/segment_reader.h"
+#include "util/internal_key.h"
+#include "varve/merge_operator.h"
+#include "varve/options.h"
+#include "varve/pinned_value.h"
+#include "varve/status.h"
+
+namespace varve {
+
+// Finds what a key is in a read view, at the sequence of its LookupKey:
+//
+//  1. The memtable, the immutables, then the runs are asked, newest first (RULES R1.1), each for
+//  its
+//     newest entry of the key, and for the newest range tombstone that covers it.
+//  2. The first source with either decides, as VisibilityOf() says. If that is a merge operand, the
+//     source's older entries and the older sources are gone through down to what is none.
+//  3. An error ends it: what is older must not show through (Checklist C14).
+//
+// Runs of level 0 that share an epoch are one source: a tombstone of one does not end the search
+// before the others were asked.
+//
+// All calls are made inside the epoch domain that guards the view. Thread safety: all of it.
+class PointLookup {
+ public:
+  // Without an operator (null), keys with merge operands are NotSupported. Both must outlive this.
+  PointLookup(const InternalKeyComparator& comparator, const MergeOperator* merge_operator,
+              SegmentCache* segments)
+      : comparator_(comparator), merge_operator_(merge_operator), segments_(segments) {}
+
+  // True if a memtable decides, with *status and, where that is OK, *value set.
+  bool InMemtables(const ReadView& view, const ReadOptions& options, const LookupKey& key,
+                   PinnedValue* value, Status* status) const;
+  // For a key no memtable decides.
+  Status InSegments(const ReadView& view, const ReadOptions& options, const LookupKey& key,
+                    PinnedValue* value) const;
+
+  // One of many keys, with key, key_hash and result.value set. Afterwards `status` is what
+  // InSegments() would have answered.
+  struct Request : PointRequest {
+    SequenceNumber covering = 0;  // the newest range tombstone so far
+    bool decided = false;
+  };
+  // For many keys, with the blocks of each segment read as one batch.
+  void InSegments(const ReadView& view, const ReadOptions& options,
+                  std::span<Request* const> requests) const;
+
+ private:
+  uint64_t Prefix(Slice user_key) const { return comparator_.bytewise() ? KeyPrefix(user_key) : 0; }
+  // What a source's newest entry of the key means; *value is set already to the entry's.
+  Status Answer(const ReadView& view, const ReadOptions& options, const LookupKey& key,
+                size_t source, SequenceNumber covering, uint64_t trailer, PinnedValue* value) const;
+  // The value of a key whose newest entry to be seen is a merge operand in source number `source`:
+  // the memtables, then the runs.
+  Status GetMerged(const ReadView& view, const ReadOptions& options, const LookupKey& key,
+                   size_t source, PinnedValue* value) const;
+
+  const InternalKeyComparator comparator_;
+  const MergeOperator* const merge_operator_;
+  SegmentCache* const segments_;
+};
+
+}  // namespace varve
+
+#endif  // VARVE_DB_POINT_LOOKUP_H_

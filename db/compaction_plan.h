@@ -19,7 +19,7 @@ enum class CompactionReason : uint8_t {
   kLevelBytes,          // leveled: a level is over its target
   kSizeRatio,           // tiered: neighbouring runs of like size
   kRuns,                // tiered: too many runs
-  kSpaceAmplification,  // tiered: too much lies above the oldest run
+  kSpaceAmplification,  // too much lies above the oldest run, or above the last level
   kTombstones,          // many deletes that cost reads and room
   kManual,              // CompactRange
 };
@@ -33,7 +33,8 @@ struct CompactionInput {
 // What a picker chose: which segments become which. Nothing of it has happened yet.
 struct CompactionPlan {
   CompactionReason reason = CompactionReason::kManual;
-  // How urgent, 1 being the limit; of two plans the higher goes first.
+  // How urgent, 1 being the limit; of two plans the higher goes first. Below 1 it is worth doing
+  // only in a quiet time: it saves room, and would cost writing while writers go on.
   double score = 0;
   // Newest run first, in the order of the version. The key ranges of what the inputs hold and of
   // what lies between them in age do not cross: no entry passes a newer or an older one of its key

@@ -14,8 +14,8 @@ LevelTargets::LevelTargets(const Version& version, const PickerOptions& options)
   }
   base_level = last_level;
   bytes.push_back(largest);
-  while (base_level > 1 && bytes.back() > options.level_base_bytes) {
-    bytes.push_back(bytes.back() / options.level_size_ratio);
+  while (base_level > 1 && bytes.back() > 2 * options.level_base_bytes) {
+    bytes.push_back(std::max(bytes.back() / options.level_size_ratio, options.level_base_bytes));
     --base_level;
   }
   std::reverse(bytes.begin(), bytes.end());

@@ -13,12 +13,14 @@ namespace varve {
 inline constexpr uint32_t kLastLevel = 6;
 
 // How large each level should be. The last one is as large as its data; each level above it gets
-// the size of the one below divided by the size ratio, up to the *base level*, the first that is no
-// larger than level_base_bytes. Level 0 is merged into the base level; the levels between stay
-// empty.
+// the size of the one below divided by the size ratio, but level_base_bytes at least, up to the
+// *base level*, the first that is no larger than twice level_base_bytes. Level 0 is merged into the
+// base level; the levels between stay empty.
 //
 // So what lies above the last level is a ninth of it, however large it is. Fixed targets from the
 // top down leave the last level half empty most of the time, and with it much room to garbage.
+// A base level that shrinks below level_base_bytes as the tree gets a further level would be
+// rewritten for little each time (docs/compaction.md has the figures).
 struct LevelTargets {
   LevelTargets(const Version& version, const PickerOptions& options);
 

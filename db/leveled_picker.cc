@@ -12,6 +12,9 @@ namespace varve {
 
 namespace {
 
+// Of the last level's bytes, one in so many may lie above it when the database is at rest.
+constexpr uint64_t kSpaceShare = 8;
+
 struct Score {
   uint32_t level;
   double value;
@@ -99,6 +102,27 @@ std::optional<CompactionPlan> PickForTombstones(const Version& version, const Le
   return std::nullopt;
 }
 
+// Step 5. From the deepest level above the last, where a byte costs least; level 0 comes last.
+std::optional<CompactionPlan> PickForSpace(const InternalKeyComparator& comparator,
+                                           const Version& version, const LevelPlans& plans) {
+  const uint64_t last = version.level_bytes(plans.targets().last_level);
+  const uint64_t above = version.file_bytes() - last;
+  const uint64_t allowed = last / kSpaceShare;
+  if (last == 0 || above <= allowed) return std::nullopt;
+  std::optional<CompactionPlan> plan;
+  for (size_t i = version.runs().size(); i-- > version.level0_runs() && !plan;) {
+    const SortedRun& run = *version.runs()[i];
+    if (run.level() == plans.targets().last_level) continue;
+    for (const size_t at : ByOverlap(comparator, version, plans, run)) {
+      plan = plans.Sink(run, at);
+      if (plan) break;
+    }
+  }
+  if (!plan) plan = plans.SinkLevel0();
+  if (plan) plan->score = 1 - Ratio(allowed, above);
+  return plan;
+}
+
 }  // namespace
 
 std::optional<CompactionPlan> LeveledPicker::Pick(const Version& version, const BusySegments& busy,
@@ -130,7 +154,13 @@ std::optional<CompactionPlan> LeveledPicker::Pick(const Version& version, const 
     return plan;
   }
   std::optional<CompactionPlan> plan = PickForTombstones(version, plans, droppable_before);
-  if (plan) plan->reason = CompactionReason::kTombstones;
+  if (plan) {
+    plan->reason = CompactionReason::kTombstones;
+    plan->score = 1;
+    return plan;
+  }
+  plan = PickForSpace(comparator_, version, plans);
+  if (plan) plan->reason = CompactionReason::kSpaceAmplification;
   return plan;
 }
 

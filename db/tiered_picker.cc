@@ -237,7 +237,9 @@ std::optional<CompactionPlan> TieredPicker::Pick(const Version& version, const B
       return plan;
     }
   }
-  return PickForTombstones(plans, droppable_before);
+  auto plan = PickForTombstones(plans, droppable_before);
+  if (plan) plan->score = 1;
+  return plan;
 }
 
 // What is in the range and lies over something older is merged with all that hangs together with

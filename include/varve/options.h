@@ -137,9 +137,9 @@ struct Options {
   uint64_t segment_bytes = uint64_t{32} << 20;
   // Sorted runs in level 0 at which they are merged downwards. More make fewer merges, and more
   // places to look. Writes are slowed at five times as many, and stop at nine times. 1 to 64. Live.
-  int level0_runs_trigger = 4;
-  // Bytes of the first level below level 0, at most; deeper ones are level_size_ratio times the one
-  // above. 64 KiB to 1 TiB. Live.
+  int level0_runs_trigger = 8;
+  // Bytes of the first level below level 0, at least; deeper ones are level_size_ratio times the
+  // one above. The more, the fewer levels, and the larger the steps. 64 KiB to 1 TiB. Live.
   uint64_t level_base_bytes = uint64_t{256} << 20;
   // More means fewer levels, of which each costs more to merge into. 2 to 100. Live.
   int level_size_ratio = 10;

@@ -1,11 +1,8 @@
 #include "memtable/memtable.h"
 
 #include <algorithm>
-#include <utility>
-#include <vector>
 
 #include "memtable/skiplist.h"
-#include "util/scheduler.h"
 
 namespace varve {
 
@@ -81,14 +78,7 @@ void Increase(std::atomic<uint64_t>* counter, uint64_t by) {
 MemTable::MemTable(const InternalKeyComparator& comparator, Slice common_prefix)
     : comparator_(comparator), list_(std::make_unique<SkipList>(comparator, common_prefix)) {}
 
-MemTable::~MemTable() {
-  for (const RangeEntry* entry = range_entries_.load(std::memory_order_acquire);
-       entry != nullptr;) {
-    const RangeEntry* const older = entry->older;
-    delete entry;
-    entry = older;
-  }
-}
+MemTable::~MemTable() { delete ranges(); }
 
 void MemTable::Add(SequenceNumber sequence, ValueType type, Slice key, Slice value) {
   if (type == ValueType::kRangeDelete) [[unlikely]] {
@@ -135,46 +125,14 @@ void MemTable::AddTally(const Tally& tally) {
 
 void MemTable::AddRange(SequenceNumber sequence, Slice start, Slice end) {
   if (comparator_.CompareUserKeys(start, end) >= 0) return;
-  auto* const entry = new RangeEntry{{std::string(start), std::string(end), sequence}};
-  range_bytes_.fetch_add(RangeBytes(start.size() + end.size()), std::memory_order_relaxed);
-  const RangeEntry* newest = range_entries_.load(std::memory_order_acquire);
-  do {
-    entry->older = newest;
-    entry->count = newest == nullptr ? 1 : newest->count + 1;
-    SchedulePoint();
-  } while (!range_entries_.compare_exchange_weak(newest, entry, std::memory_order_acq_rel));
-}
-
-uint64_t MemTable::range_deletes() const {
-  const RangeEntry* const newest = range_entries_.load(std::memory_order_acquire);
-  return newest == nullptr ? 0 : newest->count;
-}
-
-std::shared_ptr<const FragmentedRangeTombstones> MemTable::range_tombstones() const {
-  if (!has_range_tombstones()) return nullptr;
-  MutexLock lock(&ranges_mu_);
-  const RangeEntry* const newest = range_entries_.load(std::memory_order_acquire);
-  if (ranges_of_ != newest) {
-    std::vector<RangeTombstone> all;
-    all.reserve(newest->count);
-    for (const RangeEntry* entry = newest; entry != nullptr; entry = entry->older) {
-      all.push_back(entry->tombstone);
+  RangeTombstoneStack* stack = ranges();
+  if (stack == nullptr) {
+    auto fresh = std::make_unique<RangeTombstoneStack>(comparator_);
+    if (ranges_.compare_exchange_strong(stack, fresh.get(), std::memory_order_acq_rel)) {
+      stack = fresh.release();
     }
-    ranges_ = std::make_shared<FragmentedRangeTombstones>(comparator_, std::move(all));
-    ranges_of_ = newest;
   }
-  return ranges_;
-}
-
-SequenceNumber MemTable::MaxCoveringSlow(Slice user_key, SequenceNumber at) const {
-  return range_tombstones()->MaxCovering(user_key, at);
-}
-
-// What is charged for a tombstone: the element, twice its keys, and its share of the fragmented
-// list with some nodes of the sets, as ranges that nest need them.
-size_t MemTable::RangeBytes(size_t data_bytes) {
-  constexpr size_t kShare = 256;
-  return sizeof(RangeEntry) + kShare + 2 * data_bytes;
+  stack->Add(sequence, start, end);
 }
 
 bool MemTable::Get(const LookupKey& lookup, Slice* value, uint64_t* trailer) const {
@@ -210,14 +168,14 @@ std::unique_ptr<InternalIterator> MemTable::NewIterator() const {
 
 size_t MemTable::bytes() const {
   return sizeof(*this) + sizeof(SkipList) + list_->memory_bytes() +
-         range_bytes_.load(std::memory_order_relaxed);
+         (has_range_tombstones() ? sizeof(RangeTombstoneStack) + ranges()->charge() : 0);
 }
 size_t MemTable::used_bytes() const {
-  return list_->used_bytes() + range_bytes_.load(std::memory_order_relaxed);
+  return list_->used_bytes() + (has_range_tombstones() ? ranges()->charge() : 0);
 }
 size_t MemTable::BytesMax(uint64_t entries, size_t data_bytes, uint64_t range_deletes) {
   return SkipList::BytesMax(entries, data_bytes) +
-         (range_deletes == 0 ? 0 : range_deletes * RangeBytes(0) + 2 * data_bytes);
+         (range_deletes == 0 ? 0 : RangeTombstoneStack::ChargeOf(range_deletes, data_bytes));
 }
 
 }  // namespace varve

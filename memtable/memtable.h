@@ -7,9 +7,9 @@
 #include <memory>
 #include <string>
 
+#include "memtable/range_stack.h"
 #include "util/internal_iterator.h"
 #include "util/internal_key.h"
-#include "util/mutex.h"
 #include "util/range_tombstones.h"
 #include "varve/slice.h"
 
@@ -22,9 +22,8 @@ class SkipList;
 // when its last owner does.
 //
 // Range tombstones (kRangeDelete: the key is the range's start, the value its end) lie apart, as a
-// key is covered by those that start anywhere before it: in a stack that writers push to, of which
-// the first reader after a change makes a fragmented list for all. Get() and the iterator do not
-// see them; their users ask for them beside.
+// key is covered by those that start anywhere before it (memtable/range_stack.h). Get() and the
+// iterator do not see them; their users ask for them beside.
 //
 // Thread safety: any number of readers (Get, iterators, counters) run beside any writer, without
 // locks. Writers are either one caller of Add() at a time, or any number of AddConcurrently();
@@ -71,16 +70,16 @@ class MemTable {
   // its value and trailer. The value's bytes live as long as the memtable. False if there is none.
   bool Get(const LookupKey& lookup, Slice* value, uint64_t* trailer) const;
 
-  // Whether there are range tombstones: one load. Those of writes published before are seen.
-  bool has_range_tombstones() const {
-    return range_entries_.load(std::memory_order_acquire) != nullptr;
-  }
+  // Whether there may be range tombstones: one load. Those of writes published before are seen.
+  bool has_range_tombstones() const { return ranges() != nullptr; }
   // All of them, those of writes not yet published included: ask with the sequence that is read at.
   // Null if there are none. May outlive the memtable.
-  std::shared_ptr<const FragmentedRangeTombstones> range_tombstones() const;
+  std::shared_ptr<const FragmentedRangeTombstones> range_tombstones() const {
+    return has_range_tombstones() ? ranges()->list() : nullptr;
+  }
   // The newest range tombstone at or below `at` that covers the key; 0: none.
   SequenceNumber MaxCoveringTombstone(Slice user_key, SequenceNumber at) const {
-    return has_range_tombstones() ? MaxCoveringSlow(user_key, at) : 0;
+    return has_range_tombstones() ? ranges()->MaxCovering(user_key, at) : 0;
   }
 
   // Must not outlive the memtable. May or may not see entries that are added while it is in use.
@@ -106,7 +105,7 @@ class MemTable {
   // Range tombstones included.
   uint64_t entries() const { return entries_.load(std::memory_order_relaxed); }
   uint64_t deletes() const { return deletes_.load(std::memory_order_relaxed); }
-  uint64_t range_deletes() const;
+  uint64_t range_deletes() const { return has_range_tombstones() ? ranges()->count() : 0; }
   bool empty() const { return entries() == 0; }
   // kMaxSequence and 0 while there are no entries.
   SequenceNumber smallest_sequence() const {
@@ -117,28 +116,14 @@ class MemTable {
   }
 
  private:
-  // An element of the stack of range tombstones; constant once pushed.
-  struct RangeEntry {
-    RangeTombstone tombstone;
-    const RangeEntry* older = nullptr;
-    uint64_t count = 1;  // of it and all older ones
-  };
-
+  RangeTombstoneStack* ranges() const { return ranges_.load(std::memory_order_acquire); }
   void AddRange(SequenceNumber sequence, Slice start, Slice end);
-  SequenceNumber MaxCoveringSlow(Slice user_key, SequenceNumber at) const;
-  static size_t RangeBytes(size_t data_bytes);
 
   const InternalKeyComparator comparator_;
   std::unique_ptr<SkipList> list_;
 
-  // The newest element. Release and acquire publish what it leads to.
-  std::atomic<const RangeEntry*> range_entries_{nullptr};
-  std::atomic<size_t> range_bytes_{0};  // relaxed: a sum
-  // Held while a list is made: who waits would have to make it himself.
-  mutable Mutex ranges_mu_;
-  // The list made last, and of which element and those older.
-  mutable std::shared_ptr<const FragmentedRangeTombstones> ranges_ GUARDED_BY(ranges_mu_);
-  mutable const RangeEntry* ranges_of_ GUARDED_BY(ranges_mu_) = nullptr;
+  // Made with the first range tombstone: most memtables have none. Release and acquire publish it.
+  std::atomic<RangeTombstoneStack*> ranges_{nullptr};
 
   // Relaxed: they are summaries. Who needs them exact (a flush) reads them after the last writer is
   // done, which the caller's own synchronisation says.

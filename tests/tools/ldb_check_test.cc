@@ -178,6 +178,7 @@ TEST_F(CheckConsistencyTest, WhatTheManifestSaysOfASegment) {
       {"bytes", [](SegmentEntry* entry) { entry->file_bytes++; }},
       {"entries", [](SegmentEntry* entry) { entry->entries++; }},
       {"deletes", [](SegmentEntry* entry) { entry->deletes++; }},
+      {"range tombstones", [](SegmentEntry* entry) { entry->flags ^= kHasRangeDeletes; }},
       {"raw bytes", [](SegmentEntry* entry) { entry->raw_bytes++; }},
       {"lowest sequence", [](SegmentEntry* entry) { entry->smallest_sequence--; }},
       {"highest sequence", [](SegmentEntry* entry) { entry->largest_sequence++; }},

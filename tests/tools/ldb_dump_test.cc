@@ -73,6 +73,41 @@ TEST_F(DumpTest, Log) {
   EXPECT_THAT(cut.out, HasSubstr("\"log… (6 bytes)\"\n"));
 }
 
+TEST_F(DumpTest, RangeTombstonesAndOperands) {
+  class Last final : public MergeOperator {
+   public:
+    const char* Name() const override { return "test.Last"; }
+    bool FullMerge(Slice, const Slice*, std::span<const Slice> operands,
+                   std::string* result) const override {
+      result->assign(operands.back());
+      return true;
+    }
+  };
+  make_.merge_operator = std::make_shared<Last>();
+  auto db = Open();
+  ASSERT_TRUE(db->DeleteRange({}, "a", "c").ok());
+  ASSERT_TRUE(db->Merge({}, "m", "operand").ok());
+  db.reset();
+  const Outcome logs = Run({"wal_dump"});
+  EXPECT_THAT(logs.out, HasSubstr("    delete from \"a\" to \"c\"\n"));
+  EXPECT_THAT(logs.out, HasSubstr("    merge \"m\" with \"operand\"\n"));
+  EXPECT_THAT(Run({"wal_dump", "--keys_only"}).out, Not(HasSubstr("operand")));
+
+  ASSERT_EQ(Run({"deleterange", "x", "z"}).out, "OK\n");  // makes a segment of the log
+  const Outcome segment = RunLine({"segment_dump", Files(FileType::kSegment).back(), "--entries"});
+  EXPECT_EQ(segment.exit, kExitOk) << segment.err;
+  EXPECT_THAT(segment.out, HasSubstr("  range tombstones: 1\n"));
+  EXPECT_THAT(segment.out, HasSubstr("range tombstones\n  \"a\" to \"c\" @ "));
+  EXPECT_THAT(segment.out, HasSubstr("  merge operands: 1\n"));
+  EXPECT_THAT(segment.out, ContainsRegex("  \"m\" @ [0-9]+ merge = \"operand\"\n"));
+  const Outcome manifest = Run({"manifest_dump"});
+  EXPECT_THAT(manifest.out, HasSubstr("flags 0x0000000000000010"));
+  EXPECT_THAT(Run({"checkconsistency"}).out, HasSubstr("1 range tombstones"));
+  ASSERT_EQ(Run({"put", "y", "1"}).out, "OK\n");  // makes one of the tombstone alone
+  EXPECT_THAT(Run({"manifest_dump"}).out, HasSubstr(" … before \"z\"\n"));
+  EXPECT_EQ(Run({"deleterange", "z", "x"}).exit, kExitFailed);
+}
+
 TEST_F(DumpTest, EveryLogOfADirectory) {
   auto db = Open();  // a second log; the first may wait to be removed
   ASSERT_TRUE(db->Delete({}, "c").ok());

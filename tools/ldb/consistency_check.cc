@@ -194,8 +194,8 @@ class Checker {
     } numbers[] = {
         {"entries", entry.entries, properties.entries},
         {"deletes", entry.deletes, properties.deletes},
-        {"range tombstones or none", entry.flags & kHasRangeDeletes,
-         properties.range_deletes != 0 ? kHasRangeDeletes : 0},
+        {"segments with range tombstones", (entry.flags & kHasRangeDeletes) != 0,
+         properties.range_deletes != 0},
         {"raw bytes", entry.raw_bytes, properties.raw_key_bytes + properties.raw_value_bytes},
         {"lowest sequence", entry.smallest_sequence, properties.sequence_min},
         {"highest sequence", entry.largest_sequence, properties.sequence_max},

@@ -92,6 +92,15 @@ Status RunDelete(Context* context) {
   return status.ok() ? ApplyBatch(context, batch) : status;
 }
 
+Status RunDeleteRange(Context* context) {
+  std::string from, to;
+  WriteBatch batch;
+  Status status = ParseKey(context, context->arguments[0], &from);
+  if (status.ok()) status = ParseKey(context, context->arguments[1], &to);
+  if (status.ok()) status = batch.DeleteRange(from, to);
+  return status.ok() ? ApplyBatch(context, batch) : status;
+}
+
 Status PrintEntries(const Context& context, const KeyRange& range, DB* db) {
   ReadOptions read;
   read.fill_cache = false;
@@ -178,6 +187,14 @@ std::span<const Command> DataCommands() {
        1,
        {"hex", "key_hex"},
        &RunDelete},
+      {"deleterange",
+       "",
+       "<from> <to>",
+       "Deletes the keys in [from, to).",
+       2,
+       2,
+       {"hex", "key_hex"},
+       &RunDeleteRange},
       {"scan",
        "",
        "",

@@ -98,6 +98,7 @@ bool PointLookup::InMemtables(const ReadView& view, const ReadOptions& options,
     uint64_t trailer;
     if (memtable.Get(key, &found, &trailer)) {
       if (VisibilityOf(trailer, covering) == Visibility::kValue) [[likely]] {
+        *status = Status::OK();
         value->Assign(found);
       } else {
         *status = Answer(view, options, key, i, covering, trailer, value);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -193,6 +194,52 @@ inline std::string RandomKey(Random* random, int alphabet) {
     key.push_back("\0az\xff"[random->Uniform(alphabet)]);
   }
   return key;
+}
+
+// All that was written, for a model.
+struct Everything {
+  std::vector<TestVersion> versions;  // by sequence
+  std::vector<RangeTombstone> ranges;
+};
+
+using State = std::vector<std::pair<std::string, std::string>>;
+// What is to be seen at a sequence, in the order of the keys.
+inline State StateAt(const Comparator* comparator, const Everything& all, SequenceNumber at,
+                     const ReadOptions& options = {}) {
+  const auto less = [comparator](const std::string& a, const std::string& b) {
+    return comparator->Compare(a, b) < 0;
+  };
+  std::map<std::string, std::string, decltype(less)> map(less);
+  auto version = all.versions.begin();
+  auto range = all.ranges.begin();
+  for (SequenceNumber sequence = 1; sequence <= at; ++sequence) {
+    if (version != all.versions.end() && version->sequence == sequence) {
+      const auto found = map.find(version->key);
+      if (version->type == kMerge) {
+        const std::string base = found == map.end() ? "-" : found->second;
+        map[version->key] = base + "," + version->value;
+      } else if (version->type == kValue) {
+        map[version->key] = version->value;
+      } else if (found != map.end()) {
+        map.erase(found);
+      }
+      ++version;
+    } else if (range != all.ranges.end() && range->sequence == sequence) {
+      if (less(range->start, range->end)) {
+        map.erase(map.lower_bound(range->start), map.lower_bound(range->end));
+      }
+      ++range;
+    } else {
+      break;
+    }
+  }
+  State state;
+  for (const auto& [key, value] : map) {
+    if (options.lower_bound && comparator->Compare(key, *options.lower_bound) < 0) continue;
+    if (options.upper_bound && comparator->Compare(key, *options.upper_bound) >= 0) continue;
+    state.emplace_back(key, value);
+  }
+  return state;
 }
 
 }  // namespace varve::db_iter_fixture

@@ -1,0 +1,387 @@
+// Lookups and iterators over sources of every kind, laid out by hand: memtables, runs of level 0,
+// several of which may share an epoch, and levels of many segments. Compared with a map of all
+// writes, at every sequence.
+
+#include "db/read_path.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "db/segment_output.h"
+#include "tests/db/db_iter_fixture.h"
+#include "tests/support/sim_env.h"
+#include "tests/support/sim_file_system.h"
+#include "util/random.h"
+
+namespace varve {
+namespace {
+
+using namespace db_iter_fixture;  // NOLINT: its names are made for these tests
+
+constexpr char kDirectory[] = "/db";
+
+// Writes, and the sources they are put into.
+class Layout {
+ public:
+  explicit Layout(const Comparator* comparator, size_t block_cache_bytes = 1 << 20)
+      : comparator_(comparator), files_(SimFileSystem::New({.track = false})) {
+    options_.env = MakeSimEnv(files_, 1);
+    options_.comparator = comparator;
+    options_.merge_operator = std::shared_ptr<const MergeOperator>(&kAppend, [](auto) {});
+    options_.block_bytes = 1024;
+    options_.block_cache_bytes = block_cache_bytes;
+    options_.open_segments_max = 16;
+    options_.statistics = Statistics::Create(/*latencies=*/false);
+    EXPECT_TRUE(files_->CreateDirectory(kDirectory).ok());
+    reads_ = std::make_shared<ReadPath>(options_, kDirectory);
+  }
+
+  void AddMemtable(const Everything& writes) {
+    auto memtable = std::make_shared<MemTable>(InternalKeyComparator(comparator_));
+    for (const TestVersion& v : writes.versions) memtable->Add(v.sequence, v.type, v.key, v.value);
+    for (const RangeTombstone& t : writes.ranges) {
+      memtable->Add(t.sequence, ValueType::kRangeDelete, t.start, t.end);
+    }
+    if (view_.memtable == nullptr) {
+      view_.memtable = std::move(memtable);
+    } else {
+      view_.immutables.push_back(std::move(memtable));
+    }
+  }
+
+  // What of `writes` lies in [lower, upper) as one segment; none if there is nothing.
+  void AddSegment(uint32_t level, uint64_t epoch, const Everything& writes,
+                  std::optional<Slice> lower, std::optional<Slice> upper) {
+    std::vector<std::pair<std::string, std::string>> entries;
+    for (const TestVersion& v : writes.versions) {
+      if (lower && comparator_->Compare(v.key, *lower) < 0) continue;
+      if (upper && comparator_->Compare(v.key, *upper) >= 0) continue;
+      std::string key;
+      AppendInternalKey(&key, v.key, PackTrailer(v.sequence, v.type));
+      entries.emplace_back(std::move(key), v.value);
+    }
+    const InternalKeyComparator comparator(comparator_);
+    std::sort(entries.begin(), entries.end(), [&](const auto& a, const auto& b) {
+      return comparator.Compare(a.first, b.first) < 0;
+    });
+    const auto ranges =
+        FragmentedRangeTombstones(comparator, writes.ranges).Tombstones(lower, upper);
+    if (entries.empty() && ranges.empty()) return;
+    SegmentOutputOptions output;
+    output.options = &options_;
+    output.directory = kDirectory;
+    output.number = ++segments_;
+    output.level = level;
+    output.epoch = epoch;
+    SegmentOutput segment(output);
+    ASSERT_TRUE(segment.Open(0).ok());
+    for (const RangeTombstone& t : ranges) {
+      ASSERT_TRUE(segment.AddRangeTombstone(t.start, t.end, t.sequence).ok());
+    }
+    for (const auto& [key, value] : entries) ASSERT_TRUE(segment.Add(key, value).ok());
+    entries_.emplace_back();
+    ASSERT_TRUE(segment.Finish(&entries_.back()).ok());
+  }
+
+  void Publish(SequenceNumber last) {
+    if (view_.memtable == nullptr) AddMemtable({});
+    const Status status =
+        Version::Build(InternalKeyComparator(comparator_), entries_, 0, &view_.version);
+    ASSERT_TRUE(status.ok()) << status.ToString();
+    reads_->Opened(last);
+    reads_->views().Publish(std::make_shared<const ReadView>(view_));
+  }
+
+  ReadPath& reads() { return *reads_; }
+  SimFileSystem& files() { return *files_; }
+  SimClock& clock() { return static_cast<SimClock&>(*options_.env.clock); }
+  const Options& options() const { return options_; }
+
+ private:
+  const Comparator* const comparator_;
+  const std::shared_ptr<SimFileSystem> files_;
+  Options options_;
+  std::shared_ptr<ReadPath> reads_;
+  ReadView view_;
+  std::vector<SegmentEntry> entries_;
+  uint64_t segments_ = 0;
+};
+
+// Random writes of few keys, and where each goes.
+struct Drawn {
+  Everything all;
+  SequenceNumber last = 0;
+  size_t alphabet = 0;
+};
+
+Drawn Draw(Random* random, Layout* layout, const Comparator* comparator) {
+  Drawn drawn;
+  drawn.alphabet = 2 + random->Uniform(3);
+  drawn.last = 1 + random->Uniform(random->OneIn(4) ? 300 : 40);
+  const uint64_t range_share = 2 + random->Uniform(12), merge_share = 1 + random->Uniform(4);
+  const auto key = [&] { return RandomKey(random, static_cast<int>(drawn.alphabet)); };
+  // The oldest sequence of each source, the newest source first.
+  std::vector<SequenceNumber> starts = {1};
+  for (uint64_t n = random->Uniform(7); n > 0; --n) {
+    starts.push_back(1 + random->Uniform(drawn.last));
+  }
+  std::sort(starts.rbegin(), starts.rend());
+  std::vector<Everything> sources(starts.size());
+  for (SequenceNumber sequence = 1; sequence <= drawn.last; ++sequence) {
+    Everything& source = sources[std::find_if(starts.begin(), starts.end(),
+                                              [&](SequenceNumber s) { return s <= sequence; }) -
+                                 starts.begin()];
+    if (random->OneIn(range_share)) {
+      drawn.all.ranges.push_back({key(), key(), sequence});
+      source.ranges.push_back(drawn.all.ranges.back());
+      continue;
+    }
+    const ValueType type = random->OneIn(5)             ? kDelete
+                           : random->OneIn(merge_share) ? kMerge
+                                                        : kValue;
+    drawn.all.versions.push_back(
+        {key(), sequence, type, type == kDelete ? "" : std::to_string(sequence)});
+    source.versions.push_back(drawn.all.versions.back());
+  }
+
+  const size_t in_memory = random->Uniform(std::min<size_t>(sources.size(), 3) + 1);
+  const size_t level0_end = in_memory + random->Uniform(sources.size() - in_memory + 1);
+  for (size_t i = 0; i < sources.size(); ++i) {
+    const Everything& source = sources[i];
+    const uint64_t epoch = 100 - i;
+    if (i < in_memory) {
+      layout->AddMemtable(source);
+    } else if (i < level0_end && random->OneIn(2)) {
+      // Siblings of one epoch: each key in one of them, range tombstones in all.
+      Everything siblings[2];
+      for (const TestVersion& v : source.versions) {
+        siblings[std::hash<std::string>()(v.key) % 2].versions.push_back(v);
+      }
+      for (Everything& sibling : siblings) {
+        sibling.ranges = source.ranges;
+        layout->AddSegment(0, epoch, sibling, std::nullopt, std::nullopt);
+      }
+    } else {
+      std::vector<std::string> cuts;
+      for (uint64_t n = random->Uniform(5); n > 0; --n) cuts.push_back(key());
+      std::sort(cuts.begin(), cuts.end(), [&](const std::string& a, const std::string& b) {
+        return comparator->Compare(a, b) < 0;
+      });
+      const uint32_t level = i < level0_end ? 0 : 1 + static_cast<uint32_t>(i - level0_end);
+      for (size_t c = 0; c <= cuts.size(); ++c) {
+        layout->AddSegment(level, epoch, source,
+                           c == 0 ? std::nullopt : std::optional<Slice>(cuts[c - 1]),
+                           c == cuts.size() ? std::nullopt : std::optional<Slice>(cuts[c]));
+      }
+    }
+  }
+  layout->Publish(drawn.last);
+  return drawn;
+}
+
+std::vector<std::string> AllKeys(size_t alphabet) {
+  std::vector<std::string> keys = {""};
+  for (size_t from = 0, length = 0; length < 3; ++length) {
+    const size_t to = keys.size();
+    for (; from < to; ++from) {
+      for (size_t i = 0; i < alphabet; ++i) keys.push_back(keys[from] + "\0az\xff"[i]);
+    }
+  }
+  return keys;
+}
+
+std::string Answer(const Status& status, Slice value) {
+  return status.ok() ? std::string(value) : StatusCodeName(status.code());
+}
+std::string Expected(const Comparator* comparator, const State& state, const std::string& key) {
+  const auto found = std::find_if(state.begin(), state.end(), [&](const auto& entry) {
+    return comparator->Compare(entry.first, key) == 0;
+  });
+  return found == state.end() ? "NotFound" : found->second;
+}
+
+class ReadPathModel : public testing::TestWithParam<const Comparator*> {};
+
+TEST_P(ReadPathModel, EveryReadSeesTheMapOfAllWrites) {
+  const Comparator* const comparator = GetParam();
+  for (uint64_t seed = 1; seed <= 150; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    Random random(seed);
+    Layout layout(comparator);
+    const Drawn drawn = Draw(&random, &layout, comparator);
+    if (HasFatalFailure()) return;
+    const std::vector<std::string> keys = AllKeys(drawn.alphabet);
+    const std::vector<Slice> slices(keys.begin(), keys.end());
+    std::vector<PinnedValue> values(keys.size());
+    std::vector<Status> statuses(keys.size());
+    for (int round = 0; round < 4; ++round) {
+      ReadOptions options;
+      options.at_sequence = round == 0 ? drawn.last : random.Uniform(drawn.last + 1);
+      SCOPED_TRACE(testing::Message() << "at " << *options.at_sequence);
+      const State state = StateAt(comparator, drawn.all, *options.at_sequence);
+      layout.reads().MultiGet(options, slices, values, statuses);
+      for (size_t i = 0; i < keys.size(); ++i) {
+        const std::string expected = Expected(comparator, state, keys[i]);
+        ASSERT_EQ(Answer(statuses[i], values[i]), expected) << "MultiGet of number " << i;
+        PinnedValue value;
+        const Status status = layout.reads().Get(options, keys[i], &value);
+        ASSERT_EQ(Answer(status, value), expected) << "Get of number " << i;
+      }
+      const std::string lower = keys[random.Uniform(keys.size())];
+      const std::string upper = keys[random.Uniform(keys.size())];
+      if (random.OneIn(3)) options.lower_bound = lower;
+      if (random.OneIn(3)) options.upper_bound = upper;
+      const State shown = StateAt(comparator, drawn.all, *options.at_sequence, options);
+      const auto it = layout.reads().NewIterator(options);
+      size_t at = 0;
+      for (it->SeekToFirst(); it->Valid(); it->Next(), ++at) {
+        ASSERT_LT(at, shown.size());
+        ASSERT_EQ(std::string(it->key()), shown[at].first);
+        ASSERT_EQ(std::string(it->value()), shown[at].second);
+      }
+      ASSERT_TRUE(it->status().ok()) << it->status().ToString();
+      ASSERT_EQ(at, shown.size());
+      for (it->SeekToLast(); it->Valid(); it->Prev()) {
+        ASSERT_GT(at, 0u);
+        ASSERT_EQ(std::string(it->key()), shown[--at].first);
+        ASSERT_EQ(std::string(it->value()), shown[at].second);
+      }
+      ASSERT_TRUE(it->status().ok()) << it->status().ToString();
+      ASSERT_EQ(at, 0u);
+      for (int seek = 0; seek < 20; ++seek) {
+        const std::string& target = keys[random.Uniform(keys.size())];
+        const bool forward = random.OneIn(2);
+        forward ? it->Seek(target) : it->SeekForPrev(target);
+        at = std::count_if(shown.begin(), shown.end(), [&](const auto& entry) {
+          const int order = comparator->Compare(entry.first, target);
+          return order < 0 || (!forward && order == 0);
+        });
+        if (!forward) --at;
+        for (int step = 0; step < 4; ++step) {
+          ASSERT_EQ(it->Valid(), at < shown.size());
+          if (!it->Valid()) break;
+          ASSERT_EQ(std::string(it->value()), shown[at].second);
+          random.OneIn(2) ? (it->Next(), ++at) : (it->Prev(), --at);
+        }
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Comparators, ReadPathModel,
+                         testing::Values(BytewiseComparator(),
+                                         static_cast<const Comparator*>(&kReverse)));
+
+// Checklist C14: whatever cannot be read, the answer is right or an error, never what is older.
+TEST(ReadPath, WhatCannotBeReadIsAnErrorAndNeverStale) {
+  uint64_t errors = 0;
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    Random random(seed);
+    Layout layout(BytewiseComparator(), /*block_cache_bytes=*/0);
+    const Drawn drawn = Draw(&random, &layout, BytewiseComparator());
+    if (HasFatalFailure()) return;
+    const std::vector<std::string> keys = AllKeys(drawn.alphabet);
+    ReadOptions options;
+    options.at_sequence = random.OneIn(2) ? drawn.last : random.Uniform(drawn.last + 1);
+    const State state = StateAt(BytewiseComparator(), drawn.all, *options.at_sequence);
+    for (int round = 0; round < 60; ++round) {
+      layout.files().InjectFault(
+          {.calls = kSimRead | kSimOpen, .nth = 1 + random.Uniform(6), .forever = random.OneIn(3)});
+      if (random.OneIn(2)) {
+        const std::string& key = keys[random.Uniform(keys.size())];
+        PinnedValue value;
+        const Status status = layout.reads().Get(options, key, &value);
+        if (status.IsIOError()) {
+          ++errors;
+        } else {
+          ASSERT_EQ(Answer(status, value), Expected(BytewiseComparator(), state, key));
+        }
+      } else {
+        const auto it = layout.reads().NewIterator(options);
+        const bool forward = random.OneIn(2);
+        size_t at = 0;
+        for (forward ? it->SeekToFirst() : it->SeekToLast(); it->Valid();
+             forward ? it->Next() : it->Prev()) {
+          ASSERT_LT(at, state.size());
+          const auto& [key, value] = state[forward ? at : state.size() - 1 - at];
+          ++at;
+          ASSERT_EQ(std::string(it->key()), key);
+          ASSERT_EQ(std::string(it->value()), value);
+        }
+        if (it->status().ok()) {
+          ASSERT_EQ(at, state.size());
+        } else {
+          ++errors;
+        }
+      }
+      layout.files().ClearFault();
+    }
+  }
+  EXPECT_GT(errors, 200u);
+}
+
+// The tombstones of a segment are read when a key within its bounds is met, not before.
+TEST(ReadPath, AnIteratorOpensTheSegmentsItMeets) {
+  Layout layout(BytewiseComparator());
+  Everything writes;
+  for (char c = 'a'; c <= 'h'; ++c) {
+    writes.versions.push_back({std::string(1, c), SequenceNumber(c - 'a' + 1), kValue, "v"});
+    writes.ranges.push_back(
+        {std::string(1, c) + "3", std::string(1, c) + "4", SequenceNumber(100 + c - 'a')});
+  }
+  for (char c = 'a'; c <= 'h'; ++c) {
+    const std::string lower(1, c), upper(1, static_cast<char>(c + 1));
+    layout.AddSegment(1, 1, writes, lower, upper);
+  }
+  layout.Publish(200);
+  const auto it = layout.reads().NewIterator({});
+  it->Seek("c");
+  EXPECT_EQ(Text(*it), "c=v");
+  it->Next();
+  EXPECT_EQ(Text(*it), "d=v");
+  EXPECT_EQ(layout.reads().segments().open_count(), 2u);
+}
+
+TEST(ReadPath, AListenerHearsOfALongRunOnceASecond) {
+  Layout layout(BytewiseComparator());
+  Everything writes;
+  for (uint64_t i = 0; i < 2 * kHiddenRunMin; ++i) {
+    std::string key = std::to_string(1000000 + i);
+    writes.versions.push_back({std::move(key), i + 1, kDelete, ""});
+  }
+  layout.AddSegment(0, 1, writes, std::nullopt, std::nullopt);
+  layout.Publish(2 * kHiddenRunMin);
+  int told = 0;
+  layout.reads().SetHiddenRunListener([&](Slice smallest, Slice largest, uint64_t entries) {
+    ++told;
+    EXPECT_LT(smallest, "1000100");
+    EXPECT_EQ(largest, std::to_string(1000000 + 2 * kHiddenRunMin - 1));
+    EXPECT_EQ(entries, 2 * kHiddenRunMin);
+  });
+  const auto it = layout.reads().NewIterator({});
+  for (const int expected : {1, 1, 2}) {
+    it->SeekToFirst();
+    EXPECT_FALSE(it->Valid());
+    EXPECT_EQ(told, expected);
+    layout.clock().Advance(600);
+  }
+  const Statistics& statistics = *layout.options().statistics;
+  EXPECT_EQ(statistics.Get(Counter::kHiddenRuns), 3u);
+  EXPECT_EQ(statistics.Get(Counter::kHiddenRunEntries), 6 * kHiddenRunMin);
+  layout.reads().SetHiddenRunListener(nullptr);
+  layout.clock().Advance(2000);
+  it->SeekToLast();
+  EXPECT_EQ(told, 2);
+  EXPECT_EQ(statistics.Get(Counter::kHiddenRuns), 4u);
+}
+
+}  // namespace
+}  // namespace varve

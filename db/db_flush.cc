@@ -218,11 +218,13 @@ Status DBImpl::InstallFlush(const std::vector<Table>& tables, std::optional<Segm
     version_ = version_->With(reads_->comparator(), {}, added, retained);
     PublishView();
     stall_.FlushEnded(/*ok=*/true);
+    ScheduleCompactions();
     UpdateStall();
   }
   events_.Deliver();
   CountManifest();
   RetireLogs();
+  RemoveObsoleteSegments();
   return Status::OK();
 }
 
@@ -249,7 +251,9 @@ void DBImpl::SealWhenIdle() {
     MutexLock lock(&mu_);
     if (FlushIsDue() || closing_ || !background_error_.ok()) return;
   }
-  if (Seal().ok()) RetireLogs();
+  if (!Seal().ok()) return;
+  RetireLogs();
+  RemoveObsoleteSegments();
 }
 
 Status DBImpl::Seal() {

@@ -167,6 +167,9 @@ Status DBImpl::Start(Recovered recovered) {
     return status;
   }
   log_supply_ = std::make_unique<LogSupply>(wal_.get(), manifest_.get(), pool_.get());
+  obsolete_ = std::make_shared<ObsoleteSegments>([this] {
+    pool_->Schedule(ThreadPool::Priority::kLow, [this] { RemoveObsoleteSegments(); }).ok();
+  });
   syncer_ = std::make_unique<IntervalSyncer>(wal_.get(), options_.env.clock.get(),
                                              options_.wal_sync_interval_ms);
 
@@ -175,7 +178,10 @@ Status DBImpl::Start(Recovered recovered) {
     MutexLock lock(&mu_);
     active_memtable_ = active_.memtable;
     version_ = std::move(version);
+    picker_ = NewCompactionPicker(options_.compaction_style, PickerOptions(options_),
+                                  reads_->comparator());
     PublishView();
+    ScheduleCompactions();
   }
   if (!recovered.unreachable.empty()) {
     auto remove = [this, names = std::move(recovered.unreachable)] { RemoveUnreachable(names); };
@@ -224,6 +230,9 @@ Status DBImpl::CloseParts() {
     closing_ = true;
     changed_.SignalAll();
   }
+  compactions_cancelled_.store(true,
+                               std::memory_order_relaxed);  // a hint: the pool's Stop() orders
+  obsolete_->Stop();
   limiter_->Stop();
   syncer_->Stop();
   log_supply_->Stop();
@@ -235,7 +244,11 @@ Status DBImpl::CloseParts() {
     edit.next_sequence = next_sequence_;
     edit.durable_log = wal_->durable();
     status = manifest_->Close(edit);
-    if (status.ok()) RetireLogs();  // both roots are the same now
+    if (status.ok()) {  // both roots are the same now
+      RetireLogs();
+      reads_->epochs().Collect();
+      RemoveObsoleteSegments();
+    }
   }
   const FileNumber last_log = wal_->current();
   const Status wal_closed = wal_->Close();

@@ -9,11 +9,14 @@
 #include <string>
 #include <vector>
 
+#include "db/compaction_job.h"
+#include "db/compaction_picker.h"
 #include "db/event_dispatch.h"
 #include "db/interval_syncer.h"
 #include "db/live_options.h"
 #include "db/log_supply.h"
 #include "db/manifest.h"
+#include "db/obsolete_segments.h"
 #include "db/read_path.h"
 #include "db/recovery.h"
 #include "db/write_queue.h"
@@ -59,6 +62,8 @@ class DBImpl : public DB {
   std::unique_ptr<Iterator> NewIterator(const ReadOptions& options) override;
   std::unique_ptr<Snapshot> GetSnapshot() override;
   Status Flush(const FlushOptions& options) override;
+  Status CompactRange(const CompactRangeOptions& options, std::optional<Slice> begin,
+                      std::optional<Slice> end) override;
   Status SyncWAL() override;
   Status SetOptions(const std::map<std::string, std::string>& changes) override;
   bool GetProperty(Slice name, std::string* value) override;
@@ -134,6 +139,31 @@ class DBImpl : public DB {
   Status WaitForFlush(uint64_t flushed_tables) EXCLUDES(mu_);
   void PublishView() REQUIRES(mu_);
 
+  // ---- Compacting (db_compaction.cc) ----
+  // A compaction under way. All but `plan` and `version` is guarded by mu_.
+  struct Compaction {
+    CompactionPlan plan;
+    std::shared_ptr<const Version> version;  // that it was picked from
+    bool done = false;
+    Status status;  // once it is done
+  };
+  // Starts what the picker wants, as far as there are threads for it.
+  void ScheduleCompactions() REQUIRES(mu_);
+  // Null if no thread can be had.
+  std::shared_ptr<Compaction> StartCompaction(CompactionPlan plan) REQUIRES(mu_);
+  bool MayCompact() const REQUIRES(mu_);
+  void CompactInBackground(const std::shared_ptr<Compaction>& compaction) EXCLUDES(mu_);
+  Status Compact(const Compaction& compaction) EXCLUDES(mu_);
+  Status InstallCompaction(CompactionJob* job, SequenceNumber retained) EXCLUDES(mu_);
+  // Holds automatic compactions back for a while after one has failed (Checklist C11).
+  void BackOff() REQUIRES(mu_);
+  // Returns when the manual compaction has nothing left to do.
+  Status CompactManually(const ManualCompaction& manual) EXCLUDES(mu_);
+  BusySegments Busy() const REQUIRES(mu_);
+  std::vector<CompactionPlan> RunningPlans() const REQUIRES(mu_);
+  // Unlinks the segments that neither a root nor a version needs.
+  void RemoveObsoleteSegments() EXCLUDES(mu_);
+
   // ---- Errors ----
   Status CheckOpen() const {
     return closed_.load(std::memory_order_acquire) ? Status::Aborted(path_ + ": closed")
@@ -168,6 +198,9 @@ class DBImpl : public DB {
   std::atomic<bool> closed_{false};
   std::atomic<bool> has_background_error_{false};
 
+  std::atomic<bool> compactions_cancelled_{false};
+  std::shared_ptr<ObsoleteSegments> obsolete_;
+
   // ---- The leader's ----
   Table active_;
   SequenceNumber next_sequence_ = 1;
@@ -189,6 +222,12 @@ class DBImpl : public DB {
   bool flush_running_ GUARDED_BY(mu_) = false;
   uint64_t flush_failures_ GUARDED_BY(mu_) = 0;  // attempts that failed, ever
   Status flush_error_ GUARDED_BY(mu_);           // of the last attempt; OK after a good one
+  std::unique_ptr<const CompactionPicker> picker_ GUARDED_BY(mu_);
+  std::vector<std::shared_ptr<Compaction>> compactions_ GUARDED_BY(mu_);  // under way
+  uint64_t compactions_failed_in_a_row_ GUARDED_BY(mu_) = 0;
+  bool backing_off_ GUARDED_BY(mu_) = false;
+  int manual_waiting_ GUARDED_BY(mu_) =
+      0;  // manual compactions that could not start; they go first
   Status background_error_ GUARDED_BY(mu_);
   ManifestStats manifest_counted_ GUARDED_BY(mu_);  // what the statistics have of it
   bool error_told_ GUARDED_BY(mu_) = false;         // a caller has got background_error_

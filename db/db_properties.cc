@@ -67,6 +67,18 @@ bool DBImpl::GetIntProperty(Slice name, uint64_t* value) {
   const std::pair<Slice, std::function<uint64_t()>> properties[] = {
       {"num-segments", [&] { return view->version->segments(); }},
       {"segment-bytes", [&] { return view->version->file_bytes(); }},
+      {"num-sorted-runs", [&] { return view->version->runs().size(); }},
+      {"num-obsolete-segments", [&] { return obsolete_->waiting(); }},
+      {"num-running-compactions",
+       [&] {
+         MutexLock lock(&mu_);
+         return compactions_.size();
+       }},
+      {"compaction-debt-bytes",
+       [&] {
+         MutexLock lock(&mu_);
+         return picker_->DebtBytes(*version_);
+       }},
       {"num-entries", entries},
       {"memtable-bytes", memtable_bytes},
       {"num-immutable-memtables", [&] { return view->immutables.size(); }},
@@ -169,7 +181,10 @@ Status DBImpl::SetOptions(const std::map<std::string, std::string>& changes) {
   wal_->SetLogBytes(LogBytes());
   {
     MutexLock lock(&mu_);
+    picker_ =
+        NewCompactionPicker(options_.compaction_style, PickerOptions(now), reads_->comparator());
     ScheduleFlush();  // less may be wanted in memory than there is
+    ScheduleCompactions();
     UpdateStall();
     changed_.SignalAll();
   }

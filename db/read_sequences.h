@@ -37,8 +37,8 @@ class ReadSequences {
   }
 
  private:
-  const std::vector<SequenceNumber> snapshots_;
-  const SequenceNumber history_from_;
+  std::vector<SequenceNumber> snapshots_;
+  SequenceNumber history_from_;
 };
 
 }  // namespace varve

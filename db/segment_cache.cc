@@ -86,6 +86,11 @@ std::shared_ptr<SegmentReader> SegmentCache::MakeRoom(const SegmentFile* keep) {
   return nullptr;
 }
 
+void SegmentCache::EraseCachedBlocks(const SegmentFile& file, EpochDomain* epochs) {
+  EpochGuard inside(epochs);
+  if (const SegmentReader* reader = Peek(file); reader != nullptr) reader->EraseCachedBlocks();
+}
+
 size_t SegmentCache::open_count() const {
   MutexLock lock(&mu_);
   return open_.size();

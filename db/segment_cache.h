@@ -51,6 +51,9 @@ class SegmentCache {
   // As Get, owned with others: for iterators, which outlive their stay in the epoch domain.
   Status Share(const std::shared_ptr<SegmentFile>& file, std::shared_ptr<SegmentReader>* reader);
 
+  // Takes the blocks of a segment out of the block cache, if it is open: it is obsolete.
+  static void EraseCachedBlocks(const SegmentFile& file, EpochDomain* epochs);
+
   size_t open_count() const;
   // Indexes, filters and properties of the open segments.
   size_t memory_bytes() const;

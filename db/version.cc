@@ -40,9 +40,11 @@ std::vector<SegmentList> SplitIntoRuns(const InternalKeyComparator& comparator,
 
 }  // namespace
 
-SegmentFile::SegmentFile(SegmentEntry entry, const InternalKeyComparator& comparator)
+SegmentFile::SegmentFile(SegmentEntry entry, const InternalKeyComparator& comparator,
+                         const SegmentFile* moved_from)
     : entry_(std::move(entry)),
-      largest_is_exclusive_(ExtractTrailer(entry_.largest) == kExclusiveTrailer) {
+      largest_is_exclusive_(ExtractTrailer(entry_.largest) == kExclusiveTrailer),
+      life_(moved_from != nullptr ? moved_from->life_ : std::make_shared<Life>()) {
   if (comparator.bytewise()) {
     smallest_prefix_ = KeyPrefix(smallest_user_key());
     largest_prefix_ = KeyPrefix(largest_user_key());

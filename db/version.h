@@ -3,8 +3,10 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "db/manifest.h"
@@ -27,8 +29,9 @@ class SegmentFile {
   // Sorts before every entry of its user key.
   static constexpr uint64_t kExclusiveTrailer = UINT64_MAX;
 
-  // Requires ValidBounds(entry).
-  SegmentFile(SegmentEntry entry, const InternalKeyComparator& comparator);
+  // Requires ValidBounds(entry). `moved_from` is the same segment before it moved to another level.
+  SegmentFile(SegmentEntry entry, const InternalKeyComparator& comparator,
+              const SegmentFile* moved_from = nullptr);
   SegmentFile(const SegmentFile&) = delete;
   SegmentFile& operator=(const SegmentFile&) = delete;
 
@@ -43,6 +46,10 @@ class SegmentFile {
   Slice largest_user_key() const { return ExtractUserKey(entry_.largest); }
   // The largest user key is itself not in the segment.
   bool largest_is_exclusive() const { return largest_is_exclusive_; }
+
+  // Calls `done` when nobody holds the segment any more, at this or at another level. At most once,
+  // and not beside other calls.
+  void WhenGone(std::function<void()> done) { life_->when_gone = std::move(done); }
 
   bool IsBefore(const InternalKeyComparator& comparator, Slice user_key) const {
     const int order = comparator.CompareUserKeys(largest_user_key(), user_key);
@@ -73,8 +80,17 @@ class SegmentFile {
   friend class SegmentCache;
   friend class SortedRun;
 
+  // Of all objects that one segment has had.
+  struct Life {
+    std::function<void()> when_gone;
+    ~Life() {
+      if (when_gone != nullptr) when_gone();
+    }
+  };
+
   const SegmentEntry entry_;
   const bool largest_is_exclusive_;
+  const std::shared_ptr<Life> life_;
   uint64_t smallest_prefix_ = 0, largest_prefix_ = 0;  // KeyPrefix() of the bounds, bytewise only
 
   // Null while closed. Loaded inside an EpochDomain, sequentially consistent as that asks.

@@ -46,12 +46,25 @@ constexpr const char* kCounterNames[] = {
     "write_delay_micros",
     "hidden_runs",
     "hidden_run_entries",
+    "compactions",
+    "compaction_bytes_read",
+    "compaction_bytes_written",
+    "compaction_entries_read",
+    "compaction_entries_dropped",
+    "segment_moves",
+    "segments_removed",
 };
 static_assert(std::size(kCounterNames) == kCounters, "name each counter");
 
 constexpr const char* kLatencyNames[] = {
-    "get_nanos",          "write_nanos",           "seek_nanos", "wal_sync_nanos", "flush_nanos",
-    "segment_read_nanos", "manifest_commit_nanos",
+    "get_nanos",
+    "write_nanos",
+    "seek_nanos",
+    "wal_sync_nanos",
+    "flush_nanos",
+    "segment_read_nanos",
+    "manifest_commit_nanos",
+    "compaction_nanos",
 };
 static_assert(std::size(kLatencyNames) == kLatencies, "name each latency");
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -76,6 +77,12 @@ class DB {
 
   // Writes what is in memory to segments; durable when it returns OK, with or without a log.
   virtual Status Flush(const FlushOptions& options = {}) = 0;
+  // Merges everything in [begin, end], both included and unset being unbounded, downwards into one
+  // sorted run, in steps, beside other work. What is written meanwhile may be left out. Returns
+  // when it is done; or with the first error, which leaves the database as good as it was. Aborted
+  // if the database is closed.
+  virtual Status CompactRange(const CompactRangeOptions& options, std::optional<Slice> begin,
+                              std::optional<Slice> end) = 0;
   // Makes every write acknowledged before the call durable, unlogged ones by a flush.
   virtual Status SyncWAL() = 0;
 

@@ -19,6 +19,7 @@
 
 namespace varve {
 
+class CompactionFilter;
 class EventListener;
 class Snapshot;
 
@@ -73,6 +74,9 @@ struct Options {
   // answers NotSupported. Not recorded in the database, so that it may be replaced by one that
   // understands the same operands; whoever opens it is to give a fitting one.
   std::shared_ptr<const MergeOperator> merge_operator;
+  // May remove or change values while segments are compacted; null: none. See
+  // varve/compaction_filter.h.
+  std::shared_ptr<const CompactionFilter> compaction_filter;
 
   // ---- The world ----
   // Files, clocks, machine; null members are replaced by those of Env::Default().
@@ -192,6 +196,12 @@ struct WriteOptions {
   // The next logged write first waits for such a flush, so that what survives a crash stays a
   // prefix of the write order. With `sync` InvalidArgument.
   bool disable_wal = false;
+};
+
+struct CompactRangeOptions {
+  // Also rewrite the segments that are in their deepest place already, to have the compaction
+  // filter see them and to drop what a snapshot kept when they were written.
+  bool rewrite_deepest = false;
 };
 
 struct FlushOptions {

@@ -39,6 +39,13 @@ enum class Counter : uint32_t {
   kWriteDelayMicros,  // how long; what kWriteStallMicros counts comes on top
   kHiddenRuns,        // calls of an iterator that passed over thousands of entries that do not show
   kHiddenRunEntries,  // the entries
+  kCompactions,       // compactions committed, moves not included
+  kCompactionBytesRead,       // bytes of segments they read …
+  kCompactionBytesWritten,    // … and wrote
+  kCompactionEntriesRead,     // entries they read …
+  kCompactionEntriesDropped,  // … and left out
+  kSegmentMoves,              // segments moved to another level without being read
+  kSegmentsRemoved,           // obsolete segments unlinked
   kCounterCount,
 };
 
@@ -51,6 +58,7 @@ enum class Latency : uint32_t {
   kFlush,
   kSegmentRead,  // one read call on a segment file
   kManifestCommit,
+  kCompaction,
   kLatencyCount,
 };
 

@@ -32,6 +32,10 @@ class FakeDb : public DB {
   std::unique_ptr<Iterator> NewIterator(const ReadOptions&) override { return nullptr; }
   std::unique_ptr<Snapshot> GetSnapshot() override { return nullptr; }
   Status Flush(const FlushOptions&) override;
+  Status CompactRange(const CompactRangeOptions&, std::optional<Slice>,
+                      std::optional<Slice>) override {
+    return Status::OK();
+  }
   Status SyncWAL() override { return Status::OK(); }
   Status SetOptions(const std::map<std::string, std::string>&) override { return Status::OK(); }
   bool GetProperty(Slice, std::string*) override { return false; }

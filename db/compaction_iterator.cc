@@ -1,0 +1,263 @@
+#include "db/compaction_iterator.h"
+
+#include <algorithm>
+
+namespace varve {
+
+void CompactionIterator::Stats::Add(const Stats& other) {
+  entries_read += other.entries_read;
+  entries_written += other.entries_written;
+  hidden_dropped += other.hidden_dropped;
+  deletes_dropped += other.deletes_dropped;
+  filter_dropped += other.filter_dropped;
+  operands_folded += other.operands_folded;
+  tombstones_dropped += other.tombstones_dropped;
+  merge_failures += other.merge_failures;
+}
+
+CompactionIterator::CompactionIterator(Context context, InternalIterator* input)
+    : context_(std::move(context)), input_(input) {}
+
+void CompactionIterator::Start(const std::string* begin, const std::string* end) {
+  end_ = end;
+  if (begin == nullptr) {
+    input_->SeekToFirst();
+  } else {
+    std::string target;
+    AppendInternalKey(&target, *begin, SeekTrailer(kMaxSequence));
+    input_->Seek(target);
+  }
+  FindNext();
+}
+
+void CompactionIterator::Next() {
+  valid_ = false;
+  if (!queue_.empty()) {
+    queue_.pop_front();
+    if (!queue_.empty()) return EmitFront();
+  }
+  if (at_input_) {
+    at_input_ = false;
+    input_->Next();
+  }
+  FindNext();
+}
+
+void CompactionIterator::EmitFront() { Emit(queue_.front().first, queue_.front().second); }
+
+bool CompactionIterator::SplitInput() {
+  if (!input_->Valid()) {
+    status_ = input_->status();
+    return false;
+  }
+  input_key_ = input_->key();
+  if (input_key_.size() < kTrailerBytes) {
+    status_ =
+        Status::Corruption("an internal key of " + std::to_string(input_key_.size()) + " bytes");
+    return false;
+  }
+  const uint64_t trailer = ExtractTrailer(input_key_);
+  sequence_ = TrailerSequence(trailer);
+  type_ = TrailerType(trailer);
+  return true;
+}
+
+bool CompactionIterator::ReadEntry() {
+  if (!SplitInput()) return false;
+  const Slice user_key = ExtractUserKey(input_key_);
+  newest_ = !any_ || context_.comparator.CompareUserKeys(user_key, user_key_) != 0;
+  if (newest_) {
+    if (end_ != nullptr && context_.comparator.CompareUserKeys(user_key, *end_) >= 0) return false;
+    user_key_.assign(user_key);
+    any_ = true;
+    newer_ = kNone;
+  }
+  ++stats_.entries_read;
+  if (context_.cancelled != nullptr && context_.cancelled->load(std::memory_order_relaxed)) {
+    status_ = Status::Aborted("a compaction was cancelled");
+    return false;
+  }
+  return true;
+}
+
+bool CompactionIterator::ReadEntryOfSameKey() {
+  return SplitInput() &&
+         context_.comparator.CompareUserKeys(ExtractUserKey(input_key_), user_key_) == 0;
+}
+
+SequenceNumber CompactionIterator::Covering(SequenceNumber at) const {
+  return context_.tombstones == nullptr ? 0 : context_.tombstones->MaxCovering(user_key_, at);
+}
+
+bool CompactionIterator::IsHidden(SequenceNumber sequence) const {
+  const SequenceNumber reader = context_.readers.FirstToSee(sequence);
+  return newer_ <= reader || Covering(reader) > sequence;
+}
+
+void CompactionIterator::FindNext() {
+  while (!valid_ && ReadEntry()) {
+    if (IsHidden(sequence_)) {
+      ++stats_.hidden_dropped;
+      if (type_ != ValueType::kMerge) newer_ = sequence_;
+      input_->Next();
+      continue;
+    }
+    bool keeps = false;
+    switch (type_) {
+      case ValueType::kValue:
+        keeps = KeepsValue();
+        break;
+      case ValueType::kDelete:
+        keeps = KeepsDelete();
+        break;
+      case ValueType::kMerge:
+        if (context_.merge_operator != nullptr) {
+          FoldOperands();  // it leaves the input behind what it took
+          return;
+        }
+        Emit(input_key_, input_->value());
+        at_input_ = true;
+        return;
+      default:
+        status_ =
+            Status::NotSupported("an entry of type " + std::to_string(static_cast<int>(type_)) +
+                                 " needs a later version of this library");
+        return;
+    }
+    newer_ = sequence_;
+    if (keeps) {
+      at_input_ = true;
+      return;
+    }
+    input_->Next();
+  }
+}
+
+bool CompactionIterator::KeepsValue() {
+  if (context_.filter != nullptr && newest_ && !context_.readers.SnapshotSees(sequence_)) {
+    changed_value_.clear();
+    switch (context_.filter->Filter(static_cast<int>(context_.output_level), user_key_,
+                                    input_->value(), &changed_value_)) {
+      case CompactionFilter::Decision::kKeep:
+        break;
+      case CompactionFilter::Decision::kChange:
+        Emit(input_key_, changed_value_);
+        return true;
+      case CompactionFilter::Decision::kRemove:
+        ++stats_.filter_dropped;
+        if (!KeepsDelete()) return false;
+        changed_key_.clear();
+        AppendInternalKey(&changed_key_, user_key_, PackTrailer(sequence_, ValueType::kDelete));
+        key_ = changed_key_;
+        value_ = Slice();
+        return true;
+    }
+  }
+  Emit(input_key_, input_->value());
+  return true;
+}
+
+bool CompactionIterator::KeepsDelete() {
+  if (sequence_ <= context_.readers.lowest() && !context_.older_may_hold(user_key_)) {
+    stats_.deletes_dropped += type_ == ValueType::kDelete;
+    return false;
+  }
+  Emit(input_key_, Slice());
+  return true;
+}
+
+void CompactionIterator::FoldOperands() {
+  const SequenceNumber newest = sequence_;
+  // What was read, newest first: operands, and perhaps the value they stand on.
+  std::vector<std::pair<std::string, std::string>> taken;
+  const auto take = [&] {
+    taken.emplace_back(std::string(input_key_), std::string(input_->value()));
+    input_->Next();
+  };
+  take();
+  bool ended = false;       // the inputs hold nothing else of the key
+  bool has_base = false;    // it is known on what the operands stand …
+  bool base_value = false;  // … on the value taken.back()
+  while (!has_base) {
+    if (!ReadEntryOfSameKey()) {
+      if (!status_.ok()) return;
+      ended = true;
+      break;
+    }
+    const SequenceNumber reader = context_.readers.FirstToSee(sequence_);
+    if (reader < newest) break;  // somebody sees it without the newest operand
+    if (Covering(reader) > sequence_ || type_ == ValueType::kDelete) {
+      has_base = true;  // on nothing; what is there is hidden then, and goes by (1)
+    } else if (type_ == ValueType::kValue || type_ == ValueType::kMerge) {
+      has_base = base_value = type_ == ValueType::kValue;
+      ++stats_.entries_read;
+      take();
+    } else {
+      break;  // FindNext() says what is wrong
+    }
+  }
+  if (ended && !context_.older_may_hold(user_key_)) has_base = true;
+
+  std::string result;
+  bool folded = false;
+  if (has_base) {
+    std::vector<Slice> operands;  // oldest first
+    for (size_t i = taken.size() - base_value; i-- > 0;) operands.push_back(taken[i].second);
+    const Slice base = taken.back().second;
+    folded = context_.merge_operator->FullMerge(user_key_, base_value ? &base : nullptr, operands,
+                                                &result);
+    stats_.merge_failures += !folded;
+  } else if (taken.size() > 1) {
+    folded = true;
+    result = taken.back().second;
+    for (size_t i = taken.size() - 1; folded && i-- > 0;) {
+      const std::string older = std::move(result);
+      result.clear();
+      folded = context_.merge_operator->PartialMerge(user_key_, older, taken[i].second, &result);
+    }
+  }
+  if (folded) {
+    stats_.operands_folded += taken.size() - 1;
+    std::string key;
+    AppendInternalKey(&key, user_key_,
+                      PackTrailer(newest, has_base ? ValueType::kValue : ValueType::kMerge));
+    queue_.emplace_back(std::move(key), std::move(result));
+    if (has_base) newer_ = newest;
+  } else {
+    if (base_value) newer_ = TrailerSequence(ExtractTrailer(taken.back().first));
+    for (auto& entry : taken) queue_.push_back(std::move(entry));
+  }
+  EmitFront();
+}
+
+std::vector<RangeTombstone> CompactionIterator::KeptTombstones(const std::string* lower,
+                                                               const std::string* upper) {
+  std::vector<RangeTombstone> kept;
+  if (context_.tombstones == nullptr) return kept;
+  const FragmentedRangeTombstones& tombstones = *context_.tombstones;
+  const InternalKeyComparator& comparator = context_.comparator;
+  for (size_t i = lower == nullptr ? 0 : tombstones.FindFragment(*lower);
+       i < tombstones.fragments(); ++i) {
+    Slice start = tombstones.start(i), end = tombstones.end(i);
+    if (lower != nullptr && comparator.CompareUserKeys(start, *lower) < 0) start = *lower;
+    if (upper != nullptr && comparator.CompareUserKeys(end, *upper) > 0) end = *upper;
+    if (comparator.CompareUserKeys(start, end) >= 0) break;
+    // Downwards: the newest, then the newest that some reader sees without those above it.
+    SequenceNumber sequence = tombstones.NewestAt(i, kMaxSequence);
+    while (sequence != 0) {
+      if (sequence <= context_.readers.lowest() && !context_.older_may_overlap(start, end)) {
+        ++stats_.tombstones_dropped;
+      } else {
+        kept.push_back({std::string(start), std::string(end), sequence});
+      }
+      SequenceNumber next = sequence;
+      do {
+        next = tombstones.NewestAt(i, next - 1);
+      } while (next != 0 && context_.readers.FirstToSee(next) >= sequence);
+      sequence = next;
+    }
+  }
+  return kept;
+}
+
+}  // namespace varve

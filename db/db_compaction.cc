@@ -1,0 +1,304 @@
+// The compaction path of DBImpl: which compactions run, and what becomes of their outputs.
+//
+//  1. After every change of the version the picker is asked for plans until it has none, or every
+//     thread that compactions may have is busy. It is told what runs: no two share an input, nor
+//     do their outputs cross.
+//  2. A plan is carried out without a lock (db/compaction_job.h).
+//  3. Its outputs take the place of its inputs in one commit of the manifest, which also raises the
+//     retained sequence to the floor by which versions were dropped; then in the version.
+//  4. The files of the inputs go when no root and no version needs them any more
+//     (db/obsolete_segments.h). When nothing is left to do a seal lets the last of them go.
+//
+// A compaction that fails changes nothing. After it automatic ones wait, longer each time; one that
+// somebody waits for is not tried again, but tells its error.
+
+#include <algorithm>
+#include <utility>
+
+#include "db/db_impl.h"
+#include "util/filename.h"
+#include "util/stopwatch.h"
+
+namespace varve {
+
+namespace {
+
+constexpr uint64_t kBackOffNanosMin = 100'000'000;
+constexpr uint64_t kBackOffNanosMax = 10'000'000'000;
+
+const char* ReasonText(CompactionReason reason) {
+  switch (reason) {
+    case CompactionReason::kLevel0Runs:
+      return "runs in level 0";
+    case CompactionReason::kLevelBytes:
+      return "bytes of a level";
+    case CompactionReason::kSizeRatio:
+      return "runs of like size";
+    case CompactionReason::kRuns:
+      return "number of runs";
+    case CompactionReason::kSpaceAmplification:
+      return "space amplification";
+    case CompactionReason::kTombstones:
+      return "tombstones";
+    case CompactionReason::kManual:
+      return "manual";
+  }
+  return "unknown";
+}
+
+CompactionInfo InfoOf(const CompactionPlan& plan) {
+  CompactionInfo info;
+  info.reason = ReasonText(plan.reason);
+  for (const CompactionInput& input : plan.inputs) {
+    info.inputs.emplace_back().level = input.level;
+    for (const auto& segment : input.segments) {
+      info.inputs.back().segments.push_back(segment->number());
+    }
+  }
+  info.output_level = plan.output_level;
+  info.trivial_move = plan.trivial_move;
+  info.bytes_read = plan.trivial_move ? 0 : plan.input_bytes();
+  return info;
+}
+
+}  // namespace
+
+BusySegments DBImpl::Busy() const {
+  BusySegments busy;
+  for (const auto& compaction : compactions_) {
+    for (const CompactionInput& input : compaction->plan.inputs) {
+      for (const auto& segment : input.segments) busy.insert(segment->number());
+    }
+  }
+  return busy;
+}
+
+std::vector<CompactionPlan> DBImpl::RunningPlans() const {
+  std::vector<CompactionPlan> plans;
+  for (const auto& compaction : compactions_) plans.push_back(compaction->plan);
+  return plans;
+}
+
+bool DBImpl::MayCompact() const {
+  // One thread stays free for flushes, where there are two.
+  const size_t max = std::max(options_.background_threads - 1, 1);
+  return !closing_ && background_error_.ok() && compactions_.size() < max;
+}
+
+void DBImpl::ScheduleCompactions() {
+  while (MayCompact() && !backing_off_ && manual_waiting_ == 0) {
+    std::optional<CompactionPlan> plan = picker_->Pick(*version_, Busy(), RunningPlans());
+    if (!plan.has_value() || StartCompaction(*std::move(plan)) == nullptr) return;
+  }
+}
+
+std::shared_ptr<DBImpl::Compaction> DBImpl::StartCompaction(CompactionPlan plan) {
+  auto compaction = std::make_shared<Compaction>();
+  compaction->plan = std::move(plan);
+  compaction->version = version_;
+  const Status status = pool_->Schedule(ThreadPool::Priority::kLow,
+                                        [this, compaction] { CompactInBackground(compaction); });
+  if (!status.ok()) return nullptr;
+  compactions_.push_back(compaction);
+  return compaction;
+}
+
+void DBImpl::CompactInBackground(const std::shared_ptr<Compaction>& compaction) {
+  const Status status = Compact(*compaction);
+  if (!status.ok() && !status.IsAborted()) {
+    options_.logger->Log(LogLevel::kWarning, path_ + ": compaction failed: " + status.ToString());
+  }
+  bool idle;
+  {
+    MutexLock lock(&mu_);
+    std::erase(compactions_, compaction);
+    compaction->version.reset();
+    compaction->done = true;
+    compaction->status = status;
+    changed_.SignalAll();
+    if (status.ok()) {
+      compactions_failed_in_a_row_ = 0;
+    } else {
+      ++compactions_failed_in_a_row_;
+      BackOff();
+    }
+    ScheduleCompactions();
+    idle = compactions_.empty() && !flush_running_ && !FlushIsDue() && !closing_ &&
+           background_error_.ok();
+  }
+  if (idle && Seal().ok()) RetireLogs();
+  reads_->epochs().Collect();  // versions that a read was still in
+  RemoveObsoleteSegments();
+}
+
+void DBImpl::BackOff() {
+  if (backing_off_ || closing_) return;  // somebody else waits already
+  Clock* const clock = options_.env.clock.get();
+  const uint64_t doublings = std::min<uint64_t>(compactions_failed_in_a_row_ - 1, 10);
+  const uint64_t until =
+      clock->MonotonicNanos() + std::min(kBackOffNanosMin << doublings, kBackOffNanosMax);
+  backing_off_ = true;
+  for (uint64_t now = clock->MonotonicNanos(); now < until && !closing_;
+       now = clock->MonotonicNanos()) {
+    changed_.WaitFor(&mu_, until - now);
+  }
+  backing_off_ = false;
+}
+
+Status DBImpl::Compact(const Compaction& compaction) {
+  Clock* const clock = options_.env.clock.get();
+  const uint64_t started = clock->MonotonicNanos();
+  CompactionInfo info = InfoOf(compaction.plan);
+  info.job = events_.NewJob();
+  events_.CompactionBegin(info);
+
+  CompactionTools tools;
+  tools.options = &options_;
+  tools.directory = path_;
+  tools.manifest = manifest_.get();
+  tools.segments = &reads_->segments();
+  tools.limiter = limiter_.get();
+  tools.pool = pool_.get();
+  tools.cancelled = &compactions_cancelled_;
+  const ReadSequences readers = reads_->ReadersFromNowOn();
+  CompactionJob job(tools, compaction.plan, compaction.version, readers,
+                    options_.background_threads);
+  Status status;
+  {
+    Stopwatch watch(options_.statistics.get(), clock, Latency::kCompaction);
+    status = job.Run();
+  }
+  if (status.ok()) {
+    const SequenceNumber retained = compaction.plan.trivial_move ? 0 : readers.history_from();
+    status = InstallCompaction(&job, retained);
+  }
+  if (const Status poisoned = manifest_->poisoned(); !poisoned.ok()) LatchError(poisoned);
+
+  info.bytes_written = job.bytes_written();
+  info.entries_read = job.stats().entries_read;
+  info.entries_dropped = job.stats().dropped();
+  info.micros = (clock->MonotonicNanos() - started) / 1000;
+  info.status = status;
+  if (status.ok()) {
+    for (const SegmentEntry& entry : job.outputs()) {
+      info.outputs.push_back(entry.number);
+      if (info.trivial_move) continue;
+      events_.SegmentCreated(
+          {info.job, entry.number, SegmentFileName(path_, entry.number), entry.file_bytes});
+    }
+  }
+  events_.CompactionEnd(info);
+  return status;
+}
+
+Status DBImpl::InstallCompaction(CompactionJob* job, SequenceNumber retained) {
+  const CompactionPlan& plan = job->plan();
+  ManifestEdit edit;
+  edit.added = job->outputs();
+  edit.next_sequence = reads_->published() + 1;
+  edit.retained_sequence = retained;
+  SegmentList inputs;
+  for (const CompactionInput& input : plan.inputs) {
+    inputs.insert(inputs.end(), input.segments.begin(), input.segments.end());
+  }
+  for (const auto& segment : inputs) edit.removed.push_back(segment->number());
+  Status status;
+  {
+    Stopwatch watch(options_.statistics.get(), options_.env.clock.get(), Latency::kManifestCommit);
+    status = manifest_->Commit(edit);
+  }
+  if (!status.ok()) {
+    if (manifest_->poisoned().ok()) job->RemoveOutputs();  // else a root may name them
+    return status;
+  }
+
+  SegmentList outputs;
+  for (size_t i = 0; i < edit.added.size(); ++i) {
+    // A move lists its outputs in the order of its inputs.
+    const SegmentFile* const before = plan.trivial_move ? inputs[i].get() : nullptr;
+    outputs.push_back(
+        std::make_shared<SegmentFile>(std::move(edit.added[i]), reads_->comparator(), before));
+  }
+  if (!plan.trivial_move) {
+    for (const auto& segment : inputs) obsolete_->Removed(segment);
+  }
+  {
+    MutexLock lock(&mu_);
+    version_ = version_->With(reads_->comparator(), edit.removed, outputs, retained);
+    PublishView();
+  }
+  for (const auto& segment : inputs) {
+    if (!plan.trivial_move) SegmentCache::EraseCachedBlocks(*segment, &reads_->epochs());
+  }
+  if (Statistics* const statistics = options_.statistics.get(); statistics != nullptr) {
+    if (plan.trivial_move) {
+      statistics->Add(Counter::kSegmentMoves, inputs.size());
+    } else {
+      statistics->Add(Counter::kCompactions, 1);
+      statistics->Add(Counter::kCompactionBytesRead, job->bytes_read());
+      statistics->Add(Counter::kCompactionBytesWritten, job->bytes_written());
+      statistics->Add(Counter::kCompactionEntriesRead, job->stats().entries_read);
+      statistics->Add(Counter::kCompactionEntriesDropped, job->stats().dropped());
+    }
+  }
+  CountManifest();
+  return Status::OK();
+}
+
+void DBImpl::RemoveObsoleteSegments() {
+  obsolete_->Released(manifest_->TakeReleased());
+  for (const FileNumber number : obsolete_->TakeDue()) {
+    const std::string path = SegmentFileName(path_, number);
+    const Status status = options_.env.file_system->RemoveFile(path);
+    if (!status.ok() && !status.IsNotFound()) {  // it goes at the next open
+      options_.logger->Log(LogLevel::kWarning, "not removed: " + status.ToString());
+      continue;
+    }
+    if (options_.statistics != nullptr) options_.statistics->Add(Counter::kSegmentsRemoved, 1);
+    events_.SegmentRemoved({.number = number, .path = path});
+  }
+}
+
+Status DBImpl::CompactRange(const CompactRangeOptions& options, std::optional<Slice> begin,
+                            std::optional<Slice> end) {
+  if (begin.has_value() && end.has_value() &&
+      reads_->comparator().CompareUserKeys(*begin, *end) > 0) {
+    return Status::InvalidArgument("CompactRange: begin is after end");
+  }
+  Status status = Flush({});
+  if (!status.ok()) return status;
+  ManualCompaction manual;
+  if (begin.has_value()) manual.begin.emplace(*begin);
+  if (end.has_value()) manual.end.emplace(*end);
+  manual.sequence_before = reads_->published() + 1;
+  if (options.rewrite_deepest) {
+    // Whatever is there has a lower number, and what this compaction writes a higher one.
+    status = manifest_->NewFileNumber(&manual.rewrite_before);
+    if (!status.ok()) return status;
+  }
+  return CompactManually(manual);
+}
+
+Status DBImpl::CompactManually(const ManualCompaction& manual) {
+  MutexLock lock(&mu_);
+  for (;;) {
+    if (closing_) return Status::Aborted(path_ + ": closed");
+    if (!background_error_.ok()) return background_error_;
+    bool blocked = false;
+    std::optional<CompactionPlan> plan =
+        picker_->PickManual(*version_, Busy(), RunningPlans(), manual, &blocked);
+    if (!plan.has_value() && !blocked) return Status::OK();
+    if (!plan.has_value() || !MayCompact()) {
+      ++manual_waiting_;
+      changed_.Wait(&mu_);
+      --manual_waiting_;
+      continue;
+    }
+    const std::shared_ptr<Compaction> compaction = StartCompaction(*std::move(plan));
+    if (compaction == nullptr) return Status::IOError(path_ + ": no thread for a compaction");
+    while (!compaction->done && !closing_) changed_.Wait(&mu_);
+    if (compaction->done && !compaction->status.ok()) return compaction->status;
+  }
+}
+
+}  // namespace varve

@@ -1,0 +1,55 @@
+#ifndef VARVE_DB_OBSOLETE_SEGMENTS_H_
+#define VARVE_DB_OBSOLETE_SEGMENTS_H_
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "db/version.h"
+#include "util/internal_key.h"
+#include "util/mutex.h"
+
+namespace varve {
+
+// Says when the file of a segment may be unlinked: when neither root of the manifest needs it
+// (RULES R4.1) *and* no version holds it, be it in the hands of an iterator (Checklist S5).
+//
+// Whichever comes last makes it due. If that is the last reader's leaving, `wake` is called, by
+// that reader, so that somebody takes it soon.
+//
+// Thread safety: all of it. Call Removed() while a version holds the segment.
+class ObsoleteSegments : public std::enable_shared_from_this<ObsoleteSegments> {
+ public:
+  // `wake` must be quick and may be called under any lock that is held where a version goes.
+  explicit ObsoleteSegments(std::function<void()> wake) : wake_(std::move(wake)) {}
+
+  // A commit has taken the segment out of the database. Before the version without it is
+  // published.
+  void Removed(const std::shared_ptr<SegmentFile>& segment);
+  // Neither root needs these any more: Manifest::TakeReleased().
+  void Released(const std::vector<FileNumber>& numbers);
+
+  // The segments that may be unlinked, each told once.
+  std::vector<FileNumber> TakeDue();
+  // Removed, and not told yet.
+  size_t waiting() const;
+  // `wake` is not called any more when it returns.
+  void Stop();
+
+ private:
+  struct State {
+    bool released = false;
+    bool gone = false;  // no version holds it
+  };
+
+  void Gone(FileNumber number);
+
+  mutable Mutex mu_;
+  std::function<void()> wake_ GUARDED_BY(mu_);
+  std::map<FileNumber, State> segments_ GUARDED_BY(mu_);
+};
+
+}  // namespace varve
+
+#endif  // VARVE_DB_OBSOLETE_SEGMENTS_H_

@@ -73,11 +73,18 @@ bool CompactionIterator::ReadEntry() {
     newer_ = kNone;
   }
   ++stats_.entries_read;
-  if (context_.cancelled != nullptr && context_.cancelled->load(std::memory_order_relaxed)) {
-    status_ = Status::Aborted("a compaction was cancelled");
-    return false;
+  return stats_.entries_read % kEntriesPerCheck != 0 || CheckIn();
+}
+
+bool CompactionIterator::CheckIn() {
+  if (context_.entries_done != nullptr) {
+    context_.entries_done->fetch_add(kEntriesPerCheck, std::memory_order_relaxed);
   }
-  return true;
+  if (context_.cancelled == nullptr || !context_.cancelled->load(std::memory_order_relaxed)) {
+    return true;
+  }
+  status_ = Status::Aborted("a compaction was cancelled");
+  return false;
 }
 
 bool CompactionIterator::ReadEntryOfSameKey() {

@@ -59,6 +59,8 @@ class CompactionIterator {
     uint32_t output_level = 0;
     // Once set, it ends with Aborted; may be null.
     const std::atomic<bool>* cancelled = nullptr;
+    // Grows by what is read, now and then; may be null.
+    std::atomic<uint64_t>* entries_done = nullptr;
   };
   struct Stats {
     uint64_t entries_read = 0;
@@ -99,12 +101,15 @@ class CompactionIterator {
 
  private:
   static constexpr SequenceNumber kNone = UINT64_MAX;
+  static constexpr uint64_t kEntriesPerCheck = 1024;
 
   // The entry the input is at; false at the end of the range, of the input, or on an error.
   bool ReadEntry();
   // The same, but false as well where another key begins.
   bool ReadEntryOfSameKey();
   bool SplitInput();
+  // Once every kEntriesPerCheck entries: says how far it is. False if it is cancelled.
+  bool CheckIn();
   bool IsHidden(SequenceNumber sequence) const;
   // The newest range tombstone at or below `at` that covers the current key.
   SequenceNumber Covering(SequenceNumber at) const;

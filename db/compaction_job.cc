@@ -166,6 +166,7 @@ void CompactionJob::RunPart(Part* part) {
   context.merge_operator = tools_.options->merge_operator.get();
   context.output_level = plan_.output_level;
   context.cancelled = tools_.cancelled;
+  context.entries_done = tools_.entries_done;
   CompactionIterator entries(std::move(context), input.get());
   entries.Start(part->begin, part->end);
 

@@ -29,6 +29,7 @@ struct CompactionTools {
   RateLimiter* limiter = nullptr;
   ThreadPool* pool = nullptr;                    // lends threads to the parts of a large compaction
   const std::atomic<bool>* cancelled = nullptr;  // once set, it ends soon, with Aborted
+  std::atomic<uint64_t>* entries_done = nullptr;  // counts those of the inputs it has read
 };
 
 // Carries a plan out: reads the inputs, writes the outputs. It installs nothing: the database is as

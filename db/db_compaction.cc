@@ -79,6 +79,11 @@ std::vector<CompactionPlan> DBImpl::RunningPlans() const {
   return plans;
 }
 
+void DBImpl::SetPicker(const Options& options) {
+  picker_options_ = PickerOptions(options);
+  picker_ = NewCompactionPicker(options.compaction_style, picker_options_, reads_->comparator());
+}
+
 bool DBImpl::MayCompact() const {
   // One thread stays free for flushes, where there are two.
   const size_t max = std::max(options_.background_threads - 1, 1);
@@ -87,7 +92,8 @@ bool DBImpl::MayCompact() const {
 
 void DBImpl::ScheduleCompactions() {
   while (MayCompact() && !backing_off_ && manual_waiting_ == 0) {
-    std::optional<CompactionPlan> plan = picker_->Pick(*version_, Busy(), RunningPlans());
+    std::optional<CompactionPlan> plan =
+        picker_->Pick(*version_, Busy(), RunningPlans(), reads_->ReadersFromNowOn().lowest());
     if (!plan.has_value() || StartCompaction(*std::move(plan)) == nullptr) return;
   }
 }
@@ -123,9 +129,11 @@ void DBImpl::CompactInBackground(const std::shared_ptr<Compaction>& compaction) 
       BackOff();
     }
     ScheduleCompactions();
+    UpdateStall();
     idle = compactions_.empty() && !flush_running_ && !FlushIsDue() && !closing_ &&
            background_error_.ok();
   }
+  events_.Deliver();
   if (idle && Seal().ok()) RetireLogs();
   reads_->epochs().Collect();  // versions that a read was still in
   RemoveObsoleteSegments();
@@ -145,7 +153,23 @@ void DBImpl::BackOff() {
   backing_off_ = false;
 }
 
-Status DBImpl::Compact(const Compaction& compaction) {
+double DBImpl::Level0RunsWaiting(const RunPressure& pressure) const {
+  double runs = static_cast<double>(pressure.runs);
+  for (const auto& compaction : compactions_) {
+    double inputs = 0, entries = 0;
+    for (const CompactionInput& input : compaction->plan.inputs) {
+      inputs += input.level == 0;
+      for (const auto& segment : input.segments) {
+        entries += static_cast<double>(segment->entry().entries);
+      }
+    }
+    const auto done = static_cast<double>(compaction->entries_done.load(std::memory_order_relaxed));
+    if (entries > 0) runs -= inputs * std::min(done / entries, 1.0);
+  }
+  return std::max(runs, 0.0);
+}
+
+Status DBImpl::Compact(Compaction& compaction) {
   Clock* const clock = options_.env.clock.get();
   const uint64_t started = clock->MonotonicNanos();
   CompactionInfo info = InfoOf(compaction.plan);
@@ -160,6 +184,7 @@ Status DBImpl::Compact(const Compaction& compaction) {
   tools.limiter = limiter_.get();
   tools.pool = pool_.get();
   tools.cancelled = &compactions_cancelled_;
+  tools.entries_done = &compaction.entries_done;
   const ReadSequences readers = reads_->ReadersFromNowOn();
   CompactionJob job(tools, compaction.plan, compaction.version, readers,
                     options_.background_threads);

@@ -178,8 +178,7 @@ Status DBImpl::Start(Recovered recovered) {
     MutexLock lock(&mu_);
     active_memtable_ = active_.memtable;
     version_ = std::move(version);
-    picker_ = NewCompactionPicker(options_.compaction_style, PickerOptions(options_),
-                                  reads_->comparator());
+    SetPicker(options_);
     PublishView();
     ScheduleCompactions();
   }

@@ -140,26 +140,30 @@ class DBImpl : public DB {
   void PublishView() REQUIRES(mu_);
 
   // ---- Compacting (db_compaction.cc) ----
-  // A compaction under way. All but `plan` and `version` is guarded by mu_.
+  // A compaction under way. The first two are its job's alone, `done` and `status` guarded by mu_.
   struct Compaction {
     CompactionPlan plan;
     std::shared_ptr<const Version> version;  // that it was picked from
+    std::atomic<uint64_t> entries_done{0};   // of the inputs; relaxed, an estimate of progress
     bool done = false;
     Status status;  // once it is done
   };
   // Starts what the picker wants, as far as there are threads for it.
   void ScheduleCompactions() REQUIRES(mu_);
+  void SetPicker(const Options& options) REQUIRES(mu_);
   // Null if no thread can be had.
   std::shared_ptr<Compaction> StartCompaction(CompactionPlan plan) REQUIRES(mu_);
   bool MayCompact() const REQUIRES(mu_);
   void CompactInBackground(const std::shared_ptr<Compaction>& compaction) EXCLUDES(mu_);
-  Status Compact(const Compaction& compaction) EXCLUDES(mu_);
+  Status Compact(Compaction& compaction) EXCLUDES(mu_);
   Status InstallCompaction(CompactionJob* job, SequenceNumber retained) EXCLUDES(mu_);
   // Holds automatic compactions back for a while after one has failed (Checklist C11).
   void BackOff() REQUIRES(mu_);
   // Returns when the manual compaction has nothing left to do.
   Status CompactManually(const ManualCompaction& manual) EXCLUDES(mu_);
   BusySegments Busy() const REQUIRES(mu_);
+  // Without the part of them that running compactions are done with.
+  double Level0RunsWaiting(const RunPressure& pressure) const REQUIRES(mu_);
   std::vector<CompactionPlan> RunningPlans() const REQUIRES(mu_);
   // Unlinks the segments that neither a root nor a version needs.
   void RemoveObsoleteSegments() EXCLUDES(mu_);
@@ -222,7 +226,8 @@ class DBImpl : public DB {
   bool flush_running_ GUARDED_BY(mu_) = false;
   uint64_t flush_failures_ GUARDED_BY(mu_) = 0;  // attempts that failed, ever
   Status flush_error_ GUARDED_BY(mu_);           // of the last attempt; OK after a good one
-  std::unique_ptr<const CompactionPicker> picker_ GUARDED_BY(mu_);
+  PickerOptions picker_options_ GUARDED_BY(mu_);
+  std::unique_ptr<const CompactionPicker> picker_ GUARDED_BY(mu_);        // made of these
   std::vector<std::shared_ptr<Compaction>> compactions_ GUARDED_BY(mu_);  // under way
   uint64_t compactions_failed_in_a_row_ GUARDED_BY(mu_) = 0;
   bool backing_off_ GUARDED_BY(mu_) = false;

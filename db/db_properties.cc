@@ -181,8 +181,7 @@ Status DBImpl::SetOptions(const std::map<std::string, std::string>& changes) {
   wal_->SetLogBytes(LogBytes());
   {
     MutexLock lock(&mu_);
-    picker_ =
-        NewCompactionPicker(options_.compaction_style, PickerOptions(now), reads_->comparator());
+    SetPicker(now);
     ScheduleFlush();  // less may be wanted in memory than there is
     ScheduleCompactions();
     UpdateStall();

@@ -6,6 +6,16 @@
 
 namespace varve {
 
+namespace {
+
+// What compactions may owe before writers are slowed, and at most, in times of level_base_bytes: a
+// tree of any size owes less in steady state, as the number of runs in level 0 bounds what flows
+// into it. Beyond that it is room on the disk that is at stake.
+constexpr double kDebtBasesSlowdown = 64;
+constexpr double kDebtBasesStop = 256;
+
+}  // namespace
+
 void DBImpl::UpdateStall() {
   StallInputs inputs;
   const size_t memtable_bytes = live_.memtable_bytes.load(std::memory_order_relaxed);
@@ -15,6 +25,16 @@ void DBImpl::UpdateStall() {
   inputs.memtables_max = live_.memtables_max.load(std::memory_order_relaxed);
   inputs.flush_memtables_min = live_.flush_memtables_min.load(std::memory_order_relaxed);
   inputs.flush_memtables_max = static_cast<int>(FlushMemtablesMax());
+  const RunPressure runs = RunPressureOf(*version_, options_.compaction_style, picker_options_);
+  if (runs.stop != SIZE_MAX) {
+    inputs.level0_runs = Level0RunsWaiting(runs);
+    inputs.level0_slowdown_runs = static_cast<int>(runs.slowdown);
+    inputs.level0_stop_runs = static_cast<int>(runs.stop);
+    inputs.debt_bytes = static_cast<double>(picker_->DebtBytes(*version_));
+    inputs.debt_slowdown_bytes =
+        kDebtBasesSlowdown * static_cast<double>(picker_options_.level_base_bytes);
+    inputs.debt_stop_bytes = kDebtBasesStop * static_cast<double>(picker_options_.level_base_bytes);
+  }
   StallInfo change;
   if (stall_.Update(inputs, &change)) events_.PostStallChanged(change);
 }

@@ -76,13 +76,13 @@ class Appender : public MergeOperator {
 };
 
 struct Situation {
-  std::vector<SequenceNumber> snapshots;
+  std::vector<SequenceNumber> snapshots = {};
   SequenceNumber history_from = 1000;
-  std::vector<std::string> tombstones;
-  std::set<std::string> older;  // keys that an older source may hold
+  std::vector<std::string> tombstones = {};
+  std::set<std::string> older = {};  // keys that an older source may hold
   const MergeOperator* merge_operator = nullptr;
   const CompactionFilter* filter = nullptr;
-  std::optional<std::string> begin, end;
+  std::optional<std::string> begin = {}, end = {};
 };
 
 struct Outcome {

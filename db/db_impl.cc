@@ -179,17 +179,22 @@ Status DBImpl::Start(Recovered recovered) {
     active_memtable_ = active_.memtable;
     version_ = std::move(version);
     SetPicker(options_);
+    unreachable_ = std::move(recovered.unreachable);
+    if (!unreachable_.empty()) {  // without a thread Close() does it
+      pool_->Schedule(ThreadPool::Priority::kLow, [this] { RemoveUnreachable(); }).ok();
+    }
     PublishView();
     ScheduleCompactions();
-  }
-  if (!recovered.unreachable.empty()) {
-    auto remove = [this, names = std::move(recovered.unreachable)] { RemoveUnreachable(names); };
-    pool_->Schedule(ThreadPool::Priority::kLow, std::move(remove)).ok();  // else at the next open
   }
   return Status::OK();
 }
 
-void DBImpl::RemoveUnreachable(const std::vector<std::string>& names) {
+void DBImpl::RemoveUnreachable() {
+  std::vector<std::string> names;
+  {
+    MutexLock lock(&mu_);
+    names.swap(unreachable_);
+  }
   for (const std::string& name : names) {
     FileNumber number;
     FileType type;
@@ -236,6 +241,7 @@ Status DBImpl::CloseParts() {
   syncer_->Stop();
   log_supply_->Stop();
   pool_->Stop();  // running jobs end, queued ones do not start
+  RemoveUnreachable();
   if (status.ok()) status = WriteError();
   if (status.ok()) status = wal_->Sync(wal_->end());
   if (status.ok()) {

@@ -84,7 +84,8 @@ class DBImpl : public DB {
 
   // ---- Opening (db_impl.cc) ----
   Status Start(Recovered recovered);
-  void RemoveUnreachable(const std::vector<std::string>& names);
+  // Of what the open found: once, in the background, or at the latest by Close().
+  void RemoveUnreachable() EXCLUDES(mu_);
   Status CloseParts();
 
   // ---- Writing (db_write.cc) ----
@@ -220,9 +221,10 @@ class DBImpl : public DB {
   std::shared_ptr<MemTable> active_memtable_ GUARDED_BY(mu_);  // that of active_
   std::deque<Table> immutables_ GUARDED_BY(mu_);               // oldest first
   std::shared_ptr<const Version> version_ GUARDED_BY(mu_);
-  uint64_t tables_switched_ GUARDED_BY(mu_) = 0;  // memtables that became immutable
-  uint64_t tables_flushed_ GUARDED_BY(mu_) = 0;   // of them, the first so many are in segments
-  uint64_t flush_wanted_ GUARDED_BY(mu_) = 0;     // flush at least so many without waiting for more
+  std::vector<std::string> unreachable_ GUARDED_BY(mu_);  // names found at open, still there
+  uint64_t tables_switched_ GUARDED_BY(mu_) = 0;          // memtables that became immutable
+  uint64_t tables_flushed_ GUARDED_BY(mu_) = 0;  // of them, the first so many are in segments
+  uint64_t flush_wanted_ GUARDED_BY(mu_) = 0;    // flush at least so many without waiting for more
   bool flush_running_ GUARDED_BY(mu_) = false;
   uint64_t flush_failures_ GUARDED_BY(mu_) = 0;  // attempts that failed, ever
   Status flush_error_ GUARDED_BY(mu_);           // of the last attempt; OK after a good one

@@ -1,0 +1,383 @@
+// Compactions through the public interface: trees that grow and shrink, what snapshots, iterators
+// and crashes hold against them, and that the directory holds exactly what is live.
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "db/manifest.h"
+#include "tests/support/fault_file_system.h"
+#include "tests/support/sim_file_system.h"
+#include "tests/support/temp_dir.h"
+#include "util/filename.h"
+#include "util/mutex.h"
+#include "varve/compaction_filter.h"
+#include "varve/db.h"
+#include "varve/listener.h"
+
+namespace varve {
+namespace {
+
+class QuietLogger : public Logger {
+ public:
+  void Log(LogLevel, Slice) override {}
+};
+
+// Counts compactions and checks what it is told of them.
+class Listener : public EventListener {
+ public:
+  void OnCompactionBegin(const CompactionInfo& info) override {
+    MutexLock lock(&mu_);
+    EXPECT_FALSE(info.reason.empty());
+    for (const CompactionInfo::Input& input : info.inputs) {
+      for (const uint64_t number : input.segments) {
+        // Checklist S14: no two compactions share an input.
+        EXPECT_TRUE(busy_.insert(number).second) << number;
+      }
+    }
+  }
+  void OnCompactionEnd(const CompactionInfo& info) override {
+    MutexLock lock(&mu_);
+    for (const CompactionInfo::Input& input : info.inputs) {
+      for (const uint64_t number : input.segments) busy_.erase(number);
+    }
+    if (info.status.ok()) ++(info.trivial_move ? moves_ : merges_);
+    if (!info.status.ok()) ++failures_;
+  }
+  uint64_t merges() {
+    MutexLock lock(&mu_);
+    return merges_;
+  }
+  uint64_t failures() {
+    MutexLock lock(&mu_);
+    return failures_;
+  }
+
+ private:
+  Mutex mu_;
+  std::set<uint64_t> busy_ GUARDED_BY(mu_);
+  uint64_t merges_ GUARDED_BY(mu_) = 0;
+  uint64_t moves_ GUARDED_BY(mu_) = 0;
+  uint64_t failures_ GUARDED_BY(mu_) = 0;
+};
+
+class DbCompactionTest : public ::testing::Test {
+ protected:
+  DbCompactionTest() : listener_(std::make_shared<Listener>()) {
+    options_.create_if_missing = true;
+    options_.memtable_bytes = 64 << 10;
+    options_.flush_memtables_min = 1;
+    options_.segment_bytes = 64 << 10;
+    options_.level_base_bytes = 128 << 10;
+    options_.level_size_ratio = 4;
+    options_.wal_sync = WalSyncMode::kNever;
+    options_.background_threads = 3;
+    options_.logger = std::make_shared<QuietLogger>();
+    options_.listeners = {listener_};
+    options_.statistics = Statistics::Create(/*latencies=*/false);
+  }
+  ~DbCompactionTest() override { CloseAndCheck(); }
+
+  std::string path() const { return dir_.File("db"); }
+  void Open() {
+    const Status status = DB::Open(options_, path(), &db_);
+    ASSERT_TRUE(status.ok()) << status.ToString();
+  }
+  // After a close the directory holds what the manifest reaches, and nothing else (invariant I7).
+  void CloseAndCheck() {
+    if (db_ == nullptr) return;
+    const Status closed = db_->Close();
+    EXPECT_TRUE(closed.ok()) << closed.ToString();
+    db_.reset();
+    FileSystem* const fs = Env::Default().file_system.get();
+    ManifestState state;
+    ASSERT_TRUE(Manifest::Inspect(fs, path(), &state).ok());
+    std::set<FileNumber> live, found;
+    for (const SegmentEntry& entry : state.segments) live.insert(entry.number);
+    std::vector<std::string> names;
+    ASSERT_TRUE(fs->ListDirectory(path(), &names).ok());
+    for (const std::string& name : names) {
+      FileNumber number;
+      FileType type;
+      if (ParseFileName(name, &number, &type) && type == FileType::kSegment) found.insert(number);
+    }
+    EXPECT_EQ(found, live);
+  }
+  static std::string Key(uint32_t i) {
+    char key[16];
+    std::snprintf(key, sizeof(key), "key%06u", i);
+    return key;
+  }
+  void Put(uint32_t i, const std::string& value) {
+    ASSERT_TRUE(db_->Put({}, Key(i), value).ok());
+    model_[Key(i)] = value;
+  }
+  // `writes` puts to keys below `keys`, with some deletes.
+  void Churn(uint32_t writes, uint32_t keys, uint32_t seed) {
+    std::mt19937 random(seed);
+    for (uint32_t n = 0; n < writes; ++n) {
+      const uint32_t i = random() % keys;
+      if (random() % 8 == 0) {
+        ASSERT_TRUE(db_->Delete({}, Key(i)).ok());
+        model_.erase(Key(i));
+      } else {
+        std::string value = std::to_string(seed) + "-" + std::to_string(n) + "-";
+        while (value.size() < 100) value += static_cast<char>('a' + random() % 26);
+        Put(i, value);
+      }
+    }
+  }
+  using Contents = std::map<std::string, std::string>;
+  Contents Read(const ReadOptions& options = {}) {
+    Contents contents;
+    const std::unique_ptr<Iterator> it = db_->NewIterator(options);
+    for (it->SeekToFirst(); it->Valid(); it->Next()) {
+      contents.emplace(std::string(it->key()), std::string(it->value()));
+    }
+    EXPECT_TRUE(it->status().ok()) << it->status().ToString();
+    return contents;
+  }
+  void ExpectModel() {
+    EXPECT_TRUE(Read() == model_);
+    for (uint32_t i = 0; i < 50; ++i) {
+      std::string value;
+      const Status status = db_->Get({}, Key(i * 37), &value);
+      const auto expected = model_.find(Key(i * 37));
+      ASSERT_EQ(status.ok(), expected != model_.end()) << Key(i * 37) << " " << status.ToString();
+      if (status.ok()) {
+        EXPECT_EQ(value, expected->second);
+      }
+    }
+  }
+  uint64_t Property(const std::string& name) {
+    uint64_t value = 0;
+    EXPECT_TRUE(db_->GetIntProperty("varve." + name, &value)) << name;
+    return value;
+  }
+  void CompactAll(bool rewrite_deepest = false) {
+    const Status status =
+        db_->CompactRange({.rewrite_deepest = rewrite_deepest}, std::nullopt, std::nullopt);
+    ASSERT_TRUE(status.ok()) << status.ToString();
+  }
+
+  TempDir dir_;
+  const std::shared_ptr<Listener> listener_;
+  Options options_;
+  std::unique_ptr<DB> db_;
+  Contents model_;
+};
+
+TEST_F(DbCompactionTest, OverwritingLeavesASmallTree) {
+  for (const CompactionStyle style : {CompactionStyle::kLeveled, CompactionStyle::kTiered}) {
+    SCOPED_TRACE(style == CompactionStyle::kLeveled ? "leveled" : "tiered");
+    options_.compaction_style = style;
+    Open();
+    for (uint32_t round = 0; round < 4; ++round) {
+      Churn(8000, 3000, round);
+      ExpectModel();
+    }
+    EXPECT_GT(listener_->merges(), 0u);
+    CompactAll();
+    EXPECT_EQ(Property("num-sorted-runs"), 1u);
+    EXPECT_EQ(Property("num-entries"), model_.size());  // no version and no tombstone is left
+    ExpectModel();
+    CloseAndCheck();
+    Open();
+    ExpectModel();
+    CloseAndCheck();
+  }
+}
+
+TEST_F(DbCompactionTest, SnapshotsKeepWhatTheySee) {
+  Open();
+  Churn(4000, 1000, 1);
+  const Contents then = model_;
+  std::unique_ptr<Snapshot> snapshot = db_->GetSnapshot();
+  Churn(8000, 1000, 2);
+  CompactAll();
+  ReadOptions at_snapshot;
+  at_snapshot.snapshot = snapshot.get();
+  EXPECT_TRUE(Read(at_snapshot) == then);
+  ExpectModel();
+  snapshot.reset();
+  // What the snapshot held back goes when the segments are written again.
+  CompactAll(/*rewrite_deepest=*/true);
+  EXPECT_EQ(Property("num-entries"), model_.size());
+  ExpectModel();
+}
+
+// Checklist S5.
+TEST_F(DbCompactionTest, AnIteratorKeepsItsSegments) {
+  Open();
+  Churn(6000, 2000, 1);
+  ASSERT_TRUE(db_->Flush().ok());
+  const Contents then = model_;
+  std::unique_ptr<Iterator> it = db_->NewIterator({});
+  Churn(6000, 2000, 2);
+  CompactAll();
+  Contents seen;
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    seen.emplace(std::string(it->key()), std::string(it->value()));
+  }
+  EXPECT_TRUE(it->status().ok()) << it->status().ToString();
+  EXPECT_TRUE(seen == then);
+  EXPECT_GT(Property("num-obsolete-segments"), 0u);
+  it.reset();
+  CloseAndCheck();
+  Open();
+  ExpectModel();
+}
+
+TEST_F(DbCompactionTest, MergesWhatIsInRangeAlone) {
+  options_.compaction_style = CompactionStyle::kNone;
+  Open();
+  for (uint32_t round = 0; round < 3; ++round) {
+    for (uint32_t i = 0; i < 100; ++i) Put(i, std::string(300, 'a' + round));
+    ASSERT_TRUE(db_->Flush().ok());
+    for (uint32_t i = 5000; i < 5100; ++i) Put(i, std::string(300, 'a' + round));
+    ASSERT_TRUE(db_->Flush().ok());
+  }
+  EXPECT_EQ(Property("num-sorted-runs"), 6u);
+  EXPECT_TRUE(db_->CompactRange({}, Slice("b"), Slice("a")).IsInvalidArgument());
+  ASSERT_TRUE(db_->CompactRange({}, Slice("zz"), std::nullopt).ok());
+  EXPECT_EQ(Property("num-sorted-runs"), 6u);  // nothing is there
+  ASSERT_TRUE(db_->CompactRange({}, Key(0), Key(200)).ok());
+  EXPECT_LE(Property("num-entries"), 100u + 300u);
+  ExpectModel();
+  CompactAll();
+  EXPECT_EQ(Property("num-entries"), 200u);
+  ExpectModel();
+}
+
+class DropZ : public CompactionFilter {
+ public:
+  const char* Name() const override { return "drop z"; }
+  Decision Filter(int, Slice, Slice value, std::string* new_value) const override {
+    if (value.starts_with("z")) return Decision::kRemove;
+    if (!value.starts_with("y")) return Decision::kKeep;
+    *new_value = "was " + std::string(value);
+    return Decision::kChange;
+  }
+};
+
+TEST_F(DbCompactionTest, FilterRemovesAndChanges) {
+  options_.compaction_filter = std::make_shared<DropZ>();
+  Open();
+  Put(1, "a");
+  Put(2, "old");
+  Put(3, "y");
+  ASSERT_TRUE(db_->Flush().ok());
+  Put(2, "z");
+  ASSERT_TRUE(db_->Flush().ok());
+  CompactAll(/*rewrite_deepest=*/true);
+  EXPECT_TRUE(Read() == (Contents{{Key(1), "a"}, {Key(3), "was y"}}));
+}
+
+TEST_F(DbCompactionTest, RangeTombstonesSinkAndGo) {
+  Open();
+  Churn(6000, 2000, 1);
+  CompactAll();
+  ASSERT_TRUE(db_->DeleteRange({}, Key(500), Key(1500)).ok());
+  model_.erase(model_.lower_bound(Key(500)), model_.lower_bound(Key(1500)));
+  Put(700, "again");
+  ExpectModel();
+  ASSERT_TRUE(db_->Flush().ok());
+  ExpectModel();
+  CompactAll();
+  ExpectModel();
+  EXPECT_EQ(Property("num-entries"), model_.size());
+  CloseAndCheck();
+  Open();
+  ExpectModel();
+}
+
+// Checklist S13: a read error fails the compaction, the inputs stay, and it is done later.
+TEST_F(DbCompactionTest, AReadErrorLosesNothing) {
+  const auto faults = FaultFileSystem::New(Env::Default().file_system);
+  options_.env.file_system = faults;
+  options_.compaction_style = CompactionStyle::kNone;
+  options_.block_cache_bytes = 0;
+  Open();
+  Churn(2000, 500, 1);
+  ASSERT_TRUE(db_->Flush().ok());
+  Churn(2000, 500, 2);
+  ASSERT_TRUE(db_->Flush().ok());
+  for (uint64_t nth = 1; nth < 60; nth += 7) {
+    // And all after it: a window of readahead that cannot be read is read again block by block.
+    const size_t fault =
+        faults->Inject({.op = FaultOp::kRead, .nth = nth, .forever = true, .path_part = ".seg"});
+    const Status status = db_->CompactRange({}, std::nullopt, std::nullopt);
+    const bool happened = faults->hits(fault) != 0;
+    faults->RemoveAll();
+    EXPECT_EQ(status.IsIOError(), happened) << nth << " " << status.ToString();
+    ExpectModel();
+    if (!happened) break;
+  }
+  CompactAll();
+  ExpectModel();
+}
+
+// Each write, sync, creation and removal of a segment fails in turn.
+TEST_F(DbCompactionTest, FailedWritesAreTriedAgain) {
+  const auto faults = FaultFileSystem::New(Env::Default().file_system);
+  options_.env.file_system = faults;
+  options_.compaction_style = CompactionStyle::kNone;
+  Open();
+  for (const FaultOp op : {FaultOp::kCreate, FaultOp::kWrite, FaultOp::kSync, FaultOp::kClose,
+                           FaultOp::kDirectorySync, FaultOp::kRemove}) {
+    for (uint64_t nth = 1; nth <= 3; ++nth) {
+      SCOPED_TRACE("op " + std::to_string(static_cast<int>(op)) + " number " + std::to_string(nth));
+      Churn(1500, 600, static_cast<uint32_t>(nth));
+      ASSERT_TRUE(db_->Flush().ok());
+      const std::string part = op == FaultOp::kDirectorySync ? "" : ".seg";
+      faults->Inject({.op = op, .nth = nth, .path_part = part});
+      const Status status = db_->CompactRange({}, std::nullopt, std::nullopt);
+      faults->RemoveAll();
+      std::string error;
+      ASSERT_TRUE(db_->GetProperty("varve.background-error", &error));
+      EXPECT_EQ(error, "") << status.ToString();
+      ExpectModel();
+      CompactAll();
+      ExpectModel();
+    }
+  }
+  options_.env.file_system = nullptr;
+  CloseAndCheck();
+}
+
+TEST_F(DbCompactionTest, CloseCancelsWhatRuns) {
+  for (int round = 0; round < 5; ++round) {
+    Open();
+    Churn(4000, 3000, static_cast<uint32_t>(round));
+    CloseAndCheck();
+  }
+  Open();
+  ExpectModel();
+}
+
+// A tree may be opened with another style at any time.
+TEST_F(DbCompactionTest, StylesMayChange) {
+  const CompactionStyle styles[] = {CompactionStyle::kLeveled, CompactionStyle::kTiered,
+                                    CompactionStyle::kNone, CompactionStyle::kLeveled};
+  uint32_t seed = 0;
+  for (const CompactionStyle style : styles) {
+    options_.compaction_style = style;
+    Open();
+    Churn(5000, 2000, ++seed);
+    ExpectModel();
+    CloseAndCheck();
+  }
+  Open();
+  CompactAll();
+  EXPECT_EQ(Property("num-entries"), model_.size());
+  ExpectModel();
+}
+
+}  // namespace
+}  // namespace varve

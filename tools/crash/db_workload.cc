@@ -12,6 +12,22 @@
 namespace varve::crash {
 namespace {
 
+// The newest operand is the value. So a state is known without knowing what was beneath, and an
+// operand that is lost, or applied out of order, shows.
+class NewestOperand final : public MergeOperator {
+ public:
+  const char* Name() const override { return "varve_crash.NewestOperand"; }
+  bool FullMerge(Slice, const Slice*, std::span<const Slice> operands,
+                 std::string* result) const override {
+    result->assign(operands.back());
+    return true;
+  }
+  bool PartialMerge(Slice, Slice, Slice newer, std::string* result) const override {
+    result->assign(newer);
+    return true;
+  }
+};
+
 // A snapshot or an iterator, with what it has to show.
 struct Held {
   std::unique_ptr<Snapshot> snapshot;
@@ -69,6 +85,10 @@ class Client {
     std::vector<Ledger::Op> ops;
     WriteBatch batch;
     for (uint32_t i = 0; i < count; ++i) {
+      if (random_.OneIn(16)) {
+        DeleteRange(&batch, &ops);
+        continue;
+      }
       std::string key = RandomKey();
       if (random_.OneIn(6)) {
         Must("batch", batch.Delete(key));
@@ -78,21 +98,14 @@ class Client {
       const size_t bytes = random_.OneIn(40) ? random_.Uniform(20000)
                                              : random_.Uniform(options_.value_bytes_max + 1);
       std::string value = MakeValue(key, writer_, batch_, i, bytes);
-      Must("batch", batch.Put(key, value));
+      Must("batch", random_.OneIn(5) ? batch.Merge(key, value) : batch.Put(key, value));
       ops.push_back({std::move(key), std::move(value)});
     }
     ++batch_;
     const std::vector<Ledger::Op> done = ops;
     const uint64_t before = run_->fs->op_count();
     const auto number = run_->ledger->Begin(writer_, std::move(ops), !unlogged_, before);
-    Status s;
-    if (count > 1) {
-      s = db_->Write(write, batch);
-    } else if (done[0].value.has_value()) {
-      s = db_->Put(write, done[0].key, *done[0].value);
-    } else {
-      s = db_->Delete(write, done[0].key);
-    }
+    const Status s = WriteOne(write, batch, count);
     if (!s.ok()) {
       may_write_ = false;
       run_->Explained("write", s);
@@ -108,6 +121,35 @@ class Client {
         state_->erase(op.key);
       }
     }
+  }
+
+  // Of up to eight keys; the ledger hears of each.
+  void DeleteRange(WriteBatch* batch, std::vector<Ledger::Op>* ops) {
+    const auto keys = static_cast<uint64_t>(options_.keys_per_writer);
+    const int from = static_cast<int>(random_.Uniform(keys));
+    const int to = from + static_cast<int>(random_.Between(1, 8));
+    Must("batch", batch->DeleteRange(KeyOf(writer_, from), KeyOf(writer_, to)));
+    for (int i = from; i < to; ++i) ops->push_back({KeyOf(writer_, i), std::nullopt});
+  }
+
+  // The batch; one of a single entry by the call for that entry.
+  Status WriteOne(const WriteOptions& write, const WriteBatch& batch, uint64_t count) {
+    if (count > 1) return db_->Write(write, batch);
+    class Single final : public WriteBatch::Handler {
+     public:
+      Single(const WriteOptions& write, DB* db) : write_(write), db_(db) {}
+      Status Put(Slice key, Slice value) override { return db_->Put(write_, key, value); }
+      Status Delete(Slice key) override { return db_->Delete(write_, key); }
+      Status Merge(Slice key, Slice value) override { return db_->Merge(write_, key, value); }
+      Status DeleteRange(Slice start, Slice end) override {
+        return db_->DeleteRange(write_, start, end);
+      }
+
+     private:
+      const WriteOptions& write_;
+      DB* const db_;
+    } single(write, db_);
+    return batch.Iterate(&single);
   }
 
   void Read() {
@@ -248,6 +290,7 @@ DbRunOptions DbRunOptions::FromSeed(uint64_t seed, const std::string& variant, b
   DbRunOptions options;
   Options& db = options.db;
   db.create_if_missing = true;
+  db.merge_operator = std::make_shared<NewestOperand>();
   db.memtable_bytes = size_t{64} << 10;
   db.memtables_max = static_cast<int>(random.Between(2, 5));
   db.flush_memtables_min = static_cast<int>(random.Between(1, db.memtables_max - 1));

@@ -276,8 +276,13 @@ std::optional<CompactionPlan> LevelPlans::Finish(CompactionPlan plan) const {
   if (const SortedRun* const run = version_.level(grandparent); run != nullptr) {
     plan.grandparents = ToList(Overlapping(comparator_, *run, *range));
     plan.grandparent_bytes_max = options_.grandparent_bytes_max();
-    plan.trivial_move =
-        plan.trivial_move && FileBytes(plan.grandparents) <= plan.grandparent_bytes_max;
+    for (const CompactionInput& input : plan.inputs) {
+      for (const auto& segment : input.segments) {
+        if (!plan.trivial_move) break;
+        const auto met = Overlapping(comparator_, *run, KeyRange::Of(*segment));
+        plan.trivial_move = FileBytes(met) <= plan.grandparent_bytes_max;
+      }
+    }
   }
   if (PlanConflicts(comparator_, version_, busy_, running_, plan)) return std::nullopt;
   return plan;

@@ -153,6 +153,7 @@ std::optional<CompactionPlan> LeveledPicker::Pick(const Version& version, const 
     plan->score = score.value;
     return plan;
   }
+  if (level0_waits) return std::nullopt;
   std::optional<CompactionPlan> plan = PickForTombstones(version, plans, droppable_before);
   if (plan) {
     plan->reason = CompactionReason::kTombstones;

@@ -36,6 +36,7 @@ SegmentEntry ModelTree::MakeEntry(const Entries& entries, size_t from, size_t to
     entry.smallest_sequence = std::min(entry.smallest_sequence, entries[i].sequence);
     entry.largest_sequence = std::max(entry.largest_sequence, entries[i].sequence);
   }
+  if (settings_.range_tombstones && entry.deletes > 0) entry.flags |= kHasRangeDeletes;
   const uint64_t trailer = PackTrailer(1, ValueType::kValue);
   AppendInternalKey(&entry.smallest, Key(entries[from].key), trailer);
   if (settings_.exclusive_bounds && random_.OneIn(2)) {

@@ -34,6 +34,8 @@ class ModelTree {
     SequenceNumber droppable_before = kMaxSequence;
     // Some upper bounds are written as exclusive ones, as range tombstones make them.
     bool exclusive_bounds = false;
+    // Tombstones count as such of ranges.
+    bool range_tombstones = false;
     uint64_t seed = 1;
   };
 
@@ -46,6 +48,8 @@ class ModelTree {
   // The next number that a segment gets.
   FileNumber next_number() const { return next_number_; }
   void set_droppable_before(SequenceNumber sequence) { settings_.droppable_before = sequence; }
+
+  static std::string Key(uint32_t key);
 
   // A new run in level 0, cut into `segments`.
   void Flush(const Entries& entries, size_t segments = 1);
@@ -72,7 +76,6 @@ class ModelTree {
   void Install(const std::vector<FileNumber>& removed, std::vector<SegmentEntry> added);
   Entries Merge(const CompactionPlan& plan) const;
   bool NothingOlder(const CompactionPlan& plan, uint32_t key) const;
-  static std::string Key(uint32_t key);
 
   Settings settings_;
   const InternalKeyComparator comparator_;

@@ -84,7 +84,8 @@ TEST_F(TieredPickerTest, TombstonesGoInTheEnd) {
   EXPECT_EQ(Pick("L0@9: a-b#9(1M) | L0@7: a-b#6(30M 40000/60000 s5-6) c-z#7(100M)"),
             "L0:#6 -> L0@7 (tombstones, score 1.00)");
   EXPECT_EQ(Pick("L0@9: a-b#9(1M) | L0@7: a-b#6(30M 40000/60000 s5-6) c-z#7(100M)", 6), "none");
-  EXPECT_EQ(Pick("L0@9: a-b#9(1M rd) | L0@7: a-z#7(100M)"), "L0:#9,#7 -> L0@9 (tombstones, score 1.00)");
+  EXPECT_EQ(Pick("L0@9: a-b#9(1M rd) | L0@7: a-z#7(100M)"),
+            "L0:#9,#7 -> L0@9 (tombstones, score 1.00)");
 }
 
 TEST_F(TieredPickerTest, ManualCompactionsMergeWhatHangsTogetherThenRewrite) {

@@ -1,0 +1,93 @@
+// Which plans must not begin: each test draws a tree, a plan over it, and what runs beside it.
+
+#include "db/plan_conflicts.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/db/picker_test_util.h"
+
+namespace varve {
+namespace {
+
+struct Job {
+  std::vector<FileNumber> inputs;
+  uint32_t output_level;
+};
+
+// Whether `job` conflicts while `beside` runs.
+bool Conflicts(const std::string& tree, const Job& job, const std::vector<Job>& beside = {}) {
+  const InternalKeyComparator comparator(BytewiseComparator());
+  testing::DrawnTree drawn = testing::ParseTree(comparator, tree);
+  std::vector<CompactionPlan> running;
+  for (const Job& other : beside) {
+    running.push_back(testing::RunningPlan(*drawn.version, other.inputs, other.output_level));
+    drawn.busy.insert(other.inputs.begin(), other.inputs.end());
+  }
+  return PlanConflicts(comparator, *drawn.version, drawn.busy, running,
+                       testing::RunningPlan(*drawn.version, job.inputs, job.output_level));
+}
+
+// Checklist S14
+TEST(PlanConflicts, BusyInputsAreNotShared) {
+  EXPECT_FALSE(Conflicts("L5: a-c#1 | L6: a-c#2", {{1, 2}, 6}));
+  EXPECT_TRUE(Conflicts("L5: a-c#1 | L6: a-c#2*", {{1, 2}, 6}));
+}
+
+TEST(PlanConflicts, NothingIsPassedOnTheWayDown) {
+  // An older run of level 0 that stays.
+  EXPECT_TRUE(Conflicts("L0@9: a-z#2 | L0@8: c-d#1", {{2}, 6}));
+  EXPECT_FALSE(Conflicts("L0@9: a-b#2 | L0@8: c-d#1", {{2}, 6}));
+  EXPECT_FALSE(Conflicts("L0@9: a-z#2 | L0@8: c-d#1", {{1}, 6}));
+  // A level between, and the output level itself.
+  EXPECT_TRUE(Conflicts("L0@9: a-d#2 | L4: b-c#1", {{2}, 5}));
+  EXPECT_TRUE(Conflicts("L0@9: a-d#2 | L5: b-c#1", {{2}, 5}));
+  EXPECT_FALSE(Conflicts("L0@9: a-d#2 | L6: b-c#1", {{2}, 5}));
+}
+
+TEST(PlanConflicts, MergesInLevel0TakeNeighbours) {
+  const std::string tree = "L0@9: a-z#3 | L0@8: m-n#2 | L0@7: a-z#1";
+  EXPECT_FALSE(Conflicts(tree, {{3, 2, 1}, 0}));
+  EXPECT_FALSE(Conflicts(tree, {{2, 1}, 0}));
+  EXPECT_TRUE(Conflicts(tree, {{3, 1}, 0}));
+  // Part of the newest: what stays of it would have the epoch of the output.
+  EXPECT_TRUE(Conflicts("L0@9: a-k#3 l-z#4 | L0@7: a-z#1", {{3, 1}, 0}));
+  EXPECT_FALSE(Conflicts("L0@9: a-k#3 l-z#4 | L0@7: a-j#1", {{3, 1}, 0}));
+}
+
+TEST(PlanConflicts, SegmentsOfOneEpochGoTogether) {
+  EXPECT_TRUE(Conflicts("L0@9: a-k#3 | L0@9: c-z#4", {{3}, 6}));
+  EXPECT_FALSE(Conflicts("L0@9: a-k#3 | L0@9: c-z#4", {{3, 4}, 6}));
+}
+
+TEST(PlanConflicts, AnOutputMaySpanTheGapBetweenItsInputs) {
+  EXPECT_TRUE(Conflicts("L5: a-b#1 x-z#2 | L6: m-n#3", {{1, 2}, 6}));
+  EXPECT_FALSE(Conflicts("L5: a-b#1 x-z#2 | L6: m-n#3", {{1, 2, 3}, 6}));
+}
+
+TEST(PlanConflicts, ExclusiveBoundsMeetNothing) {
+  EXPECT_FALSE(Conflicts("L5: a-c)#1 | L6: c-d#2", {{1}, 6}));
+  EXPECT_TRUE(Conflicts("L5: a-c#1 | L6: c-d#2", {{1}, 6}));
+  EXPECT_TRUE(Conflicts("L5: c-d#1 | L6: a-c#2", {{1}, 6}));
+  EXPECT_FALSE(Conflicts("L5: c-d#1 | L6: a-c)#2", {{1}, 6}));
+}
+
+TEST(PlanConflicts, OutputsToComeCount) {
+  const std::string tree = "L0@9: a-z#9 | L4: a-c#1 d-f#2 x-z#3 | L5: a-b#4 e-g#5";
+  // Into the same level, side by side or not.
+  EXPECT_FALSE(Conflicts(tree, {{1, 4}, 5}, {{{2, 5}, 5}}));
+  EXPECT_TRUE(Conflicts("L4: a-c#1 d-f#2 x-z#3", {{2}, 5}, {{{1, 3}, 5}}));
+  EXPECT_FALSE(Conflicts("L4: a-c#1 d-f#2 x-z#3", {{3}, 5}, {{{1, 2}, 5}}));
+  // Newer runs may be merged while older ones sink, and older ones sink while newer are merged.
+  const std::string runs = "L0@9: a-z#9 | L0@8: a-z#8 | L0@7: a-z#7 | L6: a-z#6";
+  EXPECT_FALSE(Conflicts(runs, {{9, 8}, 0}, {{{7, 6}, 6}}));
+  EXPECT_FALSE(Conflicts(runs, {{7, 6}, 6}, {{{9, 8}, 0}}));
+  // The range of all inputs counts: where in it the outputs have keys is not known yet.
+  EXPECT_TRUE(Conflicts("L4: a-b#1 y-z#2 | L5: m-n#3", {{3}, 6}, {{{1, 2}, 6}}));
+  EXPECT_TRUE(Conflicts("L4: a-b#1 y-z#2 | L5: m-n#3", {{1, 2}, 6}, {{{3}, 6}}));
+  EXPECT_FALSE(Conflicts("L4: a-b#1 y-z#2 | L5: m-n#3", {{2}, 6}, {{{3}, 6}}));
+}
+
+}  // namespace
+}  // namespace varve

@@ -14,7 +14,14 @@ namespace {
 struct Job {
   std::vector<FileNumber> inputs;
   uint32_t output_level;
+  uint64_t output_epoch = 0;  // 0: the highest of the inputs'
 };
+
+CompactionPlan ToPlan(const Version& version, const Job& job) {
+  CompactionPlan plan = testing::RunningPlan(version, job.inputs, job.output_level);
+  if (job.output_epoch != 0) plan.output_epoch = job.output_epoch;
+  return plan;
+}
 
 // Whether `job` conflicts while `beside` runs.
 bool Conflicts(const std::string& tree, const Job& job, const std::vector<Job>& beside = {}) {
@@ -22,11 +29,11 @@ bool Conflicts(const std::string& tree, const Job& job, const std::vector<Job>& 
   testing::DrawnTree drawn = testing::ParseTree(comparator, tree);
   std::vector<CompactionPlan> running;
   for (const Job& other : beside) {
-    running.push_back(testing::RunningPlan(*drawn.version, other.inputs, other.output_level));
+    running.push_back(ToPlan(*drawn.version, other));
     drawn.busy.insert(other.inputs.begin(), other.inputs.end());
   }
   return PlanConflicts(comparator, *drawn.version, drawn.busy, running,
-                       testing::RunningPlan(*drawn.version, job.inputs, job.output_level));
+                       ToPlan(*drawn.version, job));
 }
 
 // Checklist S14
@@ -83,6 +90,12 @@ TEST(PlanConflicts, OutputsToComeCount) {
   const std::string runs = "L0@9: a-z#9 | L0@8: a-z#8 | L0@7: a-z#7 | L6: a-z#6";
   EXPECT_FALSE(Conflicts(runs, {{9, 8}, 0}, {{{7, 6}, 6}}));
   EXPECT_FALSE(Conflicts(runs, {{7, 6}, 6}, {{{9, 8}, 0}}));
+  // Epochs between those of the inputs, as no picker of ours gives them: one sinks to 5, another
+  // rises to 7, and they would pass each other.
+  const std::string far_apart = "L0@9: a-c#9 | L0@2: b-z#2";
+  EXPECT_TRUE(Conflicts(far_apart, {{2}, 0, 7}, {{{9}, 0, 5}}));
+  EXPECT_TRUE(Conflicts(far_apart, {{9}, 0, 5}, {{{2}, 0, 7}}));
+  EXPECT_FALSE(Conflicts(far_apart, {{2}, 0, 5}, {{{9}, 0, 7}}));
   // The range of all inputs counts: where in it the outputs have keys is not known yet.
   EXPECT_TRUE(Conflicts("L4: a-b#1 y-z#2 | L5: m-n#3", {{3}, 6}, {{{1, 2}, 6}}));
   EXPECT_TRUE(Conflicts("L4: a-b#1 y-z#2 | L5: m-n#3", {{1, 2}, 6}, {{{3}, 6}}));

@@ -455,13 +455,14 @@ class DbIter final : public Iterator {
     return Passed::kStopped;
   }
 
-  // From any version of the saved key, or from behind all, to the last entry before them.
+  // From any version of the saved key, or from behind all, to the last entry before them. From
+  // behind there may be entries in between that were written since.
   void LeaveSavedKeyBackward() {
     for (int steps = 0; at_entry_ && steps < kStepsMax; ++steps) {
       StepBack();
       // What is no internal key is for the caller to find.
       if (!at_entry_ || internal_key_.size() < kTrailerBytes ||
-          !IsSavedKey(ExtractUserKey(internal_key_))) {
+          comparator_.CompareUserKeys(ExtractUserKey(internal_key_), saved_key_) < 0) {
         return;
       }
     }

@@ -4,13 +4,22 @@
 #include <utility>
 #include <vector>
 
+#include "util/hash.h"
 #include "util/thread.h"
 
 namespace varve::metamorphic {
 namespace {
 
+// A value in an answer: a long one by its beginning, its length and a hash.
+std::string Shown(Slice value) {
+  constexpr size_t kBytesMax = 40;
+  if (value.size() <= kBytesMax) return Quoted(value);
+  return Quoted(value.substr(0, kBytesMax)) + "... " + std::to_string(value.size()) +
+         " bytes, hash " + std::to_string(Hash64(value));
+}
+
 std::string At(Cursor* cursor) {
-  if (cursor->Valid()) return Quoted(cursor->Key()) + " = " + Quoted(cursor->Value()) + "\n";
+  if (cursor->Valid()) return Quoted(cursor->Key()) + " = " + Shown(cursor->Value()) + "\n";
   return "at the end, " + cursor->Status() + "\n";
 }
 
@@ -50,7 +59,7 @@ std::unique_ptr<Cursor> NewFailedCursor(const std::string& status) {
   return std::make_unique<FailedCursor>(status);
 }
 
-std::string Store::Found(Slice value) { return "= " + Quoted(value); }
+std::string Store::Found(Slice value) { return "= " + Shown(value); }
 
 std::string Store::Apply(const Operation& operation) {
   switch (operation.kind) {

@@ -21,13 +21,6 @@ Options Complete(Options options) {
   return options;
 }
 
-std::string ParentOf(const std::string& path) {
-  const size_t end = path.find_last_not_of('/');
-  const size_t slash = end == std::string::npos ? end : path.rfind('/', end);
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 // Makes sure that `path` is a directory that may be opened, without leaving a trace where it may
 // not.
 Status PrepareDirectory(const Options& options, const std::string& path) {
@@ -40,7 +33,7 @@ Status PrepareDirectory(const Options& options, const std::string& path) {
                                      ": no such directory, and create_if_missing is not set");
     }
     status = file_system->CreateDirectory(path);
-    if (status.ok()) status = file_system->SyncDirectory(ParentOf(path));
+    if (status.ok()) status = file_system->SyncDirectory(ParentDirectory(path));
     return status;
   }
   if (!status.ok()) return status;
@@ -58,7 +51,7 @@ Status PrepareDirectory(const Options& options, const std::string& path) {
   }
   // Whoever made it may have been killed before the parent was synced: it may still vanish, with
   // all that is put into it (RULES R4.3).
-  return file_system->SyncDirectory(ParentOf(path));
+  return file_system->SyncDirectory(ParentDirectory(path));
 }
 
 }  // namespace

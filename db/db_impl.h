@@ -65,6 +65,7 @@ class DBImpl : public DB {
   Status CompactRange(const CompactRangeOptions& options, std::optional<Slice> begin,
                       std::optional<Slice> end) override;
   Status SyncWAL() override;
+  Status Checkpoint(const std::string& directory) override;
   Status SetOptions(const std::map<std::string, std::string>& changes) override;
   bool GetProperty(Slice name, std::string* value) override;
   bool GetIntProperty(Slice name, uint64_t* value) override;

@@ -9,9 +9,9 @@
 namespace varve {
 
 Status Manifest::Create(const ManifestOptions& options, const std::string& directory,
-                        std::unique_ptr<Manifest>* manifest) {
+                        const ManifestEdit& content, std::unique_ptr<Manifest>* manifest) {
   auto writer = std::make_unique<manifest::Writer>(options, directory);
-  if (Status s = writer->Create(); !s.ok()) return s;
+  if (Status s = writer->Create(content); !s.ok()) return s;
   manifest->reset(new Manifest(std::move(writer)));
   return Status::OK();
 }

@@ -133,8 +133,14 @@ class Manifest {
  public:
   // Makes the manifest of an empty database in `directory`, which exists: under a temporary name,
   // both roots, synced, renamed, directory synced. InvalidArgument if there is one already.
+  // `content` is there from the first moment: its segments, which the caller owes as Commit() says,
+  // and its counters; file numbers go on after the highest number and epoch among its segments.
   static Status Create(const ManifestOptions& options, const std::string& directory,
-                       std::unique_ptr<Manifest>* manifest);
+                       const ManifestEdit& content, std::unique_ptr<Manifest>* manifest);
+  static Status Create(const ManifestOptions& options, const std::string& directory,
+                       std::unique_ptr<Manifest>* manifest) {
+    return Create(options, directory, {}, manifest);
+  }
 
   // Opens the manifest of `directory`, and makes the state durable in two fresh roots before it
   // returns (R4.3); *state is what the newest valid root held. Nothing may be unlinked, recycled or

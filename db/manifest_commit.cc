@@ -27,6 +27,8 @@ Status Refused(FileNumber number, const char* why) {
   return Status::InvalidArgument("manifest edit: segment " + std::to_string(number) + " " + why);
 }
 
+}  // namespace
+
 Status CheckEntry(const SegmentEntry& entry) {
   if (entry.smallest_sequence > entry.largest_sequence || entry.largest_sequence > kMaxSequence) {
     return Refused(entry.number, "has sequences that are no range");
@@ -42,8 +44,6 @@ Status CheckEntry(const SegmentEntry& entry) {
   }
   return Status::OK();
 }
-
-}  // namespace
 
 bool Writer::Live(const std::vector<Cell>& changes, FileNumber number) const {
   if (const Cell* change = FindIn(changes, number)) return change->kind != CellKind::kRemoved;

@@ -1,6 +1,7 @@
 // The whole manifest anew, under a temporary name: creation and compaction.
 //
-//   1. Every live entry into a fresh tree, packed tight, pages numbered from 2.
+//   1. Every live entry (at creation: the first ones) into a fresh tree, packed tight, pages
+//      numbered from 2.
 //   2. All pages and both roots to MANIFEST.tmp; sync. Up to here a failure changes nothing.
 //   3. Rename to MANIFEST, sync the directory. From here on a failure poisons: a crash may leave
 //      either file, so nothing may be committed to one of them, and nothing freed.
@@ -24,7 +25,7 @@ bool Writer::WantsRewrite() const {
   return free_.end() >= kPagesToRewrite && unused * 4 > uint64_t{free_.end()} * 3;
 }
 
-Status Writer::StageWhole(FreePages* pages, Staged* staged) {
+Status Writer::StageWhole(const std::vector<SegmentEntry>& more, FreePages* pages, Staged* staged) {
   Root& root = staged->root;
   root = root_;
   ++root.state.generation;
@@ -59,6 +60,13 @@ Status Writer::StageWhole(FreePages* pages, Staged* staged) {
     }
     bytes += cell.whole.size();
   }
+  for (const SegmentEntry& entry : more) {
+    std::string body;
+    EncodeSegmentEntry(entry, &body);
+    Slice rest = storage.emplace_back(StageEntry(entry.number, body, pages, staged));
+    bytes += rest.size();
+    GetCell(&rest, &cells.emplace_back());
+  }
   if (bytes <= RootRoomForChanges(root, 0)) {
     for (const Cell& cell : cells) root.changes.append(cell.whole);
     root.changes_count = static_cast<uint16_t>(cells.size());
@@ -73,10 +81,10 @@ Status Writer::StageWhole(FreePages* pages, Staged* staged) {
   return Status::OK();
 }
 
-Status Writer::Rewrite() {
+Status Writer::Rewrite(const std::vector<SegmentEntry>& more) {
   FreePages pages(kRoots);
   Staged staged;
-  Status s = StageWhole(&pages, &staged);
+  Status s = StageWhole(more, &pages, &staged);
   if (!s.ok()) return s;
   Root older = staged.root;
   ++staged.root.state.generation;

@@ -29,7 +29,7 @@ Writer::Writer(const ManifestOptions& options, std::string directory)
       temp_path_(ManifestTempFileName(directory_)),
       boot_id_(LimitedBootId(options.machine.get())) {}
 
-Status Writer::Create() {
+Status Writer::Create(const ManifestEdit& content) {
   if (options_.comparator.size() > kComparatorBytesMax) {
     return Status::InvalidArgument("the comparator's name is longer than " +
                                    std::to_string(kComparatorBytesMax) + " bytes");
@@ -44,7 +44,29 @@ Status Writer::Create() {
   root_.state.comparator = options_.comparator;
   root_.state.mode_bits = options_.mode_bits;
   root_.state.generation = options_.machine->RandomSeed() % kGenerationJump;
-  return Rewrite();
+  root_.state.lowest_log = content.lowest_log;
+  root_.state.durable_log = content.durable_log;
+  root_.state.retained_sequence = content.retained_sequence;
+  root_.state.clock_mark_ms = content.clock_mark_ms;
+  root_.segments = content.added.size();
+  next_sequence_ = sequence_floor_ = std::max<SequenceNumber>(content.next_sequence, 1);
+  std::vector<SegmentEntry> entries = content.added;
+  std::sort(entries.begin(), entries.end(),
+            [](const SegmentEntry& a, const SegmentEntry& b) { return a.number < b.number; });
+  FileNumber highest = 0;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (s = CheckEntry(entries[i]); !s.ok()) return s;
+    if (i > 0 && entries[i].number == entries[i - 1].number) {
+      return Status::InvalidArgument("segment " + std::to_string(entries[i].number) +
+                                     " is there twice");
+    }
+    highest = std::max({highest, entries[i].number, entries[i].epoch});
+  }
+  {
+    MutexLock state_lock(&state_mutex_);
+    next_file_number_ = highest + 1;
+  }
+  return Rewrite(entries);
 }
 
 Status Writer::Open(ManifestState* state) {

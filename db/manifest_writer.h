@@ -27,6 +27,9 @@
 
 namespace varve::manifest {
 
+// InvalidArgument, naming the segment, if the entry cannot stand in a manifest.
+Status CheckEntry(const SegmentEntry& entry);
+
 // Sorts the images by page and writes them, neighbours at once. Does not sync.
 Status WriteImages(RandomRWFile* file, std::vector<PageImage>* images);
 
@@ -35,7 +38,7 @@ class Writer {
   Writer(const ManifestOptions& options, std::string directory);
 
   // One of the two, once.
-  Status Create();
+  Status Create(const ManifestEdit& content);
   Status Open(ManifestState* state);
 
   Status Commit(const ManifestEdit& edit);
@@ -104,8 +107,10 @@ class Writer {
 
   // manifest_rewrite.cc: the whole file anew.
   bool WantsRewrite() const REQUIRES(commit_mutex_);
-  Status Rewrite() REQUIRES(commit_mutex_);
-  Status StageWhole(FreePages* pages, Staged* staged) REQUIRES(commit_mutex_);
+  // `more`: entries to add, ascending.
+  Status Rewrite(const std::vector<SegmentEntry>& more = {}) REQUIRES(commit_mutex_);
+  Status StageWhole(const std::vector<SegmentEntry>& more, FreePages* pages, Staged* staged)
+      REQUIRES(commit_mutex_);
 
   const ManifestOptions options_;
   const std::string directory_, path_, temp_path_;

@@ -39,6 +39,13 @@ std::string JoinPath(Slice directory, Slice name) {
   return path;
 }
 
+std::string ParentDirectory(const std::string& path) {
+  const size_t end = path.find_last_not_of('/');
+  const size_t slash = end == std::string::npos ? end : path.rfind('/', end);
+  if (slash == std::string::npos) return end == std::string::npos && !path.empty() ? "/" : ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
 std::string LogFileName(Slice directory, FileNumber number) {
   return NumberedName(directory, number, kLogSuffix);
 }

@@ -25,6 +25,9 @@ enum class FileType : uint8_t {
 // `directory` and `name` joined by one slash; an empty directory gives the bare name.
 std::string JoinPath(Slice directory, Slice name);
 
+// The directory that `path` is in: "a" for "a/b" and for "a/b/", "." for "b", "/" for "/b".
+std::string ParentDirectory(const std::string& path);
+
 // <directory>/000012.log and the like: at least six digits, more where the number needs them.
 std::string LogFileName(Slice directory, FileNumber number);
 std::string RecycledLogFileName(Slice directory, FileNumber number);

@@ -53,6 +53,8 @@ constexpr const char* kCounterNames[] = {
     "compaction_entries_dropped",
     "segment_moves",
     "segments_removed",
+    "checkpoints",
+    "checkpoint_files_copied",
 };
 static_assert(std::size(kCounterNames) == kCounters, "name each counter");
 

@@ -86,6 +86,14 @@ class DB {
   // Makes every write acknowledged before the call durable, unlogged ones by a flush.
   virtual Status SyncWAL() = 0;
 
+  // Makes `directory`, which must not exist or be empty and whose parent exists, a database of its
+  // own that holds what this one does: every write acknowledged before the call, and a prefix of
+  // those that follow. Flushes first. Segments are shared as hard links, or copied where the file
+  // system will not link, so afterwards neither database affects the other. All of it appears at
+  // once; on an error, or after a crash, none of it (what a crash leaves beside it, under
+  // `directory`.checkpoint.tmp, the next attempt removes). Writes go on meanwhile.
+  virtual Status Checkpoint(const std::string& directory) = 0;
+
   // Sets options marked "Live" by name, as text: {"wal_sync_interval_ms", "200"}. All or none;
   // InvalidArgument names the one that is unknown, not live, or out of range.
   virtual Status SetOptions(const std::map<std::string, std::string>& changes) = 0;

@@ -46,6 +46,8 @@ enum class Counter : uint32_t {
   kCompactionEntriesDropped,  // … and left out
   kSegmentMoves,              // segments moved to another level without being read
   kSegmentsRemoved,           // obsolete segments unlinked
+  kCheckpoints,
+  kCheckpointFilesCopied,  // segments that could not be linked
   kCounterCount,
 };
 

@@ -353,6 +353,48 @@ TEST_F(ManifestTest, OpenAndInspectSayWhatIsWrong) {
   EXPECT_NE(s.message().find("reverse"), std::string::npos);
 }
 
+// What it is made with is there from the first moment, spilled keys and a whole tree too, and its
+// counters go on after it.
+TEST_F(ManifestTest, IsMadeWithAContent) {
+  for (const int segments : {1, 12, 500}) {
+    fs_ = SimFileSystem::New();
+    ASSERT_TRUE(fs_->CreateDirectory(kManifestTestDir).ok());
+    ManifestEdit content;
+    for (int i = segments; i >= 1; --i) {
+      content.added.push_back(MakeEntry(i * 2, i % 10 == 1 ? 5000 : 16));
+    }
+    content.next_sequence = 77;
+    content.retained_sequence = 70;
+    ASSERT_TRUE(Manifest::Create(Options(), kManifestTestDir, content, &manifest_).ok());
+    ASSERT_EQ(Inspected().size(), static_cast<size_t>(segments));
+    FileNumber number;
+    ASSERT_TRUE(manifest_->NewFileNumber(&number).ok());
+    EXPECT_EQ(number, FileNumber(segments) * 6 + 1);  // above the highest epoch
+    ManifestEdit edit;
+    edit.added.push_back(MakeEntry(number));
+    edit.removed.push_back(2);  // one with a spilled key
+    ASSERT_TRUE(manifest_->Commit(edit).ok());
+    ManifestEdit last;
+    last.next_sequence = 78;
+    ASSERT_TRUE(manifest_->Close(last).ok());
+    Open();
+    EXPECT_EQ(state_.segments.size(), static_cast<size_t>(segments));
+    for (const SegmentEntry& entry : state_.segments) {
+      if (entry.number == number) continue;
+      EXPECT_EQ(entry, MakeEntry(entry.number, entry.number / 2 % 10 == 1 ? 5000 : 16));
+    }
+    EXPECT_EQ(state_.retained_sequence, 70u);
+    EXPECT_EQ(state_.next_sequence, 78u);
+    EXPECT_TRUE(state_.clean_close);
+    manifest_.reset();
+  }
+  ManifestEdit twice;
+  twice.added = {MakeEntry(3), MakeEntry(3)};
+  fs_ = SimFileSystem::New();
+  ASSERT_TRUE(fs_->CreateDirectory(kManifestTestDir).ok());
+  EXPECT_TRUE(Manifest::Create(Options(), kManifestTestDir, twice, &manifest_).IsInvalidArgument());
+}
+
 TEST_F(ManifestTest, InspectAndDescribeWriteNothing) {
   Create();
   for (int i = 0; i < 300; ++i) Add();

@@ -37,6 +37,7 @@ class FakeDb : public DB {
     return Status::OK();
   }
   Status SyncWAL() override { return Status::OK(); }
+  Status Checkpoint(const std::string&) override { return Status::NotSupported(); }
   Status SetOptions(const std::map<std::string, std::string>&) override { return Status::OK(); }
   bool GetProperty(Slice, std::string*) override { return false; }
   bool GetIntProperty(Slice, uint64_t*) override { return false; }

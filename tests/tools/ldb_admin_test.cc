@@ -59,5 +59,14 @@ TEST_F(LdbTest, DestroyOfAnOpenDatabase) {
   EXPECT_TRUE(db->Get({}, "a", &value).ok());
 }
 
+TEST_F(LdbTest, CheckpointIsADatabase) {
+  MakeDatabase();
+  EXPECT_EQ(Run({"checkpoint", dir_.File("cp")}).out, "OK\n");
+  EXPECT_EQ(RunLine({"scan", "--db=" + dir_.File("cp")}).out, Run({"scan"}).out);
+  const Outcome again = Run({"checkpoint", dir_.File("cp")});
+  EXPECT_EQ(again.exit, kExitFailed);
+  EXPECT_EQ(again.err, "varve_ldb: InvalidArgument: " + dir_.File("cp") + ": not empty\n");
+}
+
 }  // namespace
 }  // namespace varve::ldb

@@ -26,6 +26,11 @@ TEST(FileName, JoinsWithOneSlash) {
   EXPECT_EQ(JoinPath("/db/", "x"), "/db/x");
   EXPECT_EQ(JoinPath("/", "x"), "/x");
   EXPECT_EQ(JoinPath("", "x"), "x");
+  EXPECT_EQ(ParentDirectory("/a/b"), "/a");
+  EXPECT_EQ(ParentDirectory("a/b//"), "a");
+  EXPECT_EQ(ParentDirectory("/b/"), "/");
+  EXPECT_EQ(ParentDirectory("b"), ".");
+  EXPECT_EQ(ParentDirectory("/"), "/");
 }
 
 TEST(FileName, ParsesWhatItMakes) {

@@ -70,6 +70,15 @@ Status RunStats(Context* context) {
   return db->Close();
 }
 
+Status RunCheckpoint(Context* context) {
+  std::unique_ptr<DB> db;
+  if (Status status = OpenDatabase(context, &db); !status.ok()) return status;
+  const Status status = db->Checkpoint(context->arguments[0]);
+  const Status closed = db->Close();
+  if (status.ok()) *context->out << "OK\n";
+  return status.ok() ? closed : status;
+}
+
 Status RunDestroy(Context* context) {
   std::string path;
   if (Status status = DatabasePath(context, &path); !status.ok()) return status;
@@ -140,6 +149,14 @@ std::span<const Command> AdminCommands() {
        0,
        {},
        &RunStats},
+      {"checkpoint",
+       "",
+       "<directory>",
+       "Makes a directory a database that holds the same and shares the segments by hard links.",
+       1,
+       1,
+       {},
+       &RunCheckpoint},
       {"destroy", "", "", "Removes every file of the database.", 0, 0, {"yes"}, &RunDestroy},
   };
   return *commands;

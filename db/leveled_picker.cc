@@ -41,6 +41,7 @@ std::vector<Score> Scores(const Version& version, const LevelPlans& plans,
   size_t level0_runs = 0;
   uint64_t level0_bytes = 0;
   for (const auto& run : version.runs()) {
+    if (run->level() >= targets.last_level) break;  // most segments are there, and it has no score
     const uint64_t bytes = idle_bytes(*run);
     if (bytes == 0) continue;
     if (run->level() == 0) {
@@ -48,7 +49,7 @@ std::vector<Score> Scores(const Version& version, const LevelPlans& plans,
       level0_bytes += bytes;
     } else if (targets.Unwanted(run->level())) {
       scores.push_back({run->level(), 1 + Ratio(bytes, options.level_base_bytes)});
-    } else if (run->level() < targets.last_level) {
+    } else {
       scores.push_back({run->level(), Ratio(bytes, targets.Bytes(run->level()))});
     }
   }

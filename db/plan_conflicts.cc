@@ -55,23 +55,27 @@ bool OutputInTheWay(const InternalKeyComparator& comparator, const CompactionPla
 bool PlanConflicts(const InternalKeyComparator& comparator, const Version& version,
                    const BusySegments& busy, const std::vector<CompactionPlan>& running,
                    const CompactionPlan& plan) {
-  BusySegments inputs;
+  std::vector<FileNumber> inputs;
   const bool shared = AnyInput(plan, [&](const SegmentFile& input) {
-    return busy.count(input.number()) != 0 || !inputs.insert(input.number()).second;
+    inputs.push_back(input.number());
+    return busy.count(input.number()) != 0;
   });
-  if (shared) return true;
+  std::sort(inputs.begin(), inputs.end());
+  if (shared || std::adjacent_find(inputs.begin(), inputs.end()) != inputs.end()) return true;
   const std::optional<KeyRange> range = RangeOfInputs(comparator, plan);
   if (!range) return true;  // a plan of nothing
 
   const auto stays_in = [&](const SortedRun& run, const KeyRange& keys) {
     const auto found = Overlapping(comparator, run, keys);
-    return std::any_of(found.begin(), found.end(),
-                       [&](const auto& segment) { return inputs.count(segment->number()) == 0; });
+    return std::any_of(found.begin(), found.end(), [&](const auto& segment) {
+      return !std::binary_search(inputs.begin(), inputs.end(), segment->number());
+    });
   };
   const AgePlace output = OutputPlace(plan);
   for (const auto& run : version.runs()) {
+    if (!stays_in(*run, *range)) continue;  // so, most often, no input need be looked at
     const AgePlace place = AgePlace::Of(*run->segments().front());
-    if (place == output && stays_in(*run, *range)) return true;
+    if (place == output) return true;
     if (AnyInput(plan, [&](const SegmentFile& input) {
           return Between(place, AgePlace::Of(input), output) && stays_in(*run, KeyRange::Of(input));
         })) {

@@ -59,7 +59,7 @@ void ModelStore::Apply(const Operation& entry) {
 
 bool ModelStore::IsRefused(const Operation& entry) const {
   if (entry.kind == Kind::kMerge) return merge_ == MergeKind::kNone;
-  return entry.kind == Kind::kDeleteRange && *entry.lower > *entry.upper;
+  return entry.kind == Kind::kDeleteRange && IsReversed(entry);
 }
 
 std::string ModelStore::Write(const Operation& operation) {

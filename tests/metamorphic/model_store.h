@@ -39,6 +39,9 @@ class ModelStore : public Store {
   void Mark(int slot) override { marks_[slot] = moment_; }
   std::string Flush(bool) override { return "OK"; }
   std::string SyncWal() override { return "OK"; }
+  std::string CompactRange(const Operation& operation) override {
+    return IsReversed(operation) ? kInvalidArgument : "OK";
+  }
   std::string SetOptions(const OptionMap&) override { return "OK"; }
   bool RunsThreads() const override { return false; }
 

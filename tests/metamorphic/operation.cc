@@ -10,11 +10,11 @@ namespace varve::metamorphic {
 namespace {
 
 constexpr const char* kNames[] = {
-    "put",          "delete",         "delete_range", "merge",    "batch",         "save_point",
-    "rollback",     "pop_save_point", "get",          "multiget", "scan",          "cursor",
-    "close_cursor", "seek_to_first",  "seek_to_last", "seek",     "seek_for_prev", "next",
-    "prev",         "refresh",        "snapshot",     "release",  "mark",          "open",
-    "flush",        "sync_wal",       "set_options",  "threads",
+    "put",          "delete",         "delete_range",  "merge",       "batch",         "save_point",
+    "rollback",     "pop_save_point", "get",           "multiget",    "scan",          "cursor",
+    "close_cursor", "seek_to_first",  "seek_to_last",  "seek",        "seek_for_prev", "next",
+    "prev",         "refresh",        "snapshot",      "release",     "mark",          "open",
+    "flush",        "sync_wal",       "compact_range", "set_options", "threads",
 };
 static_assert(std::size(kNames) == static_cast<size_t>(Kind::kKindCount));
 
@@ -105,6 +105,7 @@ class Parser {
     const Slice name = Word();
     if (name == "sync") return Flag(&operation->sync);
     if (name == "disable_wal") return Flag(&operation->disable_wal);
+    if (name == "rewrite") return Flag(&operation->rewrite);
     if (name == "no_wait") return Flag(&operation->no_wait);
     if (!TakeIf('=')) return Bad("expected a field: ", name);
     if (name == "slot") return ParseNumber(&operation->slot);
@@ -192,6 +193,7 @@ std::string Operation::ToString() const {
   }
   if (sync) text += " sync";
   if (disable_wal) text += " disable_wal";
+  if (rewrite) text += " rewrite";
   if (no_wait) text += " no_wait";
   const char* separator = " options=";
   for (const auto& [name, setting] : options) {

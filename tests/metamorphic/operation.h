@@ -56,6 +56,7 @@ enum class Kind : uint8_t {
   kOpen,  // closes it first if it is open, with every cursor and snapshot
   kFlush,
   kSyncWal,
+  kCompactRange,  // [lower, upper], either may be missing; `rewrite`
   kSetOptions,
   kThreads,  // the parts of each thread in their order, the threads side by side
   kKindCount,
@@ -88,6 +89,7 @@ struct Operation {
   bool sync = false;
   bool disable_wal = false;
   bool no_wait = false;
+  bool rewrite = false;
   OptionMap options;
   std::vector<Operation> parts;
 

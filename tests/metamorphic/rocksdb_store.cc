@@ -154,7 +154,7 @@ void RocksDbStore::ReleaseSnapshot(int slot) {
 // RocksDB would log the write before it refuses it, and then refuse all that follow.
 bool RocksDbStore::IsRefused(const Operation& entry) const {
   if (entry.kind == Kind::kMerge) return merge_ == MergeKind::kNone;
-  return entry.kind == Kind::kDeleteRange && *entry.lower > *entry.upper;
+  return entry.kind == Kind::kDeleteRange && IsReversed(entry);
 }
 
 bool RocksDbStore::IsRefused(const rocksdb::WriteBatch& batch) const {
@@ -244,6 +244,12 @@ std::string RocksDbStore::Flush(bool wait) {
   rocksdb::FlushOptions options;
   options.wait = wait;
   return db_->Flush(options).ToString();
+}
+
+// What the range is makes no difference to a reader.
+std::string RocksDbStore::CompactRange(const Operation& operation) {
+  if (IsReversed(operation)) return kInvalidArgument;
+  return db_->CompactRange(rocksdb::CompactRangeOptions(), nullptr, nullptr).ToString();
 }
 
 // RocksDB refuses after unlogged writes, or without a log to sync; nothing a reader sees hangs on

@@ -33,6 +33,7 @@ class RocksDbStore : public Store {
   void Mark(int slot) override;
   std::string Flush(bool wait) override;
   std::string SyncWal() override;
+  std::string CompactRange(const Operation& operation) override;
   std::string SetOptions(const OptionMap&) override { return "OK"; }
   bool RunsThreads() const override { return true; }
 

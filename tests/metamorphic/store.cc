@@ -59,6 +59,10 @@ std::unique_ptr<Cursor> NewFailedCursor(const std::string& status) {
   return std::make_unique<FailedCursor>(status);
 }
 
+bool Store::IsReversed(const Operation& range) {
+  return range.lower && range.upper && *range.lower > *range.upper;
+}
+
 std::string Store::Found(Slice value) { return "= " + Shown(value); }
 
 std::string Store::Apply(const Operation& operation) {
@@ -105,6 +109,8 @@ std::string Store::Apply(const Operation& operation) {
       return Flush(!operation.no_wait);
     case Kind::kSyncWal:
       return SyncWal();
+    case Kind::kCompactRange:
+      return CompactRange(operation);
     case Kind::kSetOptions:
       return SetOptions(operation.options);
     case Kind::kThreads:

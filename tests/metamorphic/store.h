@@ -84,12 +84,14 @@ class Store {
   // ---- What may change nothing that a reader sees ----
   virtual std::string Flush(bool wait) = 0;
   virtual std::string SyncWal() = 0;
+  virtual std::string CompactRange(const Operation& operation) = 0;
   virtual std::string SetOptions(const OptionMap& options) = 0;
   // Whether kThreads really starts threads.
   virtual bool RunsThreads() const = 0;
 
   // Answers as all stores give them.
   static std::string Found(Slice value);
+  static bool IsReversed(const Operation& range);
 
  private:
   std::string ApplyToCursor(const Operation& operation, Cursor* cursor);

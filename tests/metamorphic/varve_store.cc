@@ -157,6 +157,12 @@ std::unique_ptr<Cursor> VarveStore::NewCursor(const CursorRange& range) {
 
 std::string VarveStore::Flush(bool wait) { return Text(db_->Flush({.wait = wait})); }
 std::string VarveStore::SyncWal() { return Text(db_->SyncWAL()); }
+std::string VarveStore::CompactRange(const Operation& operation) {
+  std::optional<Slice> begin, end;
+  if (operation.lower) begin = *operation.lower;
+  if (operation.upper) end = *operation.upper;
+  return Text(db_->CompactRange({.rewrite_deepest = operation.rewrite}, begin, end));
+}
 std::string VarveStore::SetOptions(const OptionMap& options) {
   return Text(db_->SetOptions(options));
 }

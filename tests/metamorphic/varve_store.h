@@ -30,6 +30,7 @@ class VarveStore : public Store {
   void Mark(int slot) override;
   std::string Flush(bool wait) override;
   std::string SyncWal() override;
+  std::string CompactRange(const Operation& operation) override;
   std::string SetOptions(const OptionMap& options) override;
   bool RunsThreads() const override { return true; }
 

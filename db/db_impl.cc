@@ -234,6 +234,12 @@ Status DBImpl::CloseParts() {
   syncer_->Stop();
   log_supply_->Stop();
   pool_->Stop();  // running jobs end, queued ones do not start
+  {
+    // Those that never started: they hold the version they were picked from, and with it segments
+    // that have been taken out of the database since.
+    MutexLock lock(&mu_);
+    compactions_.clear();
+  }
   RemoveUnreachable();
   if (status.ok()) status = WriteError();
   if (status.ok()) status = wal_->Sync(wal_->end());

@@ -50,5 +50,25 @@ flush
 )");
 }
 
+// A close found compactions that were picked and had not started. They held the version they were
+// picked from, and so the segments that another compaction had replaced meanwhile stayed. Whether
+// one waits at a close is for the threads to say, so there are many closes.
+TEST(Found, CloseForgetsCompactionsThatNeverStarted) {
+  const std::string open =
+      "open options=background_threads:2,memtable_bytes:65536,flush_memtables_min:1,"
+      "level0_runs_trigger:1,segment_bytes:65536,level_base_bytes:65536,level_size_ratio:2\n";
+  std::string text = open;
+  uint64_t value = 0;
+  for (int turn = 0; turn < 60; ++turn) {
+    for (int i = 0; i < 20; ++i) {
+      ++value;
+      text += "put key=\"" + std::to_string(value * 7919 % 300) +
+              "\" value=" + std::to_string(value) + ":2000\n";
+    }
+    text += turn % 4 == 3 ? "flush no_wait\n" + open : "flush no_wait\n";
+  }
+  ExpectAgreement(text);
+}
+
 }  // namespace
 }  // namespace varve::metamorphic

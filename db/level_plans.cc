@@ -83,40 +83,34 @@ std::vector<SegmentList> LevelPlans::Sinkable(const Wanted& wanted) const {
 
 std::optional<CompactionPlan> LevelPlans::SinkLevel0(std::vector<SegmentList> chosen) const {
   CompactionPlan plan;
-  std::optional<KeyRange> range;
-  bool disjoint = true;
-  const auto overlaps_input = [&](const SegmentFile& segment) {
-    return std::any_of(plan.inputs.begin(), plan.inputs.end(), [&](const CompactionInput& input) {
-      return std::any_of(input.segments.begin(), input.segments.end(),
-                         [&](const auto& other) { return other->Overlaps(comparator_, segment); });
-    });
-  };
+  std::vector<KeyRange> ranges;
   for (const SegmentList& segments : chosen) {
-    for (const auto& segment : segments) {
-      const KeyRange keys = KeyRange::Of(*segment);
-      disjoint = disjoint && !overlaps_input(*segment);
-      if (range) {
-        range->Add(comparator_, keys);
-      } else {
-        range = keys;
-      }
-    }
-    AddInput(&plan, 0, segments);
+    for (const auto& segment : segments) ranges.push_back(KeyRange::Of(*segment));
   }
-  if (!range) return std::nullopt;
+  if (ranges.empty()) return std::nullopt;
+  std::sort(ranges.begin(), ranges.end(), [this](const KeyRange& a, const KeyRange& b) {
+    return comparator_.CompareUserKeys(a.smallest, b.smallest) < 0;
+  });
+  bool disjoint = true;
+  KeyRange range = ranges.front();
+  for (size_t i = 1; i < ranges.size(); ++i) {
+    disjoint = disjoint && range.IsBefore(comparator_, ranges[i]);
+    range.Add(comparator_, ranges[i]);
+  }
   const bool tombstones = std::any_of(chosen.begin(), chosen.end(), [](const SegmentList& list) {
     return std::any_of(list.begin(), list.end(), [](const auto& s) { return ManyTombstones(*s); });
   });
 
+  for (SegmentList& segments : chosen) AddInput(&plan, 0, std::move(segments));
   const size_t level0_inputs = plan.inputs.size();
   plan.output_level = targets_.base_level;
   bool older = false;
   for (size_t i = version_.level0_runs(); i < version_.runs().size(); ++i) {
     const SortedRun& run = *version_.runs()[i];
-    const auto found = Overlapping(comparator_, run, *range);
+    const auto found = Overlapping(comparator_, run, range);
     older = older || !found.empty();
     if (run.level() > targets_.base_level || found.empty()) continue;
-    range->Add(comparator_, *RangeOf(comparator_, found));
+    range.Add(comparator_, *RangeOf(comparator_, found));
     AddInput(&plan, run.level(), ToList(found));
   }
   plan.trivial_move = disjoint && plan.inputs.size() == level0_inputs && !(tombstones && !older);
@@ -126,7 +120,9 @@ std::optional<CompactionPlan> LevelPlans::SinkLevel0(std::vector<SegmentList> ch
 std::optional<CompactionPlan> LevelPlans::SinkLevel0() const {
   std::vector<SegmentList> all = Sinkable([](const SegmentFile&) { return true; });
   std::optional<CompactionPlan> plan = SinkLevel0(all);
-  if (plan && plan->input_bytes() <= options_.compaction_bytes_max()) return plan;
+  if (plan && (plan->trivial_move || plan->input_bytes() <= options_.compaction_bytes_max())) {
+    return plan;
+  }
 
   // Slice by slice of the oldest run, as long as the slices are enough smaller to be worth it.
   const auto oldest =

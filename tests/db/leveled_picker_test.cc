@@ -206,6 +206,9 @@ TEST_F(LeveledPickerTest, LargeRunsSinkInSlices) {
   EXPECT_EQ(Pick("L0@9: a-c#9(100M) d-f#8(100M) g-i#7(100M) | L0@5: a-d#3(100M) e-g)#2(100M) "
                  "g-z#1(100M)"),
             "L0:#9,#3 -> L6 (level0 runs, score 15.00)");
+  // Moves are never too large.
+  EXPECT_EQ(Pick("L0@9: a-c#9(100M) d-f#8(100M) g-h#7(100M) | L0@5: i-k#3(100M) l-m#2(100M)"),
+            "L0:#9,#8,#7,#3,#2 => L6 (level0 runs, score 12.50)");
 }
 
 // Checklist C5

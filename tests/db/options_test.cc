@@ -26,6 +26,12 @@ TEST(Options, ValidateNamesTheField) {
             "background_threads = -3: must be from 1 to 64");
   EXPECT_EQ(message([](Options* o) { o->compression = static_cast<Compression>(9); }),
             "compression = 9: must be from 0 to 3");
+  EXPECT_EQ(message([](Options* o) { o->compaction_style = static_cast<CompactionStyle>(7); }),
+            "compaction_style = 7: must be from 0 to 2");
+  EXPECT_EQ(message([](Options* o) { o->level_size_ratio = 1; }),
+            "level_size_ratio = 1: must be from 2 to 100");
+  EXPECT_EQ(message([](Options* o) { o->segment_bytes = 1000; }),
+            "segment_bytes = 1000: must be from 65536 to 4294967296");
   EXPECT_EQ(message([](Options* o) {
               o->memtables_max = 4;
               o->flush_memtables_min = 4;

@@ -73,6 +73,11 @@ TEST(Flags, NoFlagsGiveTheProgrammaticDefaults) {
   EXPECT_EQ(parsed.engine.block_bytes, engine.block_bytes);
   EXPECT_EQ(parsed.engine.filter_bits_per_key, engine.filter_bits_per_key);
   EXPECT_EQ(parsed.engine.use_direct_reads, engine.use_direct_reads);
+  EXPECT_EQ(parsed.engine.compaction_style, engine.compaction_style);
+  EXPECT_EQ(parsed.engine.segment_bytes, engine.segment_bytes);
+  EXPECT_EQ(parsed.engine.level0_runs_trigger, engine.level0_runs_trigger);
+  EXPECT_EQ(parsed.engine.level_base_bytes, engine.level_base_bytes);
+  EXPECT_EQ(parsed.engine.level_size_ratio, engine.level_size_ratio);
   EXPECT_EQ(parsed.engine.block_cache_bytes, engine.block_cache_bytes);
   EXPECT_EQ(parsed.engine.open_segments_max, engine.open_segments_max);
   EXPECT_EQ(parsed.engine.background_threads, engine.background_threads);
@@ -109,6 +114,11 @@ TEST(Flags, EveryFlagArrives) {
                      "--write_buffer_size=131072",
                      "--max_write_buffer_number=18",
                      "--min_write_buffer_number_to_merge=3",
+                     "--compaction_style=tiered",
+                     "--target_file_size_base=1000000",
+                     "--level0_file_num_compaction_trigger=22",
+                     "--max_bytes_for_level_base=2000000",
+                     "--max_bytes_for_level_multiplier=23",
                      "--max_background_jobs=19",
                      "--rate_limiter_bytes_per_sec=20",
                      "--wal_sync=never",
@@ -144,6 +154,11 @@ TEST(Flags, EveryFlagArrives) {
   EXPECT_EQ(o.engine.memtable_bytes, 131072u);
   EXPECT_EQ(o.engine.memtables_max, 18);
   EXPECT_EQ(o.engine.flush_memtables_min, 3);
+  EXPECT_EQ(o.engine.compaction_style, CompactionStyle::kTiered);
+  EXPECT_EQ(o.engine.segment_bytes, 1'000'000u);
+  EXPECT_EQ(o.engine.level0_runs_trigger, 22);
+  EXPECT_EQ(o.engine.level_base_bytes, 2'000'000u);
+  EXPECT_EQ(o.engine.level_size_ratio, 23);
   EXPECT_EQ(o.engine.background_threads, 19);
   EXPECT_EQ(o.engine.background_bytes_per_second, 20u);
   EXPECT_EQ(o.engine.wal_sync, WalSyncMode::kNever);
@@ -178,6 +193,7 @@ TEST(Flags, BadValuesAreNamed) {
   EXPECT_THAT(ErrorOf({"--batch_size=0"}), HasSubstr("--batch_size=0"));
   EXPECT_THAT(ErrorOf({"--cache_size=-1"}), HasSubstr("--cache_size=-1"));
   EXPECT_THAT(ErrorOf({"--compression_type=lzma"}), HasSubstr("--compression_type=lzma"));
+  EXPECT_THAT(ErrorOf({"--compaction_style=2"}), HasSubstr("--compaction_style=2"));
   EXPECT_THAT(ErrorOf({"--wal_sync=perhaps"}), HasSubstr("--wal_sync=perhaps"));
   EXPECT_THAT(ErrorOf({"--compression_ratio=0"}), HasSubstr("--compression_ratio"));
   EXPECT_THAT(ErrorOf({"--sync", "--disable_wal"}), HasSubstr("exclude each other"));

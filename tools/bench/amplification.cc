@@ -13,6 +13,7 @@ Status MeasureAmplification(const Statistics& statistics, DB* db, Amplification*
   *result = Amplification();
   result->user_bytes = statistics.Get(Counter::kWriteBytes);
   result->flush_bytes = statistics.Get(Counter::kFlushBytes);
+  result->compaction_bytes = statistics.Get(Counter::kCompactionBytesWritten);
   if (!db->GetIntProperty("varve.segment-bytes", &result->segment_bytes)) {
     return Status::NotSupported("the property varve.segment-bytes");
   }

@@ -112,4 +112,27 @@ Status ParseWalSyncMode(const std::string& name, WalSyncMode* mode) {
   return Refuse("wal_sync", name, "never, interval and always are known");
 }
 
+const char* CompactionStyleName(CompactionStyle style) {
+  switch (style) {
+    case CompactionStyle::kLeveled:
+      return "leveled";
+    case CompactionStyle::kTiered:
+      return "tiered";
+    case CompactionStyle::kNone:
+      return "none";
+  }
+  return "unknown";
+}
+
+Status ParseCompactionStyle(const std::string& name, CompactionStyle* style) {
+  for (CompactionStyle s :
+       {CompactionStyle::kLeveled, CompactionStyle::kTiered, CompactionStyle::kNone}) {
+    if (name == CompactionStyleName(s)) {
+      *style = s;
+      return Status::OK();
+    }
+  }
+  return Refuse("compaction_style", name, "leveled, tiered and none are known");
+}
+
 }  // namespace varve::bench

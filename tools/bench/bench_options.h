@@ -62,6 +62,9 @@ Status ParseCompression(const std::string& name, Compression* compression);
 // "never", "interval", "always".
 Status ParseWalSyncMode(const std::string& name, WalSyncMode* mode);
 const char* WalSyncModeName(WalSyncMode mode);
+// "leveled", "tiered", "none".
+Status ParseCompactionStyle(const std::string& name, CompactionStyle* style);
+const char* CompactionStyleName(CompactionStyle style);
 
 }  // namespace varve::bench
 

@@ -108,6 +108,17 @@ DEFINE_int32(max_write_buffer_number, VARVE_DEFAULT.engine.memtables_max,
              "Memtables that may exist before writes wait (Options::memtables_max).");
 DEFINE_int32(min_write_buffer_number_to_merge, VARVE_DEFAULT.engine.flush_memtables_min,
              "Full memtables that are flushed together (Options::flush_memtables_min).");
+DEFINE_string(compaction_style,
+              varve::bench::CompactionStyleName(VARVE_DEFAULT.engine.compaction_style),
+              "How segments are merged: leveled, tiered or none.");
+DEFINE_uint64(target_file_size_base, VARVE_DEFAULT.engine.segment_bytes,
+              "Bytes at which a compaction begins its next segment (Options::segment_bytes).");
+DEFINE_int32(level0_file_num_compaction_trigger, VARVE_DEFAULT.engine.level0_runs_trigger,
+             "Runs in level 0 at which they are merged (Options::level0_runs_trigger).");
+DEFINE_uint64(max_bytes_for_level_base, VARVE_DEFAULT.engine.level_base_bytes,
+              "Bytes of the first level below level 0 (Options::level_base_bytes).");
+DEFINE_int32(max_bytes_for_level_multiplier, VARVE_DEFAULT.engine.level_size_ratio,
+             "Of one level to the one above (Options::level_size_ratio).");
 DEFINE_int32(max_background_jobs, VARVE_DEFAULT.engine.background_threads,
              "Threads for background work.");
 DEFINE_uint64(rate_limiter_bytes_per_sec, VARVE_DEFAULT.engine.background_bytes_per_second,
@@ -207,6 +218,9 @@ Status EngineOptions(Options* engine) {
   if (status.ok()) status = CheckNotNegative("write_buffer_size", FLAGS_write_buffer_size);
   if (status.ok()) status = ParseCompression(FLAGS_compression_type, &engine->compression);
   if (status.ok()) status = ParseWalSyncMode(FLAGS_wal_sync, &engine->wal_sync);
+  if (status.ok()) {
+    status = ParseCompactionStyle(FLAGS_compaction_style, &engine->compaction_style);
+  }
   if (!status.ok()) return status;
   engine->block_cache_bytes = static_cast<size_t>(FLAGS_cache_size);
   engine->block_bytes = static_cast<size_t>(FLAGS_block_size);
@@ -216,6 +230,10 @@ Status EngineOptions(Options* engine) {
   engine->filter_bits_per_key = std::max(FLAGS_bloom_bits, 0);
   engine->use_direct_reads = FLAGS_use_direct_reads;
   engine->open_segments_max = FLAGS_open_files == -1 ? INT_MAX : FLAGS_open_files;
+  engine->segment_bytes = FLAGS_target_file_size_base;
+  engine->level0_runs_trigger = FLAGS_level0_file_num_compaction_trigger;
+  engine->level_base_bytes = FLAGS_max_bytes_for_level_base;
+  engine->level_size_ratio = FLAGS_max_bytes_for_level_multiplier;
   engine->background_threads = FLAGS_max_background_jobs;
   engine->background_bytes_per_second = FLAGS_rate_limiter_bytes_per_sec;
   engine->wal_sync_interval_ms = FLAGS_wal_sync_interval_ms;

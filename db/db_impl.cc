@@ -216,7 +216,7 @@ Status DBImpl::Close() {
 Status DBImpl::CloseParts() {
   ExclusiveWriter last;
   queue_.Join(&last);  // exclusive writers are never led by another
-  Status status = WriteError();
+  Status status = BackgroundError();
   if (status.ok()) status = FlushUnlogged();
   // Whoever leads next sees it, and answers Aborted.
   closed_.store(true, std::memory_order_release);
@@ -241,7 +241,7 @@ Status DBImpl::CloseParts() {
     compactions_.clear();
   }
   RemoveUnreachable();
-  if (status.ok()) status = WriteError();
+  if (status.ok()) status = BackgroundError();
   if (status.ok()) status = wal_->Sync(wal_->end());
   if (status.ok()) {
     ManifestEdit edit;
@@ -268,6 +268,11 @@ Status DBImpl::CloseParts() {
   const bool told = error_told_ && !background_error_.ok();
   error_told_ = true;
   return told ? Status::OK() : status;
+}
+
+Status DBImpl::BackgroundError() {
+  MutexLock lock(&mu_);
+  return background_error_;
 }
 
 Status DBImpl::WriteError() {

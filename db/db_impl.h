@@ -176,6 +176,8 @@ class DBImpl : public DB {
                                                    : Status::OK();
   }
   // OK, or why nothing may be written any more.
+  Status BackgroundError() EXCLUDES(mu_);
+  // The same, for the caller of the database, who now knows.
   Status WriteError() EXCLUDES(mu_);
   void LatchError(const Status& status) EXCLUDES(mu_);
 

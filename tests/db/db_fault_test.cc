@@ -172,6 +172,32 @@ TEST_F(DbFaultTest, FailedManifestSyncMakesItReadOnly) {
   ReopenWithoutFaults();
 }
 
+// Checklist L5: whom the error has not reached before Close() gets it from there.
+TEST_F(DbFaultTest, CloseTellsAnErrorThatNobodyHasHeardOf) {
+  for (const bool told : {false, true}) {
+    options_.flush_memtables_min = 1;
+    Open();
+    const size_t fault =
+        faults_->Inject({.op = FaultOp::kSync, .nth = 2, .forever = true, .path_part = "MANIFEST"});
+    ASSERT_TRUE(Put("a", "1").ok());
+    ASSERT_TRUE(db_->Flush({.wait = false}).ok());
+    std::string error;
+    for (int tries = 0; tries < 1000 && error.empty(); ++tries) {
+      ASSERT_TRUE(db_->GetProperty("varve.background-error", &error));
+      SleepFor(5'000'000);
+    }
+    EXPECT_GT(faults_->hits(fault), 0u);
+    ASSERT_NE(error, "");
+    if (told) {
+      EXPECT_TRUE(Put("b", "2").IsIOError());
+    }
+    const Status closed = db_->Close();
+    EXPECT_EQ(closed.ok(), told) << closed.ToString();
+    ReopenWithoutFaults();
+    db_.reset();
+  }
+}
+
 // Checklist W12: a log that cannot be made leaves the one in use alone.
 TEST_F(DbFaultTest, FailedLogCreationFailsOnlyTheWriteThatNeededIt) {
   Open();

@@ -194,17 +194,21 @@ class DbIter final : public Iterator {
   void Stop(Status status) {
     valid_ = false;
     status_ = std::move(status);
+    if (hidden_ != 0) EndHiddenRun();
   }
 
   void ShowHere(Slice user_key) {
     place_ = Place::kHere;
     user_key_ = user_key;
     valid_ = true;
+    if (hidden_ != 0) [[unlikely]]
+      EndHiddenRun();
   }
   void ShowSaved(Place place) {
     place_ = place;
     user_key_ = saved_key_;
     valid_ = true;
+    if (hidden_ != 0) EndHiddenRun();
   }
 
   // The newest range tombstone to be seen that covers the key; false if that cannot be told.
@@ -221,19 +225,13 @@ class DbIter final : public Iterator {
   // To the first key that shows, from where the internal iterator is; not the saved one, if so
   // told.
   void FindForward(bool past_saved_key) {
-    hidden_ = 0;
-    LookForward(past_saved_key);
-    if (hidden_ >= kHiddenRunMin) [[unlikely]]
-      source_->OnHiddenRun(run_start_, saved_key_, hidden_);
-  }
-  void LookForward(bool past_saved_key) {
     int steps = 0, covered = 0;
     while (at_entry_) {
       Slice user_key;
       uint64_t trailer;
       if (!SplitKey(&user_key, &trailer)) return;
       if (upper_ && comparator_.CompareUserKeys(user_key, *upper_) >= 0) {
-        valid_ = false;
+        Stop(Status::OK());
         return;
       }
       if (trailer > newest_trailer_) {
@@ -328,19 +326,13 @@ class DbIter final : public Iterator {
   // To the last key that shows, from where the internal iterator is, which is the last entry of
   // its key or any after the last version that counts.
   void FindBackward() {
-    hidden_ = 0;
-    LookBackward();
-    if (hidden_ >= kHiddenRunMin) [[unlikely]]
-      source_->OnHiddenRun(saved_key_, run_start_, hidden_);
-  }
-  void LookBackward() {
     int covered = 0;
     while (at_entry_) {
       Slice user_key;
       uint64_t trailer;
       if (!SplitKey(&user_key, &trailer)) return;
       if (lower_ && comparator_.CompareUserKeys(user_key, *lower_) < 0) {
-        valid_ = false;
+        Stop(Status::OK());
         return;
       }
       SequenceNumber covering;
@@ -456,7 +448,7 @@ class DbIter final : public Iterator {
   }
 
   // From any version of the saved key, or from behind all, to the last entry before them. From
-  // behind there may be entries in between that were written since.
+  // behind there may be entries in between: written since, or left by a seek on the way forward.
   void LeaveSavedKeyBackward() {
     for (int steps = 0; at_entry_ && steps < kStepsMax; ++steps) {
       StepBack();
@@ -473,6 +465,15 @@ class DbIter final : public Iterator {
   void CountHidden(Slice user_key) {
     if (++hidden_ == kHiddenRunNoted) [[unlikely]]
       run_start_.assign(user_key);
+  }
+  // A key shows or none does: what was passed over ends at about the saved key.
+  void EndHiddenRun() {
+    if (hidden_ >= kHiddenRunMin) {
+      const bool forward = comparator_.CompareUserKeys(run_start_, saved_key_) <= 0;
+      source_->OnHiddenRun(forward ? run_start_ : saved_key_, forward ? saved_key_ : run_start_,
+                           hidden_);
+    }
+    hidden_ = 0;
   }
 
   const InternalKeyComparator comparator_;
@@ -494,7 +495,7 @@ class DbIter final : public Iterator {
   std::string saved_value_;
   std::string merged_value_;  // of Merge() alone
   MergeOperands operands_;
-  uint64_t hidden_ = 0;    // entries the current call passed over
+  uint64_t hidden_ = 0;    // entries the current call has passed over
   std::string run_start_;  // the key of number kHiddenRunNoted of them
   std::string target_;     // for seeks
   Status status_;

@@ -20,11 +20,11 @@ const MemTable& MemtableAt(const ReadView& view, size_t i) {
   return i == 0 ? *view.memtable : *view.immutables[i - 1];
 }
 
-SequenceNumber CoveringIn(const SegmentReader& reader, const LookupKey& key) {
+SequenceNumber CoveringIn(const SegmentFile& file, const SegmentReader& reader,
+                          const LookupKey& key) {
+  if (!file.has_range_deletes()) return 0;
   const FragmentedRangeTombstones* const tombstones = reader.range_tombstones();
-  if (tombstones == nullptr) [[likely]]
-    return 0;
-  return tombstones->MaxCovering(key.user_key(), key.sequence());
+  return tombstones == nullptr ? 0 : tombstones->MaxCovering(key.user_key(), key.sequence());
 }
 
 // The operands of one key and what they make, as sources are gone through from the newest.
@@ -127,16 +127,39 @@ Status PointLookup::InSegments(const ReadView& view, const ReadOptions& options,
   }
   PointResult result;
   result.value = value;
-  SequenceNumber covering = 0;  // of the run before
-  for (size_t i = 0; i < runs.size(); ++i) {
-    if (covering != 0 && !runs[i]->IsOneSourceWith(*runs[i - 1])) break;
-    const std::shared_ptr<SegmentFile>* const file = runs[i]->Find(key.user_key(), prefix);
+  for (const auto& run : runs) {
+    const std::shared_ptr<SegmentFile>* const file = run->Find(key.user_key(), prefix);
     if (file == nullptr) continue;
+    if ((*file)->has_range_deletes()) [[unlikely]]
+      return FromRun(view, options, key, &run - runs.data(), hash, value);
     SegmentReader* reader;
     Status status = segments_->Get(*file, &reader);
     if (status.ok()) status = reader->Get(segment_options, key, hash, &result);
     if (!status.ok()) return status;
-    covering = std::max(covering, CoveringIn(*reader, key));
+    if (result.found) {
+      const size_t source = Memtables(view) + (&run - runs.data());
+      return Answer(view, options, key, source, /*covering=*/0, result.trailer, value);
+    }
+  }
+  return Status::NotFound();
+}
+
+Status PointLookup::FromRun(const ReadView& view, const ReadOptions& options, const LookupKey& key,
+                            size_t run, uint64_t hash, PinnedValue* value) const {
+  const Version::Runs& runs = view.version->runs();
+  PointResult result;
+  result.value = value;
+  SequenceNumber covering = 0;
+  for (size_t i = run; i < runs.size(); ++i) {
+    if (covering != 0 && !runs[i]->IsOneSourceWith(*runs[i - 1])) break;
+    const std::shared_ptr<SegmentFile>* const file =
+        runs[i]->Find(key.user_key(), Prefix(key.user_key()));
+    if (file == nullptr) continue;
+    SegmentReader* reader;
+    Status status = segments_->Get(*file, &reader);
+    if (status.ok()) status = reader->Get(SegmentOptions(options), key, hash, &result);
+    if (!status.ok()) return status;
+    covering = std::max(covering, CoveringIn(**file, *reader, key));
     if (result.found) {
       return Answer(view, options, key, Memtables(view) + i, covering, result.trailer, value);
     }
@@ -175,7 +198,7 @@ void PointLookup::InSegments(const ReadView& view, const ReadOptions& options,
         if (!status.ok()) request->status = status;
         request->decided = !request->status.ok() || request->result.found;
         if (!request->status.ok()) continue;
-        request->covering = std::max(request->covering, CoveringIn(*reader, *request->key));
+        request->covering = std::max(request->covering, CoveringIn(*file, *reader, *request->key));
         if (!request->result.found) continue;
         request->status = Answer(view, options, *request->key, Memtables(view) + run,
                                  request->covering, request->result.trailer, request->result.value);
@@ -231,7 +254,7 @@ Status PointLookup::GetMerged(const ReadView& view, const ReadOptions& options,
     SegmentReader* reader;
     status = segments_->Get(*file, &reader);
     if (!status.ok()) return status;
-    covering = std::max(covering, CoveringIn(*reader, key));
+    covering = std::max(covering, CoveringIn(**file, *reader, key));
     if (!reader->MayContain(hash)) continue;
     const auto entries = reader->NewIterator(SegmentOptions(options));
     if (merge.Take(entries.get(), covering, /*borrow=*/false, &status)) return status;

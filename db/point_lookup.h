@@ -55,6 +55,9 @@ class PointLookup {
 
  private:
   uint64_t Prefix(Slice user_key) const { return comparator_.bytewise() ? KeyPrefix(user_key) : 0; }
+  // The rest of InSegments(), from the first run on whose segment for the key has range tombstones.
+  Status FromRun(const ReadView& view, const ReadOptions& options, const LookupKey& key, size_t run,
+                 uint64_t hash, PinnedValue* value) const;
   // What a source's newest entry of the key means; *value is set already to the entry's.
   Status Answer(const ReadView& view, const ReadOptions& options, const LookupKey& key,
                 size_t source, SequenceNumber covering, uint64_t trailer, PinnedValue* value) const;

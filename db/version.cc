@@ -44,6 +44,7 @@ SegmentFile::SegmentFile(SegmentEntry entry, const InternalKeyComparator& compar
                          const SegmentFile* moved_from)
     : entry_(std::move(entry)),
       largest_is_exclusive_(ExtractTrailer(entry_.largest) == kExclusiveTrailer),
+      has_range_deletes_((entry_.flags & kHasRangeDeletes) != 0),
       life_(moved_from != nullptr ? moved_from->life_ : std::make_shared<Life>()) {
   if (comparator.bytewise()) {
     smallest_prefix_ = KeyPrefix(smallest_user_key());
@@ -57,7 +58,7 @@ SortedRun::SortedRun(const InternalKeyComparator& comparator, SegmentList segmen
   for (const auto& segment : segments_) {
     epoch_ = std::max(epoch_, segment->entry().epoch);
     file_bytes_ += segment->file_bytes();
-    if ((segment->entry().flags & kHasRangeDeletes) != 0) with_range_deletes_.push_back(segment);
+    if (segment->has_range_deletes()) with_range_deletes_.push_back(segment);
     if (comparator.bytewise()) largest_prefixes_.push_back(segment->largest_prefix_);
   }
 }

@@ -46,6 +46,7 @@ class SegmentFile {
   Slice largest_user_key() const { return ExtractUserKey(entry_.largest); }
   // The largest user key is itself not in the segment.
   bool largest_is_exclusive() const { return largest_is_exclusive_; }
+  bool has_range_deletes() const { return has_range_deletes_; }
 
   // Calls `done` when nobody holds the segment any more, at this or at another level. At most once,
   // and not beside other calls.
@@ -90,6 +91,7 @@ class SegmentFile {
 
   const SegmentEntry entry_;
   const bool largest_is_exclusive_;
+  const bool has_range_deletes_;
   const std::shared_ptr<Life> life_;
   uint64_t smallest_prefix_ = 0, largest_prefix_ = 0;  // KeyPrefix() of the bounds, bytewise only
 

@@ -209,31 +209,39 @@ TEST(DbIterRanges, TombstonesThatCannotBeReadStopTheIterator) {
 
 // A source's tombstone hides all of the older ones: its range is left by a seek of each.
 TEST(DbIterRanges, AKeyRangeDeletedAtOnceCostsAFewSeeks) {
-  constexpr int kKeys = 20000;
-  TestSource source{InternalKeyComparator(BytewiseComparator()), 4};
-  for (int i = 0; i < kKeys; ++i) {
-    source.Add(2 + i % 2, {Numbered(i), SequenceNumber(1 + i), kValue, "old"});
+  for (const ValueType type : {kValue, kMerge}) {
+    constexpr int kKeys = 20000;
+    TestSource source{InternalKeyComparator(BytewiseComparator()), 4};
+    for (int i = 0; i < kKeys; ++i) {
+      source.Add(2 + i % 2, {Numbered(i), SequenceNumber(1 + i), kValue, "old"});
+    }
+    source.AddRange(1, {Numbered(10), Numbered(kKeys - 10), kKeys + 1});
+    source.Add(0, {Numbered(kKeys / 2), kKeys + 2, type, "new"});
+    source.Sort();
+    const auto it = Iterate(&source);
+    const std::string first = Numbered(9) + "=old", last = Numbered(kKeys - 10) + "=old";
+    const std::string middle = Numbered(kKeys / 2) + (type == kMerge ? "=-,new" : "=new");
+    constexpr uint64_t kMovesMax = 600;
+    source.moves = 0;
+    it->Seek(Numbered(10));
+    EXPECT_EQ(Text(*it), middle);
+    it->Next();
+    EXPECT_EQ(Text(*it), last);
+    it->Prev();
+    EXPECT_EQ(Text(*it), middle);
+    it->Prev();
+    EXPECT_EQ(Text(*it), first);
+    it->Next();
+    EXPECT_EQ(Text(*it), middle);
+    it->Prev();
+    EXPECT_EQ(Text(*it), first);
+    it->SeekForPrev(Numbered(kKeys - 11));
+    EXPECT_EQ(Text(*it), middle);
+    it->Next();
+    EXPECT_EQ(Text(*it), last);
+    EXPECT_LE(source.moves, kMovesMax);
+    EXPECT_TRUE(source.hidden_runs.empty());
   }
-  source.AddRange(1, {Numbered(10), Numbered(kKeys - 10), kKeys + 1});
-  source.Add(0, {Numbered(kKeys / 2), kKeys + 2, kValue, "new"});
-  source.Sort();
-  const auto it = Iterate(&source);
-  constexpr uint64_t kMovesMax = 400;
-  source.moves = 0;
-  it->Seek(Numbered(10));
-  EXPECT_EQ(Text(*it), Numbered(kKeys / 2) + "=new");
-  it->Next();
-  EXPECT_EQ(Text(*it), Numbered(kKeys - 10) + "=old");
-  it->Prev();
-  EXPECT_EQ(Text(*it), Numbered(kKeys / 2) + "=new");
-  it->Prev();
-  EXPECT_EQ(Text(*it), Numbered(9) + "=old");
-  it->Next();
-  EXPECT_EQ(Text(*it), Numbered(kKeys / 2) + "=new");
-  it->SeekForPrev(Numbered(kKeys - 11));
-  EXPECT_EQ(Text(*it), Numbered(kKeys / 2) + "=new");
-  EXPECT_LE(source.moves, kMovesMax);
-  EXPECT_TRUE(source.hidden_runs.empty());
 }
 
 TEST(DbIterRanges, LongRunsOfHiddenEntriesAreTold) {
@@ -276,9 +284,16 @@ TEST_P(DbIterRangesModel, WalksLikeTheMapOfAllWrites) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     Random random(seed);
     const int alphabet = 2 + static_cast<int>(random.Uniform(3));
-    const uint64_t count = random.Uniform(random.OneIn(3) ? 700 : 60);
-    const uint64_t hot = random.Uniform(4);  // of 4: versions of one key, in long runs
-    const uint64_t range_share = 2 + random.Uniform(40), merge_share = 1 + random.Uniform(5);
+    // Many keys, so that ranges cover runs of them, or few, so that they have many versions.
+    const bool many_keys = random.OneIn(4);
+    const auto key = [&] {
+      return many_keys ? Numbered(static_cast<int>(random.Uniform(700)))
+                       : RandomKey(&random, alphabet);
+    };
+    const uint64_t count = random.Uniform(many_keys ? 2000 : random.OneIn(3) ? 700 : 60);
+    const uint64_t hot = many_keys ? 0 : random.Uniform(4);  // of 4: versions of one key
+    const uint64_t range_share = (many_keys ? 100 : 2) + random.Uniform(many_keys ? 400 : 40),
+                   merge_share = 1 + random.Uniform(5);
     // Which sequences each source has: the first the newest.
     const size_t sources = 1 + random.Uniform(4);
     std::vector<SequenceNumber> starts = {0};
@@ -291,23 +306,24 @@ TEST_P(DbIterRangesModel, WalksLikeTheMapOfAllWrites) {
       const size_t child = std::find_if(starts.begin(), starts.end(),
                                         [&](SequenceNumber start) { return start < sequence; }) -
                            starts.begin();
-      if (random.OneIn(range_share)) {
-        all.ranges.push_back(
-            {RandomKey(&random, alphabet), RandomKey(&random, alphabet), sequence});
+      // Some ranges that little was written into since.
+      const bool late = many_keys && sequence + 30 > count;
+      if (random.OneIn(late ? 6 : range_share)) {
+        all.ranges.push_back({key(), key(), sequence});
         source.AddRange(child, all.ranges.back());
         continue;
       }
       const ValueType type = random.OneIn(4)             ? kDelete
                              : random.OneIn(merge_share) ? kMerge
                                                          : kValue;
-      all.versions.push_back({random.Uniform(4) < hot ? "a" : RandomKey(&random, alphabet),
-                              sequence, type, type == kDelete ? "" : std::to_string(sequence)});
+      all.versions.push_back({random.Uniform(4) < hot ? "a" : key(), sequence, type,
+                              type == kDelete ? "" : std::to_string(sequence)});
       source.Add(child, all.versions.back());
     }
     source.Sort();
     source.at = random.OneIn(3) ? kMaxSequence : random.Uniform(count + 1);
     ReadOptions options;
-    const std::string lower = RandomKey(&random, alphabet), upper = RandomKey(&random, alphabet);
+    const std::string lower = key(), upper = key();
     if (random.OneIn(3)) options.lower_bound = lower;
     if (random.OneIn(3)) options.upper_bound = upper;
     const State state = StateAt(comparator, all, source.at, options);
@@ -316,7 +332,7 @@ TEST_P(DbIterRangesModel, WalksLikeTheMapOfAllWrites) {
     size_t at = SIZE_MAX;
     for (int step = 0; step < 300; ++step) {
       const uint64_t what = random.Uniform(20);
-      const std::string target = RandomKey(&random, 4);
+      const std::string target = many_keys ? key() : RandomKey(&random, 4);
       const auto before = [&](bool or_equal) {
         return std::count_if(state.begin(), state.end(), [&](const auto& entry) {
           const int order = comparator->Compare(entry.first, target);

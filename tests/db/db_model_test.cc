@@ -6,10 +6,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/support/sim_file_system.h"
@@ -26,6 +29,32 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
 }
 
 using State = std::map<std::string, std::string>;
+
+// Appends operands to a value, each behind a comma.
+class ListOperator final : public MergeOperator {
+ public:
+  const char* Name() const override { return "test.List"; }
+  bool FullMerge(Slice, const Slice* existing, std::span<const Slice> operands,
+                 std::string* result) const override {
+    if (existing != nullptr) result->assign(*existing);
+    for (const Slice operand : operands) result->append(",").append(operand);
+    return true;
+  }
+  bool PartialMerge(Slice, Slice older, Slice newer, std::string* result) const override {
+    result->append(older).append(",").append(newer);
+    return true;
+  }
+};
+// Adds the numbers that values and operands begin with.
+class SumOperator final : public AssociativeMergeOperator {
+ public:
+  const char* Name() const override { return "test.Sum"; }
+  bool Merge(Slice, Slice older, Slice newer, std::string* result) const override {
+    *result = std::to_string(std::strtoull(std::string(older).c_str(), nullptr, 10) +
+                             std::strtoull(std::string(newer).c_str(), nullptr, 10));
+    return true;
+  }
+};
 
 class ModelRun {
  public:
@@ -44,6 +73,13 @@ class ModelRun {
     options_.wal_mapped = random_.Uniform(2) != 0;
     options_.wal_sync = static_cast<WalSyncMode>(random_.Uniform(2));
     options_.use_direct_reads = random_.Uniform(4) == 0;
+    if (random_.Uniform(2) == 0) {
+      options_.merge_operator = std::make_shared<ListOperator>();
+    } else {
+      options_.merge_operator = std::make_shared<SumOperator>();
+    }
+    merge_share_ = 1 + random_.Uniform(10);
+    range_share_ = 1 + random_.Uniform(10);
     keys_ = 20 << random_.Uniform(8);
     value_bytes_ = 1 << random_.Uniform(11);
   }
@@ -102,16 +138,49 @@ class ModelRun {
     return options;
   }
 
+  // From a key to one that is up to a dozen keys behind it, or to any.
+  std::pair<std::string, std::string> Range() {
+    std::string start = Key();
+    if (random_.Uniform(20) == 0) return std::minmax({start, Key()});
+    auto end = state_.lower_bound(start);
+    for (uint64_t n = random_.Uniform(12); n > 0 && end != state_.end(); --n) ++end;
+    return {start, end == state_.end() ? start + "0" : end->first};
+  }
+  static void EraseRange(State* state, const std::string& start, const std::string& end) {
+    state->erase(state->lower_bound(start), state->lower_bound(end));
+  }
+  void MergeInto(State* state, const std::string& key, const std::string& operand) {
+    const auto found = state->find(key);
+    const Slice operands[] = {operand};
+    std::string merged;
+    Slice base;
+    if (found != state->end()) base = found->second;
+    ASSERT_TRUE(options_.merge_operator->FullMerge(key, found == state->end() ? nullptr : &base,
+                                                   operands, &merged));
+    (*state)[key] = merged;
+  }
+
   void Step() {
     const uint64_t dice = random_.Uniform(1000);
     if (dice < 400) {
       const std::string key = Key(), value = Value();
-      ASSERT_TRUE(db_->Put(RandomWriteOptions(), key, value).ok());
-      state_[key] = value;
+      if (random_.Uniform(merge_share_) == 0) {
+        ASSERT_TRUE(db_->Merge(RandomWriteOptions(), key, value.substr(0, 20)).ok());
+        MergeInto(&state_, key, value.substr(0, 20));
+      } else {
+        ASSERT_TRUE(db_->Put(RandomWriteOptions(), key, value).ok());
+        state_[key] = value;
+      }
     } else if (dice < 500) {
-      const std::string key = Key();
-      ASSERT_TRUE(db_->Delete(RandomWriteOptions(), key).ok());
-      state_.erase(key);
+      if (random_.Uniform(range_share_) == 0) {
+        const auto [start, end] = Range();
+        ASSERT_TRUE(db_->DeleteRange(RandomWriteOptions(), start, end).ok());
+        EraseRange(&state_, start, end);
+      } else {
+        const std::string key = Key();
+        ASSERT_TRUE(db_->Delete(RandomWriteOptions(), key).ok());
+        state_.erase(key);
+      }
     } else if (dice < 560) {
       WriteSomeBatch();
     } else if (dice < 760) {
@@ -144,9 +213,18 @@ class ModelRun {
     State after = state_;
     for (uint64_t n = random_.Uniform(20); n > 0; --n) {
       const std::string key = Key();
-      if (random_.Uniform(3) == 0) {
+      const uint64_t dice = random_.Uniform(12);
+      if (dice < 3) {
         ASSERT_TRUE(batch.Delete(key).ok());
         after.erase(key);
+      } else if (dice == 3) {
+        const auto [start, end] = Range();
+        ASSERT_TRUE(batch.DeleteRange(start, end).ok());
+        EraseRange(&after, start, end);
+      } else if (dice == 4) {
+        const std::string operand = Value().substr(0, 20);
+        ASSERT_TRUE(batch.Merge(key, operand).ok());
+        MergeInto(&after, key, operand);
       } else {
         const std::string value = Value();
         ASSERT_TRUE(batch.Put(key, value).ok());
@@ -279,6 +357,7 @@ class ModelRun {
   const std::string path_;
   Options options_;
   uint64_t keys_, value_bytes_;
+  uint64_t merge_share_, range_share_;  // one in so many puts is a merge, deletes a range's
   uint64_t values_ = 0;
   State state_;
   std::unique_ptr<DB> db_;

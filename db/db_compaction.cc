@@ -87,7 +87,7 @@ void DBImpl::SetPicker(const Options& options) {
 bool DBImpl::MayCompact() const {
   // One thread stays free for flushes, where there are two.
   const size_t max = std::max(options_.background_threads - 1, 1);
-  return !closing_ && background_error_.ok() && compactions_.size() < max;
+  return !closing_ && pauses_ == 0 && errors_.read_only().ok() && compactions_.size() < max;
 }
 
 void DBImpl::ScheduleCompactions() {
@@ -124,6 +124,7 @@ void DBImpl::CompactInBackground(const std::shared_ptr<Compaction>& compaction) 
     changed_.SignalAll();
     if (status.ok()) {
       compactions_failed_in_a_row_ = 0;
+      errors_.Succeeded(BackgroundErrorSource::kCompaction);
     } else {
       ++compactions_failed_in_a_row_;
       BackOff();
@@ -131,7 +132,7 @@ void DBImpl::CompactInBackground(const std::shared_ptr<Compaction>& compaction) 
     ScheduleCompactions();
     UpdateStall();
     idle = compactions_.empty() && !flush_running_ && !FlushIsDue() && !closing_ &&
-           background_error_.ok();
+           errors_.read_only().ok();
   }
   events_.Deliver();
   if (idle && Seal().ok()) RetireLogs();
@@ -146,7 +147,8 @@ void DBImpl::BackOff() {
   const uint64_t until =
       clock->MonotonicNanos() + std::min(kBackOffNanosMin << doublings, kBackOffNanosMax);
   backing_off_ = true;
-  for (uint64_t now = clock->MonotonicNanos(); now < until && !closing_;
+  const uint64_t resumes = resumes_;
+  for (uint64_t now = clock->MonotonicNanos(); now < until && !closing_ && resumes_ == resumes;
        now = clock->MonotonicNanos()) {
     changed_.WaitFor(&mu_, until - now);
   }
@@ -197,7 +199,11 @@ Status DBImpl::Compact(Compaction& compaction) {
     const SequenceNumber retained = compaction.plan.trivial_move ? 0 : readers.history_from();
     status = InstallCompaction(&job, retained);
   }
-  if (const Status poisoned = manifest_->poisoned(); !poisoned.ok()) LatchError(poisoned);
+  if (const Status poisoned = manifest_->poisoned(); !poisoned.ok()) {
+    LatchError(poisoned, BackgroundErrorSource::kManifest);
+  } else if (!status.ok() && !status.IsAborted()) {
+    LatchError(status, BackgroundErrorSource::kCompaction);
+  }
 
   info.bytes_written = job.bytes_written();
   info.entries_read = job.stats().entries_read;
@@ -308,7 +314,7 @@ Status DBImpl::CompactManually(const ManualCompaction& manual) {
   MutexLock lock(&mu_);
   for (;;) {
     if (closing_) return Status::Aborted(path_ + ": closed");
-    if (!background_error_.ok()) return background_error_;
+    if (!errors_.read_only().ok()) return errors_.read_only();
     bool blocked = false;
     std::optional<CompactionPlan> plan =
         picker_->PickManual(*version_, Busy(), RunningPlans(), manual, &blocked);

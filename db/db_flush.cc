@@ -50,7 +50,9 @@ bool DBImpl::FlushIsDue() const {
 }
 
 void DBImpl::ScheduleFlush() {
-  if (flush_running_ || closing_ || !background_error_.ok() || !FlushIsDue()) return;
+  if (flush_running_ || closing_ || pauses_ > 0 || !errors_.read_only().ok() || !FlushIsDue()) {
+    return;
+  }
   const Status status =
       pool_->Schedule(ThreadPool::Priority::kHigh, [this] { FlushInBackground(); });
   flush_running_ = status.ok();
@@ -76,13 +78,13 @@ void DBImpl::FlushInBackground() {
 
 void DBImpl::FlushWhileDue() {
   uint64_t retry_nanos = kRetryNanosMin;
-  while (FlushIsDue() && background_error_.ok()) {
+  while (FlushIsDue() && pauses_ == 0 && errors_.read_only().ok()) {
     const std::vector<Table> tables = PickFlush();
     uint64_t bytes = 0;
     for (const Table& table : tables) bytes += table.memtable->used_bytes();
     stall_.FlushBegan(tables.size(), bytes);
     mu_.Unlock();
-    const Status status = FlushTables(tables);
+    const Status status = FlushTables(tables, FlushLogs::kPassTheirs);
     mu_.Lock();
     flush_error_ = status;
     flush_failures_ += !status.ok();
@@ -117,7 +119,7 @@ size_t DBImpl::FlushMemtablesMax() const {
   return std::clamp<size_t>(kFlushBytesMax / bytes, 1, std::max(memtables_max / 2, flush_min));
 }
 
-Status DBImpl::FlushTables(const std::vector<Table>& tables) {
+Status DBImpl::FlushTables(const std::vector<Table>& tables, FlushLogs logs) {
   Stopwatch watch(options_.statistics.get(), options_.env.clock.get(), Latency::kFlush);
   Clock* const clock = options_.env.clock.get();
   const uint64_t started = clock->MonotonicNanos();
@@ -125,10 +127,15 @@ Status DBImpl::FlushTables(const std::vector<Table>& tables) {
   info.job = events_.NewJob();
   info.memtables = tables.size();
   events_.FlushBegin(info);
-  const Status status = WriteFlush(tables, &info);
-  if (const Status poisoned = manifest_->poisoned(); !poisoned.ok()) LatchError(poisoned);
-  if (const Status latched = wal_->latched(); !latched.ok()) LatchError(latched);
+  const Status status = WriteFlush(tables, logs, &info);
+  const Status poisoned = manifest_->poisoned();
+  if (!poisoned.ok()) LatchError(poisoned, BackgroundErrorSource::kManifest);
+  const Status latched = wal_->latched();
+  if (!latched.ok()) LatchError(latched, BackgroundErrorSource::kLog);
   if (!status.ok()) {
+    if (poisoned.ok() && latched.ok() && logs == FlushLogs::kPassTheirs && !status.IsAborted()) {
+      LatchError(status, BackgroundErrorSource::kFlush);
+    }
     {
       MutexLock lock(&mu_);
       stall_.FlushEnded(/*ok=*/false);
@@ -143,7 +150,7 @@ Status DBImpl::FlushTables(const std::vector<Table>& tables) {
   return status;
 }
 
-Status DBImpl::WriteFlush(const std::vector<Table>& tables, FlushInfo* info) {
+Status DBImpl::WriteFlush(const std::vector<Table>& tables, FlushLogs logs, FlushInfo* info) {
   SegmentOutputOptions output;
   output.options = &options_;
   output.directory = path_;
@@ -164,7 +171,7 @@ Status DBImpl::WriteFlush(const std::vector<Table>& tables, FlushInfo* info) {
   if (status.ok()) {
     info->entries_dropped = info->entries_read - (entry.has_value() ? entry->entries : 0);
     info->bytes_written = entry.has_value() ? entry->file_bytes : 0;
-    status = InstallFlush(tables, std::move(entry), readers.history_from());
+    status = InstallFlush(tables, logs, std::move(entry), readers.history_from());
   }
   if (status.ok() && info->bytes_written > 0) {
     info->segment = output.number;
@@ -174,8 +181,8 @@ Status DBImpl::WriteFlush(const std::vector<Table>& tables, FlushInfo* info) {
   return status;
 }
 
-Status DBImpl::InstallFlush(const std::vector<Table>& tables, std::optional<SegmentEntry> entry,
-                            SequenceNumber retained) {
+Status DBImpl::InstallFlush(const std::vector<Table>& tables, FlushLogs logs,
+                            std::optional<SegmentEntry> entry, SequenceNumber retained) {
   LogPosition logged_to;
   FileNumber lowest_log = 0;
   for (const Table& table : tables) {
@@ -183,8 +190,13 @@ Status DBImpl::InstallFlush(const std::vector<Table>& tables, std::optional<Segm
     // Numbers of logs only grow, so every log that is still needed is above the last one here.
     if (table.log != 0) lowest_log = table.log + 1;
   }
-  Status status = wal_->Sync(logged_to);
-  if (!status.ok()) return status;
+  Status status;
+  if (logs == FlushLogs::kPassAll) {
+    lowest_log = wal_->current() + 1;
+  } else {
+    status = wal_->Sync(logged_to);
+    if (!status.ok()) return status;
+  }
 
   ManifestEdit edit;
   if (entry.has_value()) edit.added.push_back(*entry);
@@ -217,13 +229,14 @@ Status DBImpl::InstallFlush(const std::vector<Table>& tables, std::optional<Segm
     tables_flushed_ += tables.size();
     version_ = version_->With(reads_->comparator(), {}, added, retained);
     PublishView();
+    errors_.Succeeded(BackgroundErrorSource::kFlush);
     stall_.FlushEnded(/*ok=*/true);
     ScheduleCompactions();
     UpdateStall();
   }
   events_.Deliver();
   CountManifest();
-  RetireLogs();
+  if (logs == FlushLogs::kPassTheirs) RetireLogs();
   RemoveObsoleteSegments();
   return Status::OK();
 }
@@ -249,7 +262,7 @@ void DBImpl::RetireLogs() {
 void DBImpl::SealWhenIdle() {
   {
     MutexLock lock(&mu_);
-    if (FlushIsDue() || closing_ || !background_error_.ok()) return;
+    if (FlushIsDue() || closing_ || !errors_.read_only().ok()) return;
   }
   if (!Seal().ok()) return;
   RetireLogs();
@@ -259,7 +272,9 @@ void DBImpl::SealWhenIdle() {
 Status DBImpl::Seal() {
   const Status status = manifest_->Seal();
   CountManifest();
-  if (const Status poisoned = manifest_->poisoned(); !poisoned.ok()) LatchError(poisoned);
+  if (const Status poisoned = manifest_->poisoned(); !poisoned.ok()) {
+    LatchError(poisoned, BackgroundErrorSource::kManifest);
+  }
   if (!status.ok()) {
     options_.logger->Log(LogLevel::kWarning, path_ + ": seal failed: " + status.ToString());
   }
@@ -271,7 +286,7 @@ Status DBImpl::WaitForFlush(uint64_t flushed_tables) {
   flush_wanted_ = std::max(flush_wanted_, flushed_tables);
   const uint64_t failures = flush_failures_;
   while (tables_flushed_ < flushed_tables) {
-    if (!background_error_.ok()) return background_error_;
+    if (!errors_.read_only().ok()) return errors_.read_only();
     if (flush_failures_ != failures) return flush_error_;
     if (closing_) return Status::Aborted(path_ + ": closed");
     ScheduleFlush();
@@ -312,7 +327,7 @@ Status DBImpl::SyncWAL() {
   queue_.Finish({&lead}, status);
   if (!status.ok()) return status;
   status = wal_->Sync(end);
-  if (!status.ok()) LatchError(status);
+  if (!status.ok()) LatchError(status, BackgroundErrorSource::kLog);
   return status;
 }
 

@@ -107,7 +107,8 @@ DBImpl::DBImpl(const Options& options, const std::string& path, std::unique_ptr<
       reads_(std::make_shared<ReadPath>(options, path)),
       events_(options.listeners),
       live_(options),
-      stall_(options.env.clock.get()) {}
+      stall_(options.env.clock.get()),
+      errors_(&events_) {}
 
 DBImpl::~DBImpl() {
   MutexLock closing(&close_mu_);
@@ -159,7 +160,7 @@ Status DBImpl::Start(Recovered recovered) {
     closed_.store(true, std::memory_order_release);
     return status;
   }
-  log_supply_ = std::make_unique<LogSupply>(wal_.get(), manifest_.get(), pool_.get());
+  log_supply_ = std::make_unique<LogSupply>(wal_.get(), manifest_.get());
   obsolete_ = std::make_shared<ObsoleteSegments>([this] {
     pool_->Schedule(ThreadPool::Priority::kLow, [this] { RemoveObsoleteSegments(); }).ok();
   });
@@ -214,6 +215,14 @@ Status DBImpl::Close() {
 }
 
 Status DBImpl::CloseParts() {
+  {
+    MutexLock lock(&mu_);
+    // A writer ahead in the queue may wait for a flush, or for compactions.
+    will_close_ = true;
+    pauses_ = 0;
+    ScheduleFlush();
+    changed_.SignalAll();
+  }
   ExclusiveWriter last;
   queue_.Join(&last);  // exclusive writers are never led by another
   Status status = BackgroundError();
@@ -265,14 +274,14 @@ Status DBImpl::CloseParts() {
   manifest_.reset();
   file_lock_.reset();
   MutexLock lock(&mu_);
-  const bool told = error_told_ && !background_error_.ok();
+  const bool told = error_told_ && !errors_.read_only().ok();
   error_told_ = true;
   return told ? Status::OK() : status;
 }
 
 Status DBImpl::BackgroundError() {
   MutexLock lock(&mu_);
-  return background_error_;
+  return errors_.read_only();
 }
 
 Status DBImpl::WriteError() {
@@ -280,18 +289,23 @@ Status DBImpl::WriteError() {
     return Status::OK();
   MutexLock lock(&mu_);
   error_told_ = true;
-  return background_error_;
+  return errors_.read_only();
 }
 
-void DBImpl::LatchError(const Status& status) {
+void DBImpl::LatchError(const Status& status, BackgroundErrorSource source) {
+  bool read_only;
   {
     MutexLock lock(&mu_);
-    if (!background_error_.ok()) return;
-    background_error_ = status;
-    has_background_error_.store(true, std::memory_order_release);
+    read_only = errors_.Failed(source, status);
+    if (read_only) has_background_error_.store(true, std::memory_order_release);
     changed_.SignalAll();
   }
-  options_.logger->Log(LogLevel::kError, path_ + ": read-only from now on: " + status.ToString());
+  events_.Deliver();
+  if (read_only) {
+    options_.logger->Log(LogLevel::kError, path_ + ": read-only from now on, " +
+                                               BackgroundErrorSourceName(source) +
+                                               " failed: " + status.ToString());
+  }
 }
 
 // ---- Reads

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "db/background_error.h"
 #include "db/compaction_job.h"
 #include "db/compaction_picker.h"
 #include "db/event_dispatch.h"
@@ -41,10 +42,11 @@ namespace varve {
 // Lock order: the lead of WriteQueue, then mu_, then locks inside manifest_, wal_, reads_,
 // log_supply_. mu_ is never held over file I/O, nor over a call into the user's code.
 //
-// Errors: the first one that makes going on unsafe (a latched log, a poisoned manifest) is kept in
-// background_error_: from then on writes and flushes return it, reads go on. A flush that could not
-// write its segment is tried again, under another number; its memtables stay and are read. Only who
-// waits for that flush, or for the room it would give, gets its error.
+// Errors (db/background_error.h): the first one that makes going on unsafe (a latched log, a
+// poisoned manifest) makes the database read-only: from then on writes and flushes return it, reads
+// go on. A flush that could not write its segment is tried again, under another number; its
+// memtables stay and are read. Only who waits for that flush, or for the room it would give, gets
+// its error.
 class DBImpl : public DB {
  public:
   static Status Open(const Options& options, const std::string& path, std::unique_ptr<DB>* db);
@@ -66,6 +68,9 @@ class DBImpl : public DB {
                       std::optional<Slice> end) override;
   Status SyncWAL() override;
   Status Checkpoint(const std::string& directory) override;
+  Status Resume() override;
+  Status PauseBackgroundWork() override;
+  Status ContinueBackgroundWork() override;
   Status SetOptions(const std::map<std::string, std::string>& changes) override;
   bool GetProperty(Slice name, std::string* value) override;
   bool GetIntProperty(Slice name, uint64_t* value) override;
@@ -99,8 +104,10 @@ class DBImpl : public DB {
   Status InsertGroup(size_t entry_bytes);
   // Makes the active memtable and its log take a record.
   Status MakeRoom(uint64_t record_bytes, size_t memtable_bytes, bool logged);
-  // Makes the active memtable immutable and puts a new one in its place.
+  // Makes the active memtable immutable and puts a new one in its place, once there is room.
   Status SwitchMemtable();
+  // The same, whether there is room or not.
+  Status ReplaceActive() EXCLUDES(mu_);
   // Until no unlogged entry is in memory only: flushed, in both roots (RULES R4.2).
   Status FlushUnlogged() EXCLUDES(mu_);
   Status ReserveSequences(uint64_t count);
@@ -112,7 +119,9 @@ class DBImpl : public DB {
   void UpdateStall() REQUIRES(mu_);
   // By the leader, before the group is logged: sleeps as long as the stall asks.
   void Throttle(size_t bytes) EXCLUDES(mu_);
-  // The last resort: no memtable may be added.
+  // The last resort: no memtable may be added. Too many are there, or compactions are too far
+  // behind.
+  bool TooManyMemtables() const REQUIRES(mu_);
   bool WritesAreStopped() const REQUIRES(mu_);
   Status WaitForMemtableRoom() EXCLUDES(mu_);
 
@@ -125,12 +134,18 @@ class DBImpl : public DB {
   // The oldest memtables that go into one segment.
   std::vector<Table> PickFlush() const REQUIRES(mu_);
   size_t FlushMemtablesMax() const;
-  Status FlushTables(const std::vector<Table>& tables) EXCLUDES(mu_);
-  Status WriteFlush(const std::vector<Table>& tables, FlushInfo* info) EXCLUDES(mu_);
+  // What a flush's commit says of the logs.
+  enum class FlushLogs {
+    kPassTheirs,  // those of the memtables are not needed any more; they are synced before
+    kPassAll,     // none used so far is: there is no other memtable, see db_resume.cc
+  };
+  Status FlushTables(const std::vector<Table>& tables, FlushLogs logs) EXCLUDES(mu_);
+  Status WriteFlush(const std::vector<Table>& tables, FlushLogs logs, FlushInfo* info)
+      EXCLUDES(mu_);
   // `retained`: the sequence from which on nothing was dropped (db/history.h). Without an entry the
   // tables held nothing to keep.
-  Status InstallFlush(const std::vector<Table>& tables, std::optional<SegmentEntry> entry,
-                      SequenceNumber retained) EXCLUDES(mu_);
+  Status InstallFlush(const std::vector<Table>& tables, FlushLogs logs,
+                      std::optional<SegmentEntry> entry, SequenceNumber retained) EXCLUDES(mu_);
   // A seal, after which what the older root needed is free.
   Status Seal() EXCLUDES(mu_);
   void SealWhenIdle() EXCLUDES(mu_);
@@ -179,7 +194,14 @@ class DBImpl : public DB {
   Status BackgroundError() EXCLUDES(mu_);
   // The same, for the caller of the database, who now knows.
   Status WriteError() EXCLUDES(mu_);
-  void LatchError(const Status& status) EXCLUDES(mu_);
+  // Background work has failed, or a write in a way that nothing may be written after it.
+  void LatchError(const Status& status, BackgroundErrorSource source) EXCLUDES(mu_);
+
+  // ---- Resuming, pausing (db_resume.cc) ----
+  // By an exclusive leader.
+  Status ResumeWrites() EXCLUDES(mu_);
+  // All memtables, in one commit that passes all logs.
+  Status FlushEverything() EXCLUDES(mu_);
 
   uint64_t LogBytes() const;
   uint64_t DirectoryBytes() const;
@@ -238,10 +260,13 @@ class DBImpl : public DB {
   bool backing_off_ GUARDED_BY(mu_) = false;
   int manual_waiting_ GUARDED_BY(mu_) =
       0;  // manual compactions that could not start; they go first
-  Status background_error_ GUARDED_BY(mu_);
+  BackgroundErrors errors_ GUARDED_BY(mu_);
+  uint64_t resumes_ GUARDED_BY(mu_) = 0;  // calls of Resume(): what waits to try again does so now
+  int pauses_ GUARDED_BY(mu_) = 0;        // calls of PauseBackgroundWork() that were not taken back
   ManifestStats manifest_counted_ GUARDED_BY(mu_);  // what the statistics have of it
-  bool error_told_ GUARDED_BY(mu_) = false;         // a caller has got background_error_
-  bool closing_ GUARDED_BY(mu_) = false;
+  bool error_told_ GUARDED_BY(mu_) = false;         // a caller has got the read-only error
+  bool will_close_ GUARDED_BY(mu_) = false;         // Close() waits for the lead of the write queue
+  bool closing_ GUARDED_BY(mu_) = false;            // nothing is begun any more
 };
 
 }  // namespace varve

@@ -98,7 +98,7 @@ bool DBImpl::GetIntProperty(Slice name, uint64_t* value) {
       {"is-write-stopped",
        [&] {
          MutexLock lock(&mu_);
-         return uint64_t{!background_error_.ok() || WritesAreStopped()};
+         return uint64_t{!errors_.read_only().ok() || WritesAreStopped()};
        }},
       {"delayed-write-rate", [&] { return stall_.bytes_per_second(); }},
   };
@@ -119,7 +119,7 @@ bool DBImpl::GetProperty(Slice name, std::string* value) {
   if (!CheckOpen().ok()) return false;
   if (name == "varve.background-error") {
     MutexLock lock(&mu_);
-    *value = background_error_.ok() ? "" : background_error_.ToString();
+    *value = errors_.read_only().ok() ? "" : errors_.read_only().ToString();
   } else if (name == "varve.durable-position") {
     *value = wal_->durable().ToString();
   } else if (name == "varve.stats") {

@@ -59,12 +59,19 @@ void DBImpl::Throttle(size_t bytes) {
   }
 }
 
-bool DBImpl::WritesAreStopped() const {
+bool DBImpl::TooManyMemtables() const {
   const size_t max = live_.memtables_max.load(std::memory_order_relaxed);
   return immutables_.size() + 1 >= max;
 }
 
+bool DBImpl::WritesAreStopped() const {
+  return TooManyMemtables() || (stall_.state() == StallState::kStopped &&
+                                stall_.reason() != StallReason::kMemtables && !will_close_);
+}
+
 Status DBImpl::WaitForMemtableRoom() {
+  // How often it is looked at what running compactions have done: nobody signals that.
+  constexpr uint64_t kLookNanos = 10'000'000;
   MutexLock lock(&mu_);
   UpdateStall();
   if (!WritesAreStopped()) return Status::OK();
@@ -74,9 +81,16 @@ Status DBImpl::WaitForMemtableRoom() {
   Status status;
   while (status.ok() && WritesAreStopped()) {
     ScheduleFlush();
-    changed_.Wait(&mu_);
+    if (TooManyMemtables()) {
+      changed_.Wait(&mu_);
+    } else {
+      // It will not get better while they fail.
+      status = errors_.transient(BackgroundErrorSource::kCompaction);
+      if (!status.ok()) break;
+      changed_.WaitFor(&mu_, kLookNanos);
+    }
     UpdateStall();
-    status = background_error_;
+    status = errors_.read_only();
     if (status.ok() && flush_failures_ != failures) status = flush_error_;
   }
   if (Statistics* const statistics = options_.statistics.get(); statistics != nullptr) {

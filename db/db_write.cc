@@ -148,10 +148,14 @@ Status DBImpl::CommitGroup() {
   if (status.ok()) status = ReserveSequences(count);
   if (!status.ok()) return status;  // nothing has changed: the next write may do better
 
+  BackgroundErrorSource source = BackgroundErrorSource::kLog;
   if (logged) status = LogGroup(count, sync);
-  if (status.ok()) status = InsertGroup(entry_bytes);
+  if (status.ok()) {
+    source = BackgroundErrorSource::kWrite;
+    status = InsertGroup(entry_bytes);
+  }
   if (!status.ok()) {
-    LatchError(status);
+    LatchError(status, source);
     return status;
   }
   active_.unlogged |= !logged;
@@ -227,6 +231,10 @@ Status DBImpl::MakeRoom(uint64_t record_bytes, size_t memtable_bytes, bool logge
 
 Status DBImpl::SwitchMemtable() {
   if (Status status = WaitForMemtableRoom(); !status.ok()) return status;
+  return ReplaceActive();
+}
+
+Status DBImpl::ReplaceActive() {
   Table fresh;
   if (Status status = manifest_->NewFileNumber(&fresh.epoch); !status.ok()) return status;
   fresh.memtable =

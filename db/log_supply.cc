@@ -14,10 +14,10 @@ Status LogSupply::Take(uint64_t payload_bytes, std::unique_ptr<PreparedLog>* log
   std::unique_ptr<PreparedLog> spare;
   {
     MutexLock lock(&mu_);
-    while (making_) changed_.Wait(&mu_);
+    while (state_ == State::kMaking) changed_.Wait(&mu_);
     if (stopped_) return Status::Aborted("the database is closing");
     spare = std::move(spare_);
-    making_ = true;
+    state_ = State::kMaking;  // a spare that was wanted and not begun is made here
   }
   Status status;
   if (spare != nullptr && spare->Fits(payload_bytes)) {
@@ -27,37 +27,49 @@ Status LogSupply::Take(uint64_t payload_bytes, std::unique_ptr<PreparedLog>* log
     status = Make(payload_bytes, log);
   }
   MutexLock lock(&mu_);
-  making_ = false;
+  state_ = State::kIdle;
   changed_.SignalAll();
   return status;
 }
 
 void LogSupply::MakeSpare() {
-  {
-    MutexLock lock(&mu_);
-    if (making_ || stopped_ || spare_ != nullptr) return;
-    making_ = true;
-  }
-  auto make = [this] {
+  MutexLock lock(&mu_);
+  if (state_ != State::kIdle || stopped_ || spare_ != nullptr) return;
+  if (!thread_.running() && !thread_.Start("varve-log", [this] { Run(); }).ok()) return;
+  state_ = State::kSpareWanted;
+  changed_.SignalAll();
+}
+
+void LogSupply::Run() {
+  MutexLock lock(&mu_);
+  while (!stopped_) {
+    if (state_ != State::kSpareWanted) {
+      changed_.Wait(&mu_);
+      continue;
+    }
+    state_ = State::kMaking;
+    mu_.Unlock();
     std::unique_ptr<PreparedLog> log;
     const Status status = Make(0, &log);
-    MutexLock lock(&mu_);
-    making_ = false;
+    mu_.Lock();
+    state_ = State::kIdle;
     if (status.ok() && !stopped_) spare_ = std::move(log);
     changed_.SignalAll();
-  };
-  if (pool_->Schedule(ThreadPool::Priority::kHigh, std::move(make)).ok()) return;
-  MutexLock lock(&mu_);
-  making_ = false;
-  changed_.SignalAll();
+  }
 }
 
 void LogSupply::Stop() {
   std::unique_ptr<PreparedLog> spare;
-  MutexLock lock(&mu_);
-  stopped_ = true;
-  while (making_) changed_.Wait(&mu_);
-  spare = std::move(spare_);
+  Thread thread;
+  {
+    MutexLock lock(&mu_);
+    stopped_ = true;
+    changed_.SignalAll();
+    while (state_ == State::kMaking) changed_.Wait(&mu_);
+    spare = std::move(spare_);
+    thread = std::move(thread_);
+  }
+  thread.Join();
 }
 
 }  // namespace varve

@@ -6,7 +6,7 @@
 
 #include "db/manifest.h"
 #include "util/mutex.h"
-#include "util/thread_pool.h"
+#include "util/thread.h"
 #include "varve/status.h"
 #include "wal/wal.h"
 
@@ -15,13 +15,13 @@ namespace varve {
 // Has the next log ready before it is needed: making one writes and syncs a whole file, which no
 // write should wait for.
 //
-// At most one log is being made at a time, so numbers are taken in the order in which logs are
-// used, as Wal asks. Thread safety: Take by one caller at a time (the leader), the rest from
-// anywhere.
+// A thread of its own makes it: in the pool it would wait behind flushes and compactions, and the
+// write that needs it with it. At most one log is being made at a time, so numbers are taken in the
+// order in which logs are used, as Wal asks. Thread safety: Take by one caller at a time (the
+// leader), the rest from anywhere.
 class LogSupply {
  public:
-  LogSupply(Wal* wal, Manifest* manifest, ThreadPool* pool)
-      : wal_(wal), manifest_(manifest), pool_(pool) {}
+  LogSupply(Wal* wal, Manifest* manifest) : wal_(wal), manifest_(manifest) {}
   ~LogSupply() { Stop(); }
 
   // A log with room for a record of `payload_bytes`: the spare one if it will do, else one made for
@@ -36,17 +36,20 @@ class LogSupply {
   void Stop();
 
  private:
+  enum class State : uint8_t { kIdle, kSpareWanted, kMaking };
+
   Status Make(uint64_t payload_bytes, std::unique_ptr<PreparedLog>* log);
+  void Run();
 
   Wal* const wal_;
   Manifest* const manifest_;
-  ThreadPool* const pool_;
 
   Mutex mu_;
   CondVar changed_;
-  bool making_ GUARDED_BY(mu_) = false;
+  State state_ GUARDED_BY(mu_) = State::kIdle;
   bool stopped_ GUARDED_BY(mu_) = false;
   std::unique_ptr<PreparedLog> spare_ GUARDED_BY(mu_);
+  Thread thread_ GUARDED_BY(mu_);  // started by the first MakeSpare()
 };
 
 }  // namespace varve

@@ -23,6 +23,8 @@ constexpr double kUnlimitedNanos = 2e9;
 // An observation takes at least this long, and is none where writers paused meanwhile.
 constexpr uint64_t kObserveNanosMin = 100'000'000;
 constexpr uint64_t kObserveNanosMax = 1'000'000'000;
+// So many memtables before the last one is full, room is given out ever more slowly.
+constexpr double kLastMemtables = 1.5;
 // How much of the flushes before is kept in the measurement at each one.
 constexpr double kFlushMemory = 0.8;
 
@@ -83,6 +85,11 @@ StallDecision DecideStall(const StallInputs& in) {
       MemtableLimitsOf(in.memtables_max, in.flush_memtables_min, in.flush_memtables_max);
   consider(StallReason::kMemtables,
            PressureOf(in.memtables_queued, memtables.slowdown, memtables.stop),
+           in.flush_bytes_per_second);
+  // The progress of a flush is an estimate. Where it is wrong, the last of the room is given out
+  // slowly.
+  consider(StallReason::kMemtables,
+           PressureOf(in.memtables_held, in.memtables_max - kLastMemtables, in.memtables_max),
            in.flush_bytes_per_second);
   if (in.level0_stop_runs > 0) {
     consider(StallReason::kLevel0Runs,
@@ -168,6 +175,7 @@ void WriteStall::ObserveSustained(uint64_t now) {
 bool WriteStall::Update(StallInputs inputs, StallInfo* change) {
   const uint64_t now = clock_->MonotonicNanos();
   ObserveSustained(now);
+  inputs.memtables_held = inputs.memtables_queued;
   inputs.memtables_queued -= FlushedOfRunning(now);
   inputs.flush_bytes_per_second = FlushRate();
   inputs.compaction_bytes_per_second = sustained_ > 0 ? sustained_ : unlimited_;
@@ -175,9 +183,10 @@ bool WriteStall::Update(StallInputs inputs, StallInfo* change) {
   const MemtableLimits memtables = MemtableLimitsOf(
       inputs.memtables_max, inputs.flush_memtables_min, inputs.flush_memtables_max);
   // Before the next memtable is switched, which is an event, one may be added.
-  watched_.store(
-      decision.state != StallState::kNone || inputs.memtables_queued + 1 > memtables.slowdown,
-      std::memory_order_relaxed);
+  watched_.store(decision.state != StallState::kNone ||
+                     inputs.memtables_queued + 1 > memtables.slowdown ||
+                     inputs.memtables_held + 1 > inputs.memtables_max - kLastMemtables,
+                 std::memory_order_relaxed);
   updated_nanos_.store(now, std::memory_order_relaxed);
   updated_bytes_.store(admitted_.load(std::memory_order_relaxed), std::memory_order_relaxed);
   change->before = state();

@@ -40,6 +40,8 @@ struct StallInputs {
   // Memtables that are not in a segment, counted in full ones: the active one by how far it is
   // filled, those of a running flush by what is left of it.
   double memtables_queued = 0;
+  // The same with all of a running flush: what is in memory.
+  double memtables_held = 0;
   int memtables_max = 16;
   int flush_memtables_min = 4;  // a flush waits until there are so many
   int flush_memtables_max = 8;  // and takes so many at once

@@ -91,6 +91,7 @@ class WalImpl final : public Wal {
   uint64_t mapped_bytes() const override;
   Status Retire(FileNumber lowest_needed) override;
   Status Adopt(const std::string& name) override;
+  Status Restart() override;
   void SetLogBytes(uint64_t log_bytes) override {
     log_bytes_.store(RoundLogBytes(log_bytes), std::memory_order_relaxed);
   }
@@ -278,7 +279,7 @@ Status WalImpl::Sync(LogPosition upto) {
   const uint64_t begin = wait_nanos == 0 ? 0 : options_.env.clock->MonotonicNanos();
   bool timed_out = false;
   MutexLock lock(&mutex_);
-  if (upto > EndLocked()) {
+  if (upto > std::max(EndLocked(), durable_)) {
     return Status::InvalidArgument("sync of the log to " + upto.ToString() + ", which ends at " +
                                    EndLocked().ToString());
   }
@@ -431,6 +432,40 @@ Status WalImpl::Adopt(const std::string& name) {
   }
   return recycler_.Put(number, type == FileType::kRecycledLog,
                        log_bytes_.load(std::memory_order_relaxed));
+}
+
+Status WalImpl::Restart() {
+  const uint64_t wait_nanos = options_.sync_wait_ms_max * 1000000;
+  const uint64_t begin = options_.env.clock->MonotonicNanos();
+  std::deque<std::shared_ptr<Log>> forgotten;
+  {
+    MutexLock lock(&mutex_);
+    while (syncing_) {
+      if (wait_nanos == 0) {
+        sync_done_.Wait(&mutex_);
+        continue;
+      }
+      const uint64_t passed = options_.env.clock->MonotonicNanos() - begin;
+      if (passed >= wait_nanos) return Status::TimedOut("a sync of the log is still under way");
+      sync_done_.WaitFor(&mutex_, wait_nanos - passed);
+    }
+    if (closing_) return Status::Aborted("the log is closed");
+    durable_ = std::max(durable_, EndLocked());
+    packed_durable_.store(durable_.log << 32 | durable_.offset / wal::kUnitBytes,
+                          std::memory_order_relaxed);
+    asked_ = {};
+    appender_ = nullptr;
+    std::swap(forgotten, logs_);
+    latch_ = Status::OK();
+    is_latched_.store(false, std::memory_order_release);
+    sync_done_.SignalAll();
+  }
+  for (const std::shared_ptr<Log>& log : forgotten) {
+    // Not reused, as no sync of theirs can be believed. What stays goes at the next open.
+    (void)log->writer->file()->Close();
+    (void)file_system_->RemoveFile(LogFileName(options_.directory, log->writer->number()));
+  }
+  return Status::OK();
 }
 
 Status WalImpl::Close() {

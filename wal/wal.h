@@ -51,7 +51,7 @@ class PreparedLog {
 //
 // The latch: the first failed write or sync of a log latches that error. From then on nothing is
 // framed, synced, switched or released, and every call that would, those that already wait
-// included, returns the error. Only closing and opening the database again leads out of it.
+// included, returns the error. Restart() leads out of it, or closing and opening the database.
 class Wal {
  public:
   // Checks the options; touches no file.
@@ -101,6 +101,13 @@ class Wal {
   // Takes over `name`, a log or recycled log left in the directory by an earlier run, of which the
   // caller vouches the same: kept for reuse if it fits, otherwise removed.
   virtual Status Adopt(const std::string& name) = 0;
+  // Forgets every log used so far, the latched error included, and removes their files. By the
+  // caller of Append, who vouches that nothing they hold is needed any more, by either manifest
+  // root (RULES R4.1): whatever was appended is durable elsewhere or was never acknowledged. So
+  // Sync() up to a position of before says OK. Logs that were prepared and not used stay good. No
+  // log is in use afterwards. Waits for a sync under way; TimedOut, with nothing changed, if that
+  // takes longer than sync_wait_ms_max.
+  virtual Status Restart() = 0;
   // Bytes of a log made from now on; see WalOptions::log_bytes.
   virtual void SetLogBytes(uint64_t log_bytes) = 0;
 

@@ -27,9 +27,9 @@ namespace varve {
 // last logged write that was acknowledged.
 //
 // After a failed write or sync of the log, or of the manifest's root, the database is read-only:
-// reads go on, writes return that first error. Reopen it once the cause is gone. A flush that
-// cannot write its segment is tried again by itself; meanwhile what it holds stays readable, and
-// writes go on until memory for them runs out.
+// reads go on, writes return that first error. Resume() or reopen it once the cause is gone. A
+// flush that cannot write its segment is tried again by itself; meanwhile what it holds stays
+// readable, and writes go on until memory for them runs out.
 class DB {
  public:
   // Opens the database in `path`, recovering it if it was not closed. Errors: InvalidArgument (an
@@ -93,6 +93,19 @@ class DB {
   // once; on an error, or after a crash, none of it (what a crash leaves beside it, under
   // `directory`.checkpoint.tmp, the next attempt removes). Writes go on meanwhile.
   virtual Status Checkpoint(const std::string& directory) = 0;
+
+  // Brings a read-only database back to taking writes, without closing it: makes everything that
+  // was acknowledged durable in segments, and begins a new log. What failed is tried again; an
+  // error leaves the database read-only as it was, and Resume() may be called again. After a failed
+  // write of the manifest's root, or a failed insert of a logged write, only reopening helps: it
+  // returns that error. OK where nothing is wrong; work that is to be tried again later is tried at
+  // once.
+  virtual Status Resume() = 0;
+  // Flushes and compactions under way end, and no other begins, until ContinueBackgroundWork() has
+  // been called as often. Meanwhile writes that find no room in memory, and Flush(), wait. Close()
+  // ends the pause. ContinueBackgroundWork() without a pause is InvalidArgument.
+  virtual Status PauseBackgroundWork() = 0;
+  virtual Status ContinueBackgroundWork() = 0;
 
   // Sets options marked "Live" by name, as text: {"wal_sync_interval_ms", "200"}. All or none;
   // InvalidArgument names the one that is unknown, not live, or out of range.

@@ -104,7 +104,7 @@ struct Options {
   // Milliseconds a write may stay unsynced with kInterval; 1 to 3,600,000. Live.
   uint32_t wal_sync_interval_ms = 1000;
   // Milliseconds a write waits for the device to sync the log; past it TimedOut: the write may or
-  // may not have been applied, and writes are refused until the database is reopened. 0: for ever.
+  // may not have been applied, and writes are refused until Resume() or a reopen. 0: for ever.
   uint32_t wal_sync_timeout_ms = 0;
   WalRecoveryMode wal_recovery = WalRecoveryMode::kTolerateTornTail;
   // Write the log by storing into mapped memory, where the file system is known to overwrite in

@@ -99,7 +99,6 @@ TEST_F(DbStallTest, SlowFlushesDelayWritersEvenly) {
     EXPECT_LT(longest_nanos_, 50'000'000u);
     EXPECT_GT(Property("delayed-write-rate"), 1u << 20);
     EXPECT_LT(Property("delayed-write-rate"), 16u << 20);
-    EXPECT_EQ(Property("is-write-stopped"), 0u);
     const std::vector<StallInfo> changes = recorder_->changes();
     ASSERT_GE(changes.size(), 1u);
     EXPECT_EQ(changes[0].before, StallState::kNone);

@@ -38,6 +38,9 @@ class FakeDb : public DB {
   }
   Status SyncWAL() override { return Status::OK(); }
   Status Checkpoint(const std::string&) override { return Status::NotSupported(); }
+  Status Resume() override { return Status::OK(); }
+  Status PauseBackgroundWork() override { return Status::OK(); }
+  Status ContinueBackgroundWork() override { return Status::OK(); }
   Status SetOptions(const std::map<std::string, std::string>&) override { return Status::OK(); }
   bool GetProperty(Slice, std::string*) override { return false; }
   bool GetIntProperty(Slice, uint64_t*) override { return false; }

@@ -233,13 +233,21 @@ Status DBImpl::InstallCompaction(CompactionJob* job, SequenceNumber retained) {
     inputs.insert(inputs.end(), input.segments.begin(), input.segments.end());
   }
   for (const auto& segment : inputs) edit.removed.push_back(segment->number());
+  if (!plan.trivial_move) {
+    for (const auto& segment : inputs) obsolete_->Removing(segment);
+  }
   Status status;
   {
     Stopwatch watch(options_.statistics.get(), options_.env.clock.get(), Latency::kManifestCommit);
     status = manifest_->Commit(edit);
   }
   if (!status.ok()) {
-    if (manifest_->poisoned().ok()) job->RemoveOutputs();  // else a root may name them
+    if (manifest_->poisoned().ok()) {  // else a root may name them
+      job->RemoveOutputs();
+      if (!plan.trivial_move) {
+        for (const auto& segment : inputs) obsolete_->Kept(*segment);
+      }
+    }
     return status;
   }
 
@@ -249,9 +257,6 @@ Status DBImpl::InstallCompaction(CompactionJob* job, SequenceNumber retained) {
     const SegmentFile* const before = plan.trivial_move ? inputs[i].get() : nullptr;
     outputs.push_back(
         std::make_shared<SegmentFile>(std::move(edit.added[i]), reads_->comparator(), before));
-  }
-  if (!plan.trivial_move) {
-    for (const auto& segment : inputs) obsolete_->Removed(segment);
   }
   {
     MutexLock lock(&mu_);

@@ -2,7 +2,7 @@
 
 namespace varve {
 
-void ObsoleteSegments::Removed(const std::shared_ptr<SegmentFile>& segment) {
+void ObsoleteSegments::Removing(const std::shared_ptr<SegmentFile>& segment) {
   {
     MutexLock lock(&mu_);
     segments_.try_emplace(segment->number());
@@ -10,6 +10,11 @@ void ObsoleteSegments::Removed(const std::shared_ptr<SegmentFile>& segment) {
   segment->WhenGone([self = weak_from_this(), number = segment->number()] {
     if (const auto obsolete = self.lock(); obsolete != nullptr) obsolete->Gone(number);
   });
+}
+
+void ObsoleteSegments::Kept(const SegmentFile& segment) {
+  MutexLock lock(&mu_);
+  segments_.erase(segment.number());
 }
 
 void ObsoleteSegments::Released(const std::vector<FileNumber>& numbers) {
@@ -27,9 +32,10 @@ void ObsoleteSegments::Released(const std::vector<FileNumber>& numbers) {
 
 void ObsoleteSegments::Gone(FileNumber number) {
   MutexLock lock(&mu_);
-  State& state = segments_[number];
-  state.gone = true;
-  if (state.released && wake_ != nullptr) wake_();
+  const auto segment = segments_.find(number);
+  if (segment == segments_.end()) return;  // kept, and now the database closes
+  segment->second.gone = true;
+  if (segment->second.released && wake_ != nullptr) wake_();
 }
 
 std::vector<FileNumber> ObsoleteSegments::TakeDue() {

@@ -18,21 +18,23 @@ namespace varve {
 // Whichever comes last makes it due. If that is the last reader's leaving, `wake` is called, by
 // that reader, so that somebody takes it soon.
 //
-// Thread safety: all of it. Call Removed() while a version holds the segment.
+// Thread safety: all of it.
 class ObsoleteSegments : public std::enable_shared_from_this<ObsoleteSegments> {
  public:
   // `wake` must be quick and may be called under any lock that is held where a version goes.
   explicit ObsoleteSegments(std::function<void()> wake) : wake_(std::move(wake)) {}
 
-  // A commit has taken the segment out of the database. Before the version without it is
-  // published.
-  void Removed(const std::shared_ptr<SegmentFile>& segment);
+  // A commit is about to take the segment out of the database. Not after it: the next commit, by
+  // whomever, releases the segment, and it would be taken for one that no version holds.
+  void Removing(const std::shared_ptr<SegmentFile>& segment);
+  // That commit failed; the segment stays.
+  void Kept(const SegmentFile& segment);
   // Neither root needs these any more: Manifest::TakeReleased().
   void Released(const std::vector<FileNumber>& numbers);
 
   // The segments that may be unlinked, each told once.
   std::vector<FileNumber> TakeDue();
-  // Removed, and not told yet.
+  // Being removed, or removed and not told yet.
   size_t waiting() const;
   // `wake` is not called any more when it returns.
   void Stop();

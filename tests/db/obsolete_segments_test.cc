@@ -28,7 +28,7 @@ using Numbers = std::vector<FileNumber>;
 TEST_F(ObsoleteSegmentsTest, WaitForTheLastVersion) {
   auto segment = Segment(7);
   auto iterators = segment;
-  obsolete_->Removed(segment);
+  obsolete_->Removing(segment);
   obsolete_->Released({7});
   segment.reset();
   EXPECT_EQ(obsolete_->TakeDue(), Numbers{});
@@ -42,7 +42,7 @@ TEST_F(ObsoleteSegmentsTest, WaitForTheLastVersion) {
 
 TEST_F(ObsoleteSegmentsTest, WaitForBothRoots) {
   auto segment = Segment(7);
-  obsolete_->Removed(segment);
+  obsolete_->Removing(segment);
   segment.reset();
   EXPECT_EQ(wakes_, 0);  // nothing is due yet
   EXPECT_EQ(obsolete_->TakeDue(), Numbers{});
@@ -56,13 +56,26 @@ TEST_F(ObsoleteSegmentsTest, WaitForTheObjectBeforeAMove) {
   auto before = Segment(7);
   auto after = std::make_shared<SegmentFile>(
       before->entry(), InternalKeyComparator(BytewiseComparator()), before.get());
-  obsolete_->Removed(after);
+  obsolete_->Removing(after);
   obsolete_->Released({7});
   after.reset();
   EXPECT_EQ(obsolete_->TakeDue(), Numbers{});
   before.reset();
   EXPECT_EQ(wakes_, 1);
   EXPECT_EQ(obsolete_->TakeDue(), Numbers{7});
+}
+
+TEST_F(ObsoleteSegmentsTest, NothingIsDueAfterAFailedCommit) {
+  auto segment = Segment(7);
+  obsolete_->Removing(segment);
+  obsolete_->Kept(*segment);
+  EXPECT_EQ(obsolete_->waiting(), 0u);
+  obsolete_->Removing(segment);  // and tried again
+  obsolete_->Kept(*segment);
+  segment.reset();  // the database closes
+  EXPECT_EQ(wakes_, 0);
+  EXPECT_EQ(obsolete_->TakeDue(), Numbers{});
+  EXPECT_EQ(obsolete_->waiting(), 0u);
 }
 
 TEST_F(ObsoleteSegmentsTest, NoVersionEverHeldIt) {
@@ -72,15 +85,15 @@ TEST_F(ObsoleteSegmentsTest, NoVersionEverHeldIt) {
 
 TEST_F(ObsoleteSegmentsTest, NothingIsCalledAfterStopOrDeath) {
   auto segment = Segment(7), other = Segment(8);
-  obsolete_->Removed(segment);
-  obsolete_->Removed(other);
+  obsolete_->Removing(segment);
+  obsolete_->Removing(other);
   obsolete_->Released({7, 8});
   obsolete_->Stop();
   segment.reset();
   EXPECT_EQ(wakes_, 0);
   {
     auto short_lived = std::make_shared<ObsoleteSegments>([this] { ++wakes_; });
-    short_lived->Removed(other);
+    short_lived->Removing(other);
     short_lived->Released({8});
   }
   other.reset();

@@ -33,8 +33,8 @@ Generator::Generator(uint64_t seed) : random_(seed) {
       {Kind::kDeleteRange, 30}, {Kind::kMerge, merges_ ? uint64_t{600} : 1},
       {Kind::kScan, 20},        {Kind::kFlush, 40},
       {Kind::kSyncWal, 20},     {Kind::kCompactRange, 20},
-      {Kind::kSetOptions, 20},  {Kind::kOpen, 10},
-      {Kind::kThreads, 20},
+      {Kind::kCheckpoint, 6},   {Kind::kSetOptions, 20},
+      {Kind::kOpen, 10},        {Kind::kThreads, 20},
   };
   static constexpr uint64_t kFactors[] = {1, 2, 2, 2, 2, 4};  // over two
   for (Choice& choice : choices_) {
@@ -130,6 +130,7 @@ Operation Generator::DrawOfKind(Kind kind) {
       DrawBounds(&operation);
       operation.rewrite = random_.OneIn(4);
       break;
+    case Kind::kCheckpoint:
     case Kind::kSyncWal:
       break;
     default:

@@ -10,11 +10,11 @@ namespace varve::metamorphic {
 namespace {
 
 constexpr const char* kNames[] = {
-    "put",          "delete",         "delete_range",  "merge",       "batch",         "save_point",
-    "rollback",     "pop_save_point", "get",           "multiget",    "scan",          "cursor",
-    "close_cursor", "seek_to_first",  "seek_to_last",  "seek",        "seek_for_prev", "next",
-    "prev",         "refresh",        "snapshot",      "release",     "mark",          "open",
-    "flush",        "sync_wal",       "compact_range", "set_options", "threads",
+    "put",          "delete",         "delete_range",  "merge",      "batch",         "save_point",
+    "rollback",     "pop_save_point", "get",           "multiget",   "scan",          "cursor",
+    "close_cursor", "seek_to_first",  "seek_to_last",  "seek",       "seek_for_prev", "next",
+    "prev",         "refresh",        "snapshot",      "release",    "mark",          "open",
+    "flush",        "sync_wal",       "compact_range", "checkpoint", "set_options",   "threads",
 };
 static_assert(std::size(kNames) == static_cast<size_t>(Kind::kKindCount));
 

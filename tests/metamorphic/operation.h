@@ -57,6 +57,7 @@ enum class Kind : uint8_t {
   kFlush,
   kSyncWal,
   kCompactRange,  // [lower, upper], either may be missing; `rewrite`
+  kCheckpoint,    // made, opened as a database of its own, and scanned
   kSetOptions,
   kThreads,  // the parts of each thread in their order, the threads side by side
   kKindCount,

@@ -44,15 +44,6 @@ class FailedCursor : public Cursor {
 
 View ViewOf(const Operation& operation) { return {operation.snapshot, operation.mark}; }
 
-std::string ScanAll(Cursor* cursor) {
-  if (const std::string status = cursor->Status(); status != "OK") return status;
-  std::string answer = "forwards\n";
-  for (cursor->SeekToFirst(); cursor->Valid(); cursor->Next()) answer += At(cursor);
-  answer += At(cursor) + "backwards\n";
-  for (cursor->SeekToLast(); cursor->Valid(); cursor->Prev()) answer += At(cursor);
-  return answer + At(cursor);
-}
-
 }  // namespace
 
 std::unique_ptr<Cursor> NewFailedCursor(const std::string& status) {
@@ -61,6 +52,15 @@ std::unique_ptr<Cursor> NewFailedCursor(const std::string& status) {
 
 bool Store::IsReversed(const Operation& range) {
   return range.lower && range.upper && *range.lower > *range.upper;
+}
+
+std::string Store::Scan(Cursor* cursor) {
+  if (const std::string status = cursor->Status(); status != "OK") return status;
+  std::string answer = "forwards\n";
+  for (cursor->SeekToFirst(); cursor->Valid(); cursor->Next()) answer += At(cursor);
+  answer += At(cursor) + "backwards\n";
+  for (cursor->SeekToLast(); cursor->Valid(); cursor->Prev()) answer += At(cursor);
+  return answer + At(cursor);
 }
 
 std::string Store::Found(Slice value) { return "= " + Shown(value); }
@@ -78,7 +78,7 @@ std::string Store::Apply(const Operation& operation) {
     case Kind::kMultiGet:
       return MultiGet(operation.keys, ViewOf(operation));
     case Kind::kScan:
-      return ScanAll(NewCursor({operation.lower, operation.upper, ViewOf(operation)}).get());
+      return Scan(NewCursor({operation.lower, operation.upper, ViewOf(operation)}).get());
     case Kind::kCursor: {
       auto& cursor = cursors_[operation.slot];
       cursor = NewCursor({operation.lower, operation.upper, ViewOf(operation)});
@@ -111,6 +111,8 @@ std::string Store::Apply(const Operation& operation) {
       return SyncWal();
     case Kind::kCompactRange:
       return CompactRange(operation);
+    case Kind::kCheckpoint:
+      return ScanCheckpoint();
     case Kind::kSetOptions:
       return SetOptions(operation.options);
     case Kind::kThreads:

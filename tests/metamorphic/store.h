@@ -85,6 +85,8 @@ class Store {
   virtual std::string Flush(bool wait) = 0;
   virtual std::string SyncWal() = 0;
   virtual std::string CompactRange(const Operation& operation) = 0;
+  // All that a copy of the newest state holds.
+  virtual std::string ScanCheckpoint() { return Scan(NewCursor({}).get()); }
   virtual std::string SetOptions(const OptionMap& options) = 0;
   // Whether kThreads really starts threads.
   virtual bool RunsThreads() const = 0;
@@ -92,6 +94,8 @@ class Store {
   // Answers as all stores give them.
   static std::string Found(Slice value);
   static bool IsReversed(const Operation& range);
+  // Everything, forwards and backwards.
+  static std::string Scan(Cursor* cursor);
 
  private:
   std::string ApplyToCursor(const Operation& operation, Cursor* cursor);

@@ -17,6 +17,8 @@ std::string Text(const Status& status) {
   return status.IsTooOld() ? kTooOld : status.ToString();
 }
 
+std::string CheckpointPath(const std::string& path) { return path + "-checkpoint"; }
+
 class VarveCursor : public Cursor {
  public:
   explicit VarveCursor(std::unique_ptr<Iterator> iterator) : iterator_(std::move(iterator)) {}
@@ -56,16 +58,17 @@ VarveStore::VarveStore(std::shared_ptr<FileSystem> file_system, std::string path
     : file_system_(std::move(file_system)), path_(std::move(path)) {}
 
 std::string VarveStore::OpenStore(const OptionMap& changes) {
-  Options options;
-  options.env.file_system = file_system_;
-  options.create_if_missing = true;
-  Status status = ApplyOptions(changes, &options);
-  if (status.ok()) status = DB::Open(options, path_, &db_);
+  options_ = Options();
+  options_.env.file_system = file_system_;
+  options_.create_if_missing = true;
+  Status status = ApplyOptions(changes, &options_);
+  if (status.ok()) status = DB::Open(options_, path_, &db_);
   return Text(status);
 }
 
 std::string VarveStore::CloseStore() {
   if (db_ == nullptr) return "OK";
+  if (const std::string answer = RemoveCheckpoint(); answer != "OK") return answer;
   const Status status = db_->Close();
   db_.reset();
   return status.ok() ? CheckLiveFiles(file_system_.get(), path_) : Text(status);
@@ -163,6 +166,33 @@ std::string VarveStore::CompactRange(const Operation& operation) {
   if (operation.upper) end = *operation.upper;
   return Text(db_->CompactRange({.rewrite_deepest = operation.rewrite}, begin, end));
 }
+
+std::string VarveStore::ScanCheckpoint() {
+  if (const std::string answer = RemoveCheckpoint(); answer != "OK") return answer;
+  const std::string path = CheckpointPath(path_);
+  if (const Status status = db_->Checkpoint(path); !status.ok()) return status.ToString();
+  return checkpoint_ = ScanDatabase(path);
+}
+
+std::string VarveStore::RemoveCheckpoint() {
+  if (checkpoint_.empty()) return "OK";
+  const std::string path = CheckpointPath(path_);
+  const std::string now = ScanDatabase(path);
+  if (now != std::exchange(checkpoint_, "")) return "a checkpoint changed: " + now;
+  return Text(DB::Destroy(options_, path));
+}
+
+std::string VarveStore::ScanDatabase(const std::string& path) {
+  std::unique_ptr<DB> db;
+  Status status = DB::Open(options_, path, &db);
+  if (!status.ok()) return Text(status);
+  const std::string answer = Scan(std::make_unique<VarveCursor>(db->NewIterator({})).get());
+  status = db->Close();
+  if (!status.ok()) return Text(status);
+  const std::string files = CheckLiveFiles(file_system_.get(), path);
+  return files == "OK" ? answer : files;
+}
+
 std::string VarveStore::SetOptions(const OptionMap& options) {
   return Text(db_->SetOptions(options));
 }

@@ -31,16 +31,22 @@ class VarveStore : public Store {
   std::string Flush(bool wait) override;
   std::string SyncWal() override;
   std::string CompactRange(const Operation& operation) override;
+  std::string ScanCheckpoint() override;
   std::string SetOptions(const OptionMap& options) override;
   bool RunsThreads() const override { return true; }
 
  private:
   std::string WriteBatchOf(const Operation& operation, const WriteOptions& options);
+  std::string RemoveCheckpoint();
+  std::string ScanDatabase(const std::string& path);
   ReadOptions ReadAt(View view) const;
 
   const std::shared_ptr<FileSystem> file_system_;
   const std::string path_;
+  Options options_;
   std::unique_ptr<DB> db_;
+  // What the last checkpoint held; it is to hold that still when it goes. Empty: there is none.
+  std::string checkpoint_;
   std::map<int, std::unique_ptr<Snapshot>> snapshots_;
   std::map<int, uint64_t> marks_;  // sequences
 };

@@ -3,6 +3,8 @@
 //  1. After every change of the version the picker is asked for plans until it has none, or every
 //     thread that compactions may have is busy. It is told what runs: no two share an input, nor
 //     do their outputs cross.
+//     Plans of a score below 1 wait for a quiet time. Where an iterator had to pass thousands of
+//     entries that do not show, that range is compacted down.
 //  2. A plan is carried out without a lock (db/compaction_job.h).
 //  3. Its outputs take the place of its inputs in one commit of the manifest, which also raises the
 //     retained sequence to the floor by which versions were dropped; then in the version.
@@ -25,6 +27,12 @@ namespace {
 
 constexpr uint64_t kBackOffNanosMin = 100'000'000;
 constexpr uint64_t kBackOffNanosMax = 10'000'000'000;
+
+// Nobody writes much if no memtable was filled for so long.
+constexpr uint64_t kQuietNanos = 1'000'000'000;
+
+// Ranges that iterators complained of, at once.
+constexpr size_t kHiddenRunsMax = 16;
 
 const char* ReasonText(CompactionReason reason) {
   switch (reason) {
@@ -92,10 +100,59 @@ bool DBImpl::MayCompact() const {
 
 void DBImpl::ScheduleCompactions() {
   while (MayCompact() && !backing_off_ && manual_waiting_ == 0) {
-    std::optional<CompactionPlan> plan =
-        picker_->Pick(*version_, Busy(), RunningPlans(), reads_->ReadersFromNowOn().lowest());
+    std::optional<CompactionPlan> plan = PickUrgent();
     if (!plan.has_value() || StartCompaction(*std::move(plan)) == nullptr) return;
   }
+}
+
+std::optional<CompactionPlan> DBImpl::PickUrgent() {
+  const BusySegments busy = Busy();
+  const std::vector<CompactionPlan> running = RunningPlans();
+  std::optional<CompactionPlan> plan =
+      picker_->Pick(*version_, busy, running, reads_->ReadersFromNowOn().lowest());
+  if (plan.has_value() && plan->score >= 1) return plan;
+  while (!hidden_runs_.empty()) {
+    bool blocked = false;
+    std::optional<CompactionPlan> step =
+        picker_->PickManual(*version_, busy, running, hidden_runs_.front(), &blocked);
+    if (step.has_value()) step->reason = CompactionReason::kTombstones;
+    if (step.has_value() || blocked) return step;
+    hidden_runs_.pop_front();
+  }
+  // The rest is for when nobody writes.
+  if (!plan.has_value() || quiet_since_ == tables_switched_) return plan;
+  if (!quiet_awaited_ && compactions_.empty()) {
+    quiet_awaited_ = pool_->Schedule(ThreadPool::Priority::kLow, [this] { AwaitQuiet(); }).ok();
+  }
+  return std::nullopt;
+}
+
+void DBImpl::AwaitQuiet() {
+  Clock* const clock = options_.env.clock.get();
+  MutexLock lock(&mu_);
+  const uint64_t switched = tables_switched_;
+  const uint64_t until = clock->MonotonicNanos() + kQuietNanos;
+  uint64_t now = clock->MonotonicNanos();
+  // A compaction that somebody wants now needs this thread, perhaps.
+  while (now < until && switched == tables_switched_ && compactions_.empty() &&
+         manual_waiting_ == 0 && !closing_) {
+    changed_.WaitFor(&mu_, until - now);
+    now = clock->MonotonicNanos();
+  }
+  if (now >= until && switched == tables_switched_) quiet_since_ = switched;
+  quiet_awaited_ = false;
+  if (!closing_) ScheduleCompactions();
+}
+
+void DBImpl::OnHiddenRun(Slice smallest, Slice largest) {
+  MutexLock lock(&mu_);
+  if (closing_ || hidden_runs_.size() >= kHiddenRunsMax) return;
+  ManualCompaction range;
+  range.begin.emplace(smallest);
+  range.end.emplace(largest);
+  range.sequence_before = reads_->published() + 1;
+  hidden_runs_.push_back(std::move(range));
+  ScheduleCompactions();
 }
 
 std::shared_ptr<DBImpl::Compaction> DBImpl::StartCompaction(CompactionPlan plan) {
@@ -106,6 +163,7 @@ std::shared_ptr<DBImpl::Compaction> DBImpl::StartCompaction(CompactionPlan plan)
                                         [this, compaction] { CompactInBackground(compaction); });
   if (!status.ok()) return nullptr;
   compactions_.push_back(compaction);
+  if (quiet_awaited_) changed_.SignalAll();  // who waits for quiet holds the thread this one needs
   return compaction;
 }
 

@@ -180,6 +180,10 @@ Status DBImpl::Start(Recovered recovered) {
     PublishView();
     ScheduleCompactions();
   }
+  if (options_.compaction_style != CompactionStyle::kNone) {
+    reads_->SetHiddenRunListener(
+        [this](Slice smallest, Slice largest, uint64_t) { OnHiddenRun(smallest, largest); });
+  }
   return Status::OK();
 }
 
@@ -239,6 +243,7 @@ Status DBImpl::CloseParts() {
   compactions_cancelled_.store(true,
                                std::memory_order_relaxed);  // a hint: the pool's Stop() orders
   obsolete_->Stop();
+  reads_->SetHiddenRunListener(nullptr);
   limiter_->Stop();
   syncer_->Stop();
   log_supply_->Stop();

@@ -168,6 +168,12 @@ class DBImpl : public DB {
   // Starts what the picker wants, as far as there are threads for it.
   void ScheduleCompactions() REQUIRES(mu_);
   void SetPicker(const Options& options) REQUIRES(mu_);
+  // What should run now, if anything.
+  std::optional<CompactionPlan> PickUrgent() REQUIRES(mu_);
+  // Returns when a while has passed in which no memtable was filled, or one is.
+  void AwaitQuiet() EXCLUDES(mu_);
+  // An iterator has passed very many entries between these keys that do not show.
+  void OnHiddenRun(Slice smallest, Slice largest) EXCLUDES(mu_);
   // Null if no thread can be had.
   std::shared_ptr<Compaction> StartCompaction(CompactionPlan plan) REQUIRES(mu_);
   bool MayCompact() const REQUIRES(mu_);
@@ -258,6 +264,10 @@ class DBImpl : public DB {
   std::vector<std::shared_ptr<Compaction>> compactions_ GUARDED_BY(mu_);  // under way
   uint64_t compactions_failed_in_a_row_ GUARDED_BY(mu_) = 0;
   bool backing_off_ GUARDED_BY(mu_) = false;
+  bool quiet_awaited_ GUARDED_BY(mu_) = false;
+  // What tables_switched_ was when no memtable had been filled for a while.
+  uint64_t quiet_since_ GUARDED_BY(mu_) = UINT64_MAX;
+  std::deque<ManualCompaction> hidden_runs_ GUARDED_BY(mu_);
   int manual_waiting_ GUARDED_BY(mu_) =
       0;  // manual compactions that could not start; they go first
   BackgroundErrors errors_ GUARDED_BY(mu_);

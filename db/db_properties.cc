@@ -74,6 +74,13 @@ bool DBImpl::GetIntProperty(Slice name, uint64_t* value) {
          MutexLock lock(&mu_);
          return compactions_.size();
        }},
+      {"compaction-pending",
+       [&] {
+         MutexLock lock(&mu_);
+         return uint64_t{
+             !compactions_.empty() ||
+             picker_->Pick(*version_, {}, {}, reads_->ReadersFromNowOn().lowest()).has_value()};
+       }},
       {"compaction-debt-bytes",
        [&] {
          MutexLock lock(&mu_);

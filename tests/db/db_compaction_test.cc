@@ -17,6 +17,7 @@
 #include "tests/support/temp_dir.h"
 #include "util/filename.h"
 #include "util/mutex.h"
+#include "util/thread.h"
 #include "varve/compaction_filter.h"
 #include "varve/db.h"
 #include "varve/listener.h"
@@ -358,6 +359,43 @@ TEST_F(DbCompactionTest, CloseCancelsWhatRuns) {
     CloseAndCheck();
   }
   Open();
+  ExpectModel();
+}
+
+// Before a compaction, a run of tombstones triggers one; after it nothing is left to pass.
+TEST_F(DbCompactionTest, ALongRunOfTombstonesIsCompactedAway) {
+  Open();
+  for (uint32_t i = 0; i < 20000; ++i) Put(i, "v");
+  CompactAll();
+  for (uint32_t i = 100; i < 19900; ++i) {
+    ASSERT_TRUE(db_->Delete({}, Key(i)).ok());
+    model_.erase(Key(i));
+  }
+  ASSERT_TRUE(db_->Flush().ok());
+  for (int tries = 0; Property("num-entries") > model_.size(); ++tries) {
+    ASSERT_LT(tries, 600);
+    ReadOptions read;
+    const std::unique_ptr<Iterator> it = db_->NewIterator(read);
+    it->Seek(Key(100));
+    ASSERT_TRUE(it->Valid());
+    EXPECT_EQ(it->key(), Slice(Key(19900)));
+    SleepFor(50'000'000);
+  }
+  ExpectModel();
+}
+
+// A database at rest takes hardly more than its data, without being asked.
+TEST_F(DbCompactionTest, AQuietDatabaseShrinks) {
+  Open();
+  Churn(20000, 4000, 1);
+  ASSERT_TRUE(db_->Flush().ok());
+  for (int tries = 0; Property("compaction-pending") != 0; ++tries) {
+    ASSERT_LT(tries, 1200);
+    SleepFor(50'000'000);
+  }
+  const uint64_t rest = Property("segment-bytes");
+  CompactAll(/*rewrite_deepest=*/true);
+  EXPECT_LE(static_cast<double>(rest), 1.15 * static_cast<double>(Property("segment-bytes")));
   ExpectModel();
 }
 

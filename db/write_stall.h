@@ -100,21 +100,6 @@ class TokenBucket {
   uint64_t refilled_nanos_ = 0;
 };
 
-// What a running compaction has done of its work, for the write stall. The job counts; anyone
-// reads.
-struct CompactionProgress {
-  uint64_t bytes = 1;      // it will read in all
-  size_t level0_runs = 0;  // of level 0 that are gone when it ends
-  // Relaxed: a measure, read while it grows.
-  std::atomic<uint64_t> bytes_done{0};
-
-  double done() const {
-    const auto part = static_cast<double>(bytes_done.load(std::memory_order_relaxed)) /
-                      static_cast<double>(bytes == 0 ? 1 : bytes);
-    return part < 1 ? part : 1;
-  }
-};
-
 // The decision in force, the measurements behind it, and the sleep that enforces it.
 //
 // Thread safety: Update(), FlushBegan() and FlushEnded() by one caller at a time (DBImpl::mu_);

@@ -11,6 +11,7 @@
 #include "tests/support/baton_scheduler.h"
 #include "tests/support/sim_env.h"
 #include "util/mutex.h"
+#include "util/thread.h"
 #include "varve/db.h"
 #include "varve/listener.h"
 
@@ -112,6 +113,72 @@ TEST_F(DbStallTest, SlowFlushesDelayWritersEvenly) {
     EXPECT_EQ(recorder_->changes().back().now, StallState::kNone);
     db_.reset();
   });
+}
+
+// Holds compactions at their begin.
+class CompactionGate : public EventListener {
+ public:
+  void OnCompactionBegin(const CompactionInfo&) override {
+    MutexLock lock(&mu_);
+    while (!open_) opened_.Wait(&mu_);
+  }
+  void Open() {
+    MutexLock lock(&mu_);
+    open_ = true;
+    opened_.SignalAll();
+  }
+
+ private:
+  Mutex mu_;
+  CondVar opened_;
+  bool open_ GUARDED_BY(mu_) = false;
+};
+
+// Compactions stand still. Writers are delayed by the runs of level 0, then stopped, with room left
+// in memory, and go on when compactions do; or when the database is closed, which must not wait for
+// them (Checklist L1).
+TEST_F(DbStallTest, TooManyRunsStopWriters) {
+  for (const bool close : {false, true}) {
+    SCOPED_TRACE(close ? "closed" : "compacted");
+    scheduler_.Run([this, close] {
+      auto gate = std::make_shared<CompactionGate>();
+      auto recorder = std::make_shared<StallRecorder>();
+      options_.env.file_system = SimFileSystem::New({.track = false});
+      options_.memtable_bytes = 64 << 10;
+      options_.flush_memtables_min = 1;
+      options_.level0_runs_trigger = 1;  // slowed at 5, stopped at 9
+      options_.listeners = {recorder, gate};
+      Open();
+      Status last;
+      Thread writer("writer", [this, &last] {
+        for (int i = 0; i < 4000 && last.ok(); ++i) {
+          last = db_->Put({}, "key" + std::to_string(i), std::string(1000, 'v'));
+        }
+      });
+      while (Property("is-write-stopped") == 0) SleepFor(1'000'000);
+      EXPECT_LT(Property("num-immutable-memtables"), 15u);
+      const std::vector<StallInfo> changes = recorder->changes();
+      ASSERT_GE(changes.size(), 2u);
+      EXPECT_EQ(changes[0].now, StallState::kDelayed);
+      EXPECT_EQ(changes.back().now, StallState::kStopped);
+      EXPECT_EQ(changes.back().reason, StallReason::kLevel0Runs);
+      SleepFor(1'000'000'000);  // the active memtable is full by then
+      EXPECT_EQ(Property("is-write-stopped"), 1u);
+      if (close) {
+        Thread closer("closer", [this] { EXPECT_TRUE(db_->Close().ok()); });
+        writer.Join();
+        EXPECT_TRUE(last.IsAborted()) << last.ToString();
+        gate->Open();
+        closer.Join();
+      } else {
+        gate->Open();
+        writer.Join();
+        EXPECT_TRUE(last.ok()) << last.ToString();
+        EXPECT_GT(statistics_->Get(Counter::kWriteStallMicros), 500'000u);
+      }
+      db_.reset();
+    });
+  }
 }
 
 }  // namespace

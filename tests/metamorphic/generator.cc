@@ -173,6 +173,7 @@ void Generator::DrawBatch(const std::string& prefix, Operation* batch) {
 }
 
 void Generator::DrawThreads(Operation* operation) {
+  operation->paused = random_.OneIn(3);
   const uint64_t threads = random_.Between(2, kThreadsMax);
   for (uint64_t thread = 0; thread < threads; ++thread) {
     const std::string prefix = ThreadPrefix(thread);

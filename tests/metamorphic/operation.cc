@@ -106,6 +106,7 @@ class Parser {
     if (name == "sync") return Flag(&operation->sync);
     if (name == "disable_wal") return Flag(&operation->disable_wal);
     if (name == "rewrite") return Flag(&operation->rewrite);
+    if (name == "paused") return Flag(&operation->paused);
     if (name == "no_wait") return Flag(&operation->no_wait);
     if (!TakeIf('=')) return Bad("expected a field: ", name);
     if (name == "slot") return ParseNumber(&operation->slot);
@@ -194,6 +195,7 @@ std::string Operation::ToString() const {
   if (sync) text += " sync";
   if (disable_wal) text += " disable_wal";
   if (rewrite) text += " rewrite";
+  if (paused) text += " paused";
   if (no_wait) text += " no_wait";
   const char* separator = " options=";
   for (const auto& [name, setting] : options) {

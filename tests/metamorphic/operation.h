@@ -90,6 +90,7 @@ struct Operation {
   bool sync = false;
   bool disable_wal = false;
   bool no_wait = false;
+  bool paused = false;  // kThreads: background work stands still as they begin
   bool rewrite = false;
   OptionMap options;
   std::vector<Operation> parts;

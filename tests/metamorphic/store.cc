@@ -176,13 +176,17 @@ std::string Store::RunThreads(const Operation& operation) {
       if (static_cast<size_t>(part.thread) == thread) answers[thread] += Apply(part) + "\n";
     }
   };
+  // A write that finds no room waits for the pause to end, so it does not wait for the threads.
+  std::string answer;
+  if (operation.paused) answer = PauseBackgroundWork() + "\n";
   if (RunsThreads()) {
     std::vector<Thread> threads;
     for (size_t i = 0; i < count; ++i) threads.emplace_back("metamorphic", [&run, i] { run(i); });
+    if (operation.paused) answer += ContinueBackgroundWork() + "\n";
   } else {
     for (size_t i = 0; i < count; ++i) run(i);
+    if (operation.paused) answer += ContinueBackgroundWork() + "\n";
   }
-  std::string answer;
   for (const std::string& of_thread : answers) answer += of_thread;
   return answer;
 }

@@ -90,6 +90,8 @@ class Store {
   virtual std::string SetOptions(const OptionMap& options) = 0;
   // Whether kThreads really starts threads.
   virtual bool RunsThreads() const = 0;
+  virtual std::string PauseBackgroundWork() { return "OK"; }
+  virtual std::string ContinueBackgroundWork() { return "OK"; }
 
   // Answers as all stores give them.
   static std::string Found(Slice value);

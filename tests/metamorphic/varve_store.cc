@@ -193,6 +193,9 @@ std::string VarveStore::ScanDatabase(const std::string& path) {
   return files == "OK" ? answer : files;
 }
 
+std::string VarveStore::PauseBackgroundWork() { return Text(db_->PauseBackgroundWork()); }
+std::string VarveStore::ContinueBackgroundWork() { return Text(db_->ContinueBackgroundWork()); }
+
 std::string VarveStore::SetOptions(const OptionMap& options) {
   return Text(db_->SetOptions(options));
 }

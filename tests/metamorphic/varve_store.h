@@ -34,6 +34,8 @@ class VarveStore : public Store {
   std::string ScanCheckpoint() override;
   std::string SetOptions(const OptionMap& options) override;
   bool RunsThreads() const override { return true; }
+  std::string PauseBackgroundWork() override;
+  std::string ContinueBackgroundWork() override;
 
  private:
   std::string WriteBatchOf(const Operation& operation, const WriteOptions& options);

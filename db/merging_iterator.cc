@@ -68,7 +68,7 @@ class Tournament final : public MergingIterator {
   void Seek(Slice target) override {
     Begin(/*forward=*/true);
     seeking_.clear();
-    for (Child& child : children_) StartSeek(&child, target);
+    for (Child& child : children_) StartSeekOf(&child, target);
     FinishSeeks();
     PlayAll();
   }
@@ -113,7 +113,7 @@ class Tournament final : public MergingIterator {
     for (size_t i = first; i < children_.size(); ++i) {
       Child& child = children_[i];
       if (child.valid && comparator_.CompareUserKeys(ExtractUserKey(child.key), user_key) < 0) {
-        StartSeek(&child, saved_key_);
+        StartSeekOf(&child, saved_key_);
       }
     }
     if (seeking_.empty()) return false;
@@ -165,7 +165,7 @@ class Tournament final : public MergingIterator {
   // Seeks go on step by step in turn, so that their cache misses overlap: a seek that goes to
   // memory in a dozen segments then takes little more than one in a single segment. `target` lives
   // until all are done.
-  void StartSeek(Child* child, Slice target) {
+  void StartSeekOf(Child* child, Slice target) {
     child->iterator->StartSeek(target);
     seeking_.push_back(child->iterator.get());
   }

@@ -186,6 +186,18 @@ TEST_F(RunnerTest, AmplificationCountsWhatWasWrittenAndWhatIsLive) {
               ContainsRegex("space amplification +[0-9.]+ +.* live in 2,000 entries"));
 }
 
+TEST_F(RunnerTest, CompactsAndWaitsUntilNothingIsMerged) {
+  options_.num = 5000;
+  options_.engine.level0_runs_trigger = 2;
+  const std::string text =
+      Run({"fillrandom", "overwrite", "waitforcompaction", "compact", "amplification", "readseq"});
+  ASSERT_TRUE(status_.ok()) << status_.ToString();
+  EXPECT_THAT(text, ContainsRegex("waitforcompaction : .* 1 operations;"));
+  EXPECT_THAT(text, ContainsRegex("compact      : .* 1 operations;"));
+  // Nothing is there twice any more.
+  EXPECT_THAT(text, ContainsRegex("space amplification +(0[.][0-9]+|1[.]0[0-9]*) "));
+}
+
 TEST_F(RunnerTest, IntervalsAreReportedWhileItRuns) {
   options_.stats_interval_seconds = 1;
   options_.duration_seconds = 2;

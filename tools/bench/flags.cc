@@ -50,6 +50,8 @@ DEFINE_string(benchmarks, varve::bench::Join(VARVE_DEFAULT.benchmarks).c_str(),
               "\ttrace         -- replay --trace, or --num generated requests, as a\n"
               "\t                 read-through cache\n"
               "\tflush         -- write what is in memory to segments, and wait for it\n"
+              "\twaitforcompaction -- flush, and wait until nothing is merged any more\n"
+              "\tcompact       -- merge all segments there are\n"
               "\tamplification -- flush and scan; bytes written, and kept, for a byte given\n"
               "\tstats         -- print the property varve.stats\n"
               "Those that fill a new db are skipped with --use_existing_db.");

@@ -1,6 +1,8 @@
 #include "tools/bench/runner.h"
 
+#include <algorithm>
 #include <cinttypes>
+#include <iterator>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -50,8 +52,34 @@ class StartLine {
 };
 
 bool IsJob(const std::string& name) {
-  return name == "trace" || name == "flush" || name == "stats" || name == "amplification";
+  static constexpr const char* kJobs[] = {"trace",   "flush", "waitforcompaction",
+                                          "compact", "stats", "amplification"};
+  return std::find(std::begin(kJobs), std::end(kJobs), name) != std::end(kJobs);
 }
+
+// Until neither a flush nor a compaction is due. As no call of the engine's tells, it is asked
+// again and again, and is to say so several times in a row: between two jobs it may look idle.
+Status WaitForCompaction(DB* db) {
+  constexpr uint64_t kNanosBetween = 20'000'000;
+  constexpr int kTimesInARow = 5;
+  Status status = db->Flush();
+  for (int times = 0; status.ok() && times < kTimesInARow;) {
+    uint64_t running = 0, immutable = 0;
+    std::string error;
+    if (!db->GetIntProperty("varve.num-running-compactions", &running) ||
+        !db->GetIntProperty("varve.num-immutable-memtables", &immutable) ||
+        !db->GetProperty("varve.background-error", &error)) {
+      return Status::NotSupported("the properties of compactions");
+    }
+    if (!error.empty()) return Status::IOError(error);
+    times = running + immutable == 0 ? times + 1 : 0;
+    if (times < kTimesInARow) SleepFor(kNanosBetween);
+  }
+  return status;
+}
+
+Status CompactAll(DB* db) { return db->CompactRange({}, std::nullopt, std::nullopt); }
+Status FlushAll(DB* db) { return db->Flush(); }
 
 }  // namespace
 
@@ -110,7 +138,10 @@ Status Runner::RunOne(const std::string& name) {
   Print("DB path: [" + database_.path() + "]\n");
   if (name == "trace") return RunTraceReplay();
   if (name == "amplification") return RunAmplification();
-  return name == "flush" ? RunFlush() : RunLoad(*load);
+  if (name == "flush") return RunJob(name, FlushAll);
+  if (name == "waitforcompaction") return RunJob(name, WaitForCompaction);
+  if (name == "compact") return RunJob(name, CompactAll);
+  return RunLoad(*load);
 }
 
 Status Runner::RunLoad(const Benchmark& benchmark) {
@@ -209,15 +240,15 @@ Status Runner::RunTraceReplay() {
   return Status::Corruption(TraceFailure(result)).WithContext(result.source);
 }
 
-Status Runner::RunFlush() {
+Status Runner::RunJob(const std::string& name, Status (*job)(DB* db)) {
   ThreadStats stats;
   Clock* const clock = options_.engine.env.clock.get();
   stats.Start(clock);
-  Status status = database_.db()->Flush();
+  Status status = job(database_.db());
   stats.Finish(clock);
   stats.operations = 1;
-  if (status.ok()) Report("flush", stats);
-  return status.WithContext("flush");
+  if (status.ok()) Report(name, stats);
+  return status.WithContext(name);
 }
 
 Status Runner::RunAmplification() {

@@ -27,7 +27,8 @@ class Runner {
   Status RunOne(const std::string& name);
   Status RunLoad(const Benchmark& benchmark);
   Status RunTraceReplay();
-  Status RunFlush();
+  // One call, timed as a whole.
+  Status RunJob(const std::string& name, Status (*job)(DB* db));
   Status RunAmplification();
   void PrintStats();
   void Report(const std::string& name, const ThreadStats& stats,

@@ -1,11 +1,34 @@
-// What a DBImpl does with whole files: checkpoints.
+// What a DBImpl does with whole files: checkpoints and ingestion.
+//
+// An ingestion at the newest place:
+//  1. The files are checked, and memory is flushed.
+//  2. By the leader of the write queue: a sequence is chosen that lies ahead of the writers,
+//  further
+//     than they will come.
+//  3. The segments are written with it, beside the writers.
+//  4. By the leader: what is in memory is flushed, so that all before the ingestion is in segments
+//     (nothing that is durable may lack what came before it, and no memtable lies beneath it). The
+//     segments get an epoch above all others, and the active memtable, which is empty, one above
+//     that (RULES R1.1). Commit; then the view, then the sequence is published: a reader takes them
+//     in the other order. A seal, because no log holds it (RULES R4.2).
+// At the oldest place (3) is done by the leader too, next to an iterator that says what is there.
 
 #include <utility>
 
 #include "db/checkpoint.h"
 #include "db/db_impl.h"
+#include "db/ingest.h"
+#include "util/filename.h"
 
 namespace varve {
+
+namespace {
+
+// How far ahead the sequence of an ingestion is chosen: more than an hour's writes, and still some
+// sixteen million ingestions in the life of a database.
+constexpr uint64_t kSequencesAhead = uint64_t{1} << 32;
+
+}  // namespace
 
 Status DBImpl::Checkpoint(const std::string& directory) {
   if (Status status = Flush({}); !status.ok()) return status;
@@ -21,6 +44,119 @@ Status DBImpl::Checkpoint(const std::string& directory) {
     statistics->Add(Counter::kCheckpoints, 1);
     statistics->Add(Counter::kCheckpointFilesCopied, result.files_copied);
   }
+  return status;
+}
+
+Status DBImpl::Lead(const std::function<Status()>& work) {
+  ExclusiveWriter lead;
+  queue_.Join(&lead);
+  Status status = CheckOpen();
+  if (status.ok()) status = WriteError();
+  if (status.ok()) status = work();
+  queue_.Finish({&lead}, status);
+  return status;
+}
+
+Status DBImpl::Ingest(const std::vector<std::string>& files, const IngestOptions& options) {
+  if (Status status = CheckOpen(); !status.ok()) return status;
+  Ingestion ingestion(&options_, path_, limiter_.get());
+  Status status = ingestion.Open(files, options.verify_checksums);
+  if (status.ok()) status = Flush({});
+  if (!status.ok()) return status;
+  SequenceNumber sequence = 0;
+  std::vector<FileNumber> numbers;
+  if (options.place == IngestPlace::kOldest) {
+    status = Lead([&] {
+      Status s = BeginIngestion(ingestion, 0, &sequence, &numbers);
+      if (!s.ok()) return s;
+      const auto present = reads_->NewIterator({});
+      s = ingestion.Write(sequence, numbers, present.get());
+      return s.ok() ? InstallIngestion(&ingestion, sequence) : s;
+    });
+  } else {
+    status = Lead([&] { return BeginIngestion(ingestion, kSequencesAhead, &sequence, &numbers); });
+    if (status.ok()) status = ingestion.Write(sequence, numbers, nullptr);
+    if (!status.ok()) return status;
+    status = Lead([&] {
+      return next_sequence_ > sequence ? Status::Busy(path_ + ": writers outran the ingestion")
+                                       : InstallIngestion(&ingestion, sequence);
+    });
+  }
+  events_.Deliver();
+  if (!status.ok()) return status;
+  const uint64_t job = events_.NewJob();
+  uint64_t bytes = 0;
+  for (const SegmentEntry& entry : ingestion.entries()) {
+    bytes += entry.file_bytes;
+    events_.SegmentCreated(
+        {job, entry.number, SegmentFileName(path_, entry.number), entry.file_bytes});
+  }
+  if (Statistics* const statistics = options_.statistics.get(); statistics != nullptr) {
+    statistics->Add(Counter::kIngestions, 1);
+    statistics->Add(Counter::kIngestedFiles, files.size());
+    statistics->Add(Counter::kIngestedBytes, bytes);
+  }
+  if (options.move_files) ingestion.RemoveSources();
+  return status;
+}
+
+Status DBImpl::BeginIngestion(const Ingestion& ingestion, uint64_t sequences_ahead,
+                              SequenceNumber* sequence, std::vector<FileNumber>* numbers) {
+  Status status = ReserveSequences(sequences_ahead + 1);
+  *sequence = next_sequence_ + sequences_ahead;
+  numbers->assign(ingestion.segments_max(), 0);
+  for (FileNumber& number : *numbers) {
+    if (status.ok()) status = manifest_->NewFileNumber(&number);
+  }
+  return status;
+}
+
+Status DBImpl::InstallIngestion(Ingestion* ingestion, SequenceNumber sequence) {
+  if (ingestion->entries().empty()) return Status::OK();
+  Status status;
+  if (!active_.memtable->empty()) status = SwitchMemtable();
+  if (!status.ok()) return status;
+  uint64_t all;
+  {
+    MutexLock lock(&mu_);
+    all = tables_switched_;
+  }
+  status = WaitForFlush(all);
+  uint64_t epoch = 0, next_epoch = 0;
+  if (status.ok()) status = manifest_->NewFileNumber(&epoch);
+  if (status.ok()) status = manifest_->NewFileNumber(&next_epoch);
+  if (!status.ok()) return status;
+  active_.epoch = next_epoch;
+
+  ManifestEdit edit;
+  SegmentList added;
+  for (SegmentEntry& entry : ingestion->entries()) {
+    entry.epoch = epoch;
+    edit.added.push_back(entry);
+    added.push_back(std::make_shared<SegmentFile>(entry, reads_->comparator()));
+  }
+  edit.durable_log = wal_->durable();
+  edit.next_sequence = sequence + 1;
+  status = manifest_->Commit(edit);
+  if (const Status poisoned = manifest_->poisoned(); !poisoned.ok()) {
+    ingestion->Installed();  // a root may name them
+    LatchError(poisoned, BackgroundErrorSource::kManifest);
+  }
+  if (!status.ok()) return status;
+  ingestion->Installed();
+  {
+    MutexLock lock(&mu_);
+    version_ = version_->With(reads_->comparator(), {}, added);
+    PublishView();
+    ScheduleCompactions();
+    UpdateStall();
+  }
+  const bool skipped = sequence > next_sequence_;
+  next_sequence_ = sequence + 1;
+  reads_->PublishSequence(sequence);
+  if (skipped) reads_->history().Begin(sequence);
+  status = Seal();
+  if (status.ok()) unlogged_in_memory_ = false;
   return status;
 }
 

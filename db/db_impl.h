@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "db/compaction_job.h"
 #include "db/compaction_picker.h"
 #include "db/event_dispatch.h"
+#include "db/ingest.h"
 #include "db/interval_syncer.h"
 #include "db/live_options.h"
 #include "db/log_supply.h"
@@ -68,6 +70,7 @@ class DBImpl : public DB {
                       std::optional<Slice> end) override;
   Status SyncWAL() override;
   Status Checkpoint(const std::string& directory) override;
+  Status Ingest(const std::vector<std::string>& files, const IngestOptions& options) override;
   Status Resume() override;
   Status PauseBackgroundWork() override;
   Status ContinueBackgroundWork() override;
@@ -190,6 +193,14 @@ class DBImpl : public DB {
   std::vector<CompactionPlan> RunningPlans() const REQUIRES(mu_);
   // Unlinks the segments that neither a root nor a version needs.
   void RemoveObsoleteSegments() EXCLUDES(mu_);
+
+  // ---- Whole files (db_files.cc) ----
+  // By the leader, both.
+  Status BeginIngestion(const Ingestion& ingestion, uint64_t sequences_ahead,
+                        SequenceNumber* sequence, std::vector<FileNumber>* numbers);
+  Status InstallIngestion(Ingestion* ingestion, SequenceNumber sequence) EXCLUDES(mu_);
+  // Calls `work` as the leader of the write queue.
+  Status Lead(const std::function<Status()>& work);
 
   // ---- Errors ----
   Status CheckOpen() const {

@@ -7,7 +7,7 @@ namespace varve {
 void History::Begin(SequenceNumber published) {
   MutexLock lock(&mu_);
   opened_at_ = published;
-  samples_.push_back({clock_->BootMillis(), published});
+  if (samples_.empty()) samples_.push_back({clock_->BootMillis(), published});
 }
 
 void History::SetRetention(const HistoryRetention& retention) {
@@ -31,7 +31,7 @@ SequenceNumber History::Floor(SequenceNumber published) {
   MutexLock lock(&mu_);
   SequenceNumber floor = published;
   if (retention_.sequences != 0) {
-    const SequenceNumber since_open = published - opened_at_;
+    const SequenceNumber since_open = published - std::min(published, opened_at_);
     floor = since_open >= retention_.sequences ? published - retention_.sequences : 0;
   }
   return retention_.millis != 0 ? std::min(floor, FloorByTime(published)) : floor;

@@ -53,7 +53,8 @@ class History {
 
   History(Clock* clock, const HistoryRetention& retention) : clock_(clock), retention_(retention) {}
 
-  // The database is open, with everything up to `published`.
+  // The database is open, with everything up to `published`. Also where sequences were skipped:
+  // what was there counts as written now, since the retention is of sequences in use.
   void Begin(SequenceNumber published);
   void SetRetention(const HistoryRetention& retention);
 

@@ -55,6 +55,9 @@ constexpr const char* kCounterNames[] = {
     "segments_removed",
     "checkpoints",
     "checkpoint_files_copied",
+    "ingestions",
+    "ingested_files",
+    "ingested_bytes",
 };
 static_assert(std::size(kCounterNames) == kCounters, "name each counter");
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "varve/iterator.h"
 #include "varve/options.h"
@@ -93,6 +94,16 @@ class DB {
   // once; on an error, or after a crash, none of it (what a crash leaves beside it, under
   // `directory`.checkpoint.tmp, the next attempt removes). Writes go on meanwhile.
   virtual Status Checkpoint(const std::string& directory) = 0;
+
+  // Takes in files made by SegmentWriter, all or none of them, as one write at one sequence number:
+  // no read, snapshot or iterator sees a part of it, and neither does what a crash leaves. They are
+  // written anew into the database, which they need not share a file system with, and durable when
+  // it returns OK. InvalidArgument, Corruption or NotSupported, with nothing changed: files whose
+  // keys overlap, that another comparator or no SegmentWriter made, or that are damaged. Busy if
+  // writers used up the sequences set aside (thousands of millions) meanwhile. Flushes first;
+  // writes wait only for what little is left to flush then, and for the commit.
+  virtual Status Ingest(const std::vector<std::string>& files,
+                        const IngestOptions& options = {}) = 0;
 
   // Brings a read-only database back to taking writes, without closing it: makes everything that
   // was acknowledged durable in segments, and begins a new log. What failed is tried again; an

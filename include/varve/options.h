@@ -204,6 +204,25 @@ struct CompactRangeOptions {
   bool rewrite_deepest = false;
 };
 
+// Where DB::Ingest puts what it takes in.
+enum class IngestPlace : uint8_t {
+  // Above all: as if it were written now. What the files hold wins.
+  kNewest = 0,
+  // Beneath all: only keys that the database does not hold when the call is made. Deletions in the
+  // files mean nothing, and a key that was deleted is not held. Writes wait while the files are
+  // read.
+  kOldest = 1,
+};
+
+struct IngestOptions {
+  IngestPlace place = IngestPlace::kNewest;
+  // Read the files through and check every checksum and order before anything is changed.
+  // (Checksums of what is taken over are verified in any case, as it is read.)
+  bool verify_checksums = true;
+  // Remove the files once their content is durable in the database.
+  bool move_files = false;
+};
+
 struct FlushOptions {
   // Return when the flush is done; otherwise when it is scheduled.
   bool wait = true;

@@ -48,6 +48,9 @@ enum class Counter : uint32_t {
   kSegmentsRemoved,           // obsolete segments unlinked
   kCheckpoints,
   kCheckpointFilesCopied,  // segments that could not be linked
+  kIngestions,
+  kIngestedFiles,
+  kIngestedBytes,  // of the segments that were made of them
   kCounterCount,
 };
 

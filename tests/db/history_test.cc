@@ -9,8 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "db/manifest.h"
-#include "db/manifest_format.h"
+#include "tests/db/destroy_root.h"
 #include "tests/support/sim_env.h"
 #include "util/random.h"
 #include "varve/db.h"
@@ -483,22 +482,6 @@ TEST_P(HistoryModelTest, EveryRetainedStateIsExact) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, HistoryModelTest, ::testing::Range(0, 8));
 
-// False where the manifest has no two valid roots.
-bool DestroyNewestRoot(SimDisk* disk) {
-  ManifestState state, rest;
-  if (!Manifest::Inspect(SimFileSystem::New({}, *disk).get(), "/db", &state).ok()) return false;
-  if (state.valid_roots != 2) return false;
-  for (uint32_t slot = 0; slot < manifest::kRoots; ++slot) {
-    SimDisk damaged = *disk;
-    damaged.Damage(damaged.Find("/db/MANIFEST"), slot * manifest::kPageBytes, "destroyed");
-    if (!Manifest::Inspect(SimFileSystem::New({}, damaged).get(), "/db", &rest).ok()) return false;
-    if (rest.generation == state.generation) continue;
-    *disk = damaged;
-    return true;
-  }
-  return false;
-}
-
 // Checklist C4, N8: at every boundary of a run with history, a crash leaves a retained sequence
 // under which every state from there on is whole, also if it destroys the newest root besides.
 TEST(HistoryCrash, TheRetainedSequenceIsTrueAfterACrash) {
@@ -536,7 +519,7 @@ TEST(HistoryCrash, TheRetainedSequenceIsTrueAfterACrash) {
                      : kind == 1 ? replay.disk().PowerLoss(SimLoss::Random(random.Next()))
                                  : replay.disk().PowerLoss(SimLoss::DropAll());
       if (disk.Find("/db/MANIFEST") == 0) continue;
-      if (kind == 3 && !DestroyNewestRoot(&disk)) continue;
+      if (kind == 3 && !DestroyNewestRoot("/db", &disk)) continue;
       options.env.file_system = SimFileSystem::New({.track = false}, disk);
       std::unique_ptr<DB> db;
       const Status status = DB::Open(options, "/db", &db);

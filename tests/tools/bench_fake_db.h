@@ -38,6 +38,9 @@ class FakeDb : public DB {
   }
   Status SyncWAL() override { return Status::OK(); }
   Status Checkpoint(const std::string&) override { return Status::NotSupported(); }
+  Status Ingest(const std::vector<std::string>&, const IngestOptions&) override {
+    return Status::NotSupported();
+  }
   Status Resume() override { return Status::OK(); }
   Status PauseBackgroundWork() override { return Status::OK(); }
   Status ContinueBackgroundWork() override { return Status::OK(); }

@@ -59,6 +59,21 @@ TEST_F(LdbTest, DestroyOfAnOpenDatabase) {
   EXPECT_TRUE(db->Get({}, "a", &value).ok());
 }
 
+TEST_F(LdbTest, IngestTakesInWhatSegmentWriteMade) {
+  MakeDatabase();
+  const std::string file = dir_.File("in.seg");
+  EXPECT_EQ(RunLine({"segment_write", file, "a", "ingested", "e", "5"}).out, "OK\n");
+  EXPECT_EQ(RunLine({"segment_write", file, "b", "2", "c", "1"}).exit, kExitFailed);  // it exists
+  EXPECT_EQ(RunLine({"segment_write", dir_.File("x"), "b", "2", "a", "1"}).exit, kExitFailed);
+  EXPECT_EQ(RunLine({"segment_write", dir_.File("x"), "b", "1", "c"}).exit, kExitUsage);
+  EXPECT_EQ(Run({"ingest", "--oldest", file}).out, "OK\n");
+  EXPECT_EQ(Run({"get", "a"}).out, "new\n");
+  EXPECT_EQ(Run({"get", "e"}).out, "5\n");
+  EXPECT_EQ(Run({"ingest", "--move", file}).out, "OK\n");
+  EXPECT_EQ(Run({"get", "a"}).out, "ingested\n");
+  EXPECT_EQ(Run({"ingest", file}).exit, kExitFailed);  // it was moved
+}
+
 TEST_F(LdbTest, CheckpointIsADatabase) {
   MakeDatabase();
   EXPECT_EQ(Run({"checkpoint", dir_.File("cp")}).out, "OK\n");

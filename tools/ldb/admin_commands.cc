@@ -79,6 +79,18 @@ Status RunCheckpoint(Context* context) {
   return status.ok() ? closed : status;
 }
 
+Status RunIngest(Context* context) {
+  std::unique_ptr<DB> db;
+  if (Status status = OpenDatabase(context, &db); !status.ok()) return status;
+  IngestOptions options;
+  options.place = context->flags.oldest ? IngestPlace::kOldest : IngestPlace::kNewest;
+  options.move_files = context->flags.move;
+  const Status status = db->Ingest(context->arguments, options);
+  const Status closed = db->Close();
+  if (status.ok()) *context->out << "OK\n";
+  return status.ok() ? closed : status;
+}
+
 Status RunDestroy(Context* context) {
   std::string path;
   if (Status status = DatabasePath(context, &path); !status.ok()) return status;
@@ -157,6 +169,14 @@ std::span<const Command> AdminCommands() {
        1,
        {},
        &RunCheckpoint},
+      {"ingest",
+       "",
+       "<file> [<file>…]",
+       "Takes in files made by segment_write, all or none of them.",
+       1,
+       kAnyNumber,
+       {"oldest", "move", "create_if_missing"},
+       &RunIngest},
       {"destroy", "", "", "Removes every file of the database.", 0, 0, {"yes"}, &RunDestroy},
   };
   return *commands;

@@ -6,6 +6,7 @@
 #include "tools/ldb/command.h"
 #include "tools/ldb/text.h"
 #include "varve/db.h"
+#include "varve/segment_writer.h"
 
 namespace varve::ldb {
 namespace {
@@ -82,6 +83,24 @@ Status RunPut(Context* context) {
     if (!status.ok()) return status;
   }
   return ApplyBatch(context, batch);
+}
+
+// Writes a file, and needs no database.
+Status RunSegmentWrite(Context* context) {
+  if (context->arguments.size() % 2 == 0) {
+    return context->Usage("a value is missing for the last key");
+  }
+  SegmentWriter writer(context->options, context->arguments[0]);
+  Status status;
+  for (size_t i = 1; status.ok() && i < context->arguments.size(); i += 2) {
+    std::string key, value;
+    status = ParseKey(context, context->arguments[i], &key);
+    if (status.ok()) status = ParseValue(context, context->arguments[i + 1], &value);
+    if (status.ok()) status = writer.Put(key, value);
+  }
+  if (status.ok()) status = writer.Finish();
+  if (status.ok()) *context->out << "OK\n";
+  return status;
 }
 
 Status RunDelete(Context* context) {
@@ -179,6 +198,14 @@ std::span<const Command> DataCommands() {
        kAnyNumber,
        {"hex", "key_hex", "value_hex", "create_if_missing"},
        &RunPut},
+      {"segment_write",
+       "",
+       "<file> <key> <value> [<key> <value>…]",
+       "Makes a file for ingest, of keys in ascending order. Needs no database.",
+       3,
+       kAnyNumber,
+       {"hex", "key_hex", "value_hex"},
+       &RunSegmentWrite},
       {"delete",
        "",
        "<key>",

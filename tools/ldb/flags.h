@@ -27,6 +27,8 @@ struct Flags {
   bool blocks = false;
   bool entries = false;
   size_t bytes_max = 64;
+  bool oldest = false;
+  bool move = false;
   bool yes = false;
   bool help = false;
 

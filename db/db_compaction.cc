@@ -119,8 +119,9 @@ std::optional<CompactionPlan> DBImpl::PickUrgent() {
     if (step.has_value() || blocked) return step;
     hidden_runs_.pop_front();
   }
-  // The rest is for when nobody writes.
+  // The rest is for when nobody writes, or is left as the open found it if nobody ever did.
   if (!plan.has_value() || quiet_since_ == tables_switched_) return plan;
+  if (tables_switched_ == 0) return std::nullopt;
   if (!quiet_awaited_ && compactions_.empty()) {
     quiet_awaited_ = pool_->Schedule(ThreadPool::Priority::kLow, [this] { AwaitQuiet(); }).ok();
   }

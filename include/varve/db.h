@@ -123,10 +123,10 @@ class DB {
   virtual Status SetOptions(const std::map<std::string, std::string>& changes) = 0;
   // False if there is no such property. Names, each "varve." and:
   //   num-segments, num-sorted-runs, segment-bytes, num-obsolete-segments (out of the database, on
-  //   disk for a reader's sake), num-running-compactions, compaction-pending (1 while any runs or is
-  //   wanted), compaction-debt-bytes (an estimate), num-entries (versions, tombstones included), memtable-bytes,
-  //   num-immutable-memtables, block-cache-usage, block-cache-capacity, open-segments,
-  //   segment-reader-bytes (indexes and filters of the open ones), num-snapshots,
+  //   disk for a reader's sake), num-running-compactions, compaction-pending (1 while any runs or
+  //   is wanted), compaction-debt-bytes (an estimate), num-entries (versions, tombstones included),
+  //   memtable-bytes, num-immutable-memtables, block-cache-usage, block-cache-capacity,
+  //   open-segments, segment-reader-bytes (indexes and filters of the open ones), num-snapshots,
   //   oldest-snapshot-sequence, last-sequence,
   //   retained-sequence (the oldest that ReadOptions.at_sequence may ask for), manifest-commits,
   //   manifest-bytes-written, wal-bytes (all log files), live-bytes (everything in the directory),

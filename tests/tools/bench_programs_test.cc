@@ -86,6 +86,24 @@ TEST_F(ProgramsTest, CompareMakesATable) {
   }
 }
 
+TEST_F(ProgramsTest, CompareMeasuresSustainedLoads) {
+  EXPECT_EQ(Shell(std::string(kCompare) +
+                      " --sustained --rounds=1 --num=2000 --style=tiered --dir=" + dir_.path() +
+                      " --varve_bench=" + kBench + " --db_bench=" + kBench,
+                  &output_),
+            0)
+      << output_;
+  for (const char* row : {"overwrite, ops/s", "overwrite, p99.9 in us", "overwrite, longest in us",
+                          "peak memory, MB", "readwhilewriting, ops/s"}) {
+    EXPECT_THAT(output_, ContainsRegex("\\| " + std::string(row) + " \\| [0-9,.]+ \\([0-9,.]+ to "))
+        << output_;
+  }
+  // Both runs of keys are in segments, none of it merged yet or all of it.
+  EXPECT_THAT(output_, ContainsRegex("\\| write amplification \\| [01][.][0-9]+ "));
+  EXPECT_THAT(output_, ContainsRegex("\\| space amplification \\| [012][.][0-9]+ "));
+  EXPECT_THAT(output_, HasSubstr("--compaction_style=1"));
+}
+
 TEST_F(ProgramsTest, CompareStopsWhereAProgramFails) {
   EXPECT_NE(Shell(std::string(kCompare) + " --rounds=1 --num=500 --dir=" + dir_.path() +
                       " --varve_bench=" + kBench + " --db_bench=/bin/false",

@@ -132,7 +132,12 @@ Status ParseCompactionStyle(const std::string& name, CompactionStyle* style) {
       return Status::OK();
     }
   }
-  return Refuse("compaction_style", name, "leveled, tiered and none are known");
+  if (name == "0" || name == "1") {  // as db_bench numbers them
+    *style = name == "0" ? CompactionStyle::kLeveled : CompactionStyle::kTiered;
+    return Status::OK();
+  }
+  return Refuse("compaction_style", name,
+                "leveled, tiered, none, and db_bench's 0 and 1 are known");
 }
 
 }  // namespace varve::bench

@@ -112,7 +112,7 @@ DEFINE_int32(min_write_buffer_number_to_merge, VARVE_DEFAULT.engine.flush_memtab
              "Full memtables that are flushed together (Options::flush_memtables_min).");
 DEFINE_string(compaction_style,
               varve::bench::CompactionStyleName(VARVE_DEFAULT.engine.compaction_style),
-              "How segments are merged: leveled, tiered or none.");
+              "How segments are merged: leveled (or 0), tiered (or 1), none.");
 DEFINE_uint64(target_file_size_base, VARVE_DEFAULT.engine.segment_bytes,
               "Bytes at which a compaction begins its next segment (Options::segment_bytes).");
 DEFINE_int32(level0_file_num_compaction_trigger, VARVE_DEFAULT.engine.level0_runs_trigger,

@@ -244,6 +244,28 @@ TEST_F(CheckpointTest, LeavesForeignFilesAlone) {
   }
 }
 
+// The version that is being copied pins its files (Checklist S5).
+TEST_F(CheckpointTest, CompactionsMeanwhileTakeNoSegmentFromIt) {
+  Open();
+  Fill();
+  const size_t meanwhile =
+      faults_->Inject({.op = FaultOp::kOther,
+                       .nth = 2,
+                       .path_part = ".seg",
+                       .status = Status::OK(),
+                       .action = [this](const std::string&) {
+                         ASSERT_TRUE(db_->CompactRange({}, std::nullopt, std::nullopt).ok());
+                         ASSERT_TRUE(db_->Put({}, "key1", "later").ok());
+                         ASSERT_TRUE(db_->Flush().ok());  // seals, and frees what may go
+                         ASSERT_TRUE(db_->Flush().ok());
+                       }});
+  ASSERT_TRUE(db_->Checkpoint("/cp").ok());
+  EXPECT_EQ(faults_->hits(meanwhile), 1u);
+  EXPECT_EQ(Counted(Counter::kCheckpointFilesCopied), 0u);
+  EXPECT_GE(Counted(Counter::kCompactions), 1u);
+  ExpectCheckpoint("/cp", state_);
+}
+
 TEST_F(CheckpointTest, OneAtATimeToOnePlace) {
   Open();
   Fill();

@@ -443,8 +443,10 @@ TEST_P(HistoryModelTest, EveryRetainedStateIsExact) {
         std::max(retained_max, last - std::min(last, options.history_retention_sequences));
     if (dice < 60) {
       write(1 + random.Uniform(3));
-    } else if (dice < 67) {
+    } else if (dice < 66) {
       ASSERT_TRUE(db->Flush().ok());
+    } else if (dice < 67) {
+      ASSERT_TRUE(db->CompactRange({}, std::nullopt, std::nullopt).ok());
     } else if (dice < 68) {
       options.history_retention_sequences = retention();
       ASSERT_TRUE(db->Close().ok());

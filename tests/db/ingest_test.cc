@@ -251,6 +251,39 @@ TEST_F(IngestTest, OldestAddsOnlyWhatIsNotThere) {
   EXPECT_EQ(ReadAll(db_.get()), state_);
 }
 
+class Append : public AssociativeMergeOperator {
+ public:
+  const char* Name() const override { return "append"; }
+  bool Merge(Slice, Slice older, Slice newer, std::string* result) const override {
+    result->assign(older).append(newer);
+    return true;
+  }
+};
+
+TEST_F(IngestTest, OperandsApplyToWhatIsThere) {
+  options_.merge_operator = std::make_shared<Append>();
+  Open();
+  Put("a", "1");
+  ASSERT_TRUE(db_->Merge({}, "b", "1").ok());
+  {
+    SegmentWriter writer(options_, "/in/1");
+    for (const char* key : {"a", "b", "c"}) ASSERT_TRUE(writer.Merge(key, "2").ok());
+    ASSERT_TRUE(writer.Finish().ok());
+  }
+  IngestOptions oldest;
+  oldest.place = IngestPlace::kOldest;
+  ASSERT_TRUE(db_->Ingest({"/in/1"}, oldest).ok());
+  EXPECT_EQ(ReadAll(db_.get()), (State{{"a", "1"}, {"b", "1"}, {"c", "2"}}));
+  ASSERT_TRUE(db_->Ingest({"/in/1"}).ok());
+  EXPECT_EQ(ReadAll(db_.get()), (State{{"a", "12"}, {"b", "12"}, {"c", "22"}}));
+  ASSERT_TRUE(db_->CompactRange({}, std::nullopt, std::nullopt).ok());
+  EXPECT_EQ(ReadAll(db_.get()), (State{{"a", "12"}, {"b", "12"}, {"c", "22"}}));
+  db_.reset();
+  options_.merge_operator = nullptr;
+  Open();
+  EXPECT_TRUE(db_->Ingest({"/in/1"}).IsInvalidArgument());
+}
+
 class BackwardComparator : public Comparator {
  public:
   int Compare(Slice a, Slice b) const override { return BytewiseComparator()->Compare(b, a); }

@@ -18,8 +18,7 @@ namespace varve {
 
 // Finds what a key is in a read view, at the sequence of its LookupKey:
 //
-//  1. The memtable, the immutables, then the runs are asked, newest first (RULES R1.1), each for
-//  its
+//  1. The memtable, the immutables, then the runs are asked, newest first (RULES R1.1): for their
 //     newest entry of the key, and for the newest range tombstone that covers it.
 //  2. The first source with either decides, as VisibilityOf() says. If that is a merge operand, the
 //     source's older entries and the older sources are gone through down to what is none.

@@ -211,7 +211,7 @@ class ReadPathModel : public testing::TestWithParam<const Comparator*> {};
 
 TEST_P(ReadPathModel, EveryReadSeesTheMapOfAllWrites) {
   const Comparator* const comparator = GetParam();
-  for (uint64_t seed = 1; seed <= 150; ++seed) {
+  for (uint64_t seed = 1; seed <= 100; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     Random random(seed);
     Layout layout(comparator);
@@ -328,26 +328,35 @@ TEST(ReadPath, WhatCannotBeReadIsAnErrorAndNeverStale) {
   EXPECT_GT(errors, 200u);
 }
 
-// The tombstones of a segment are read when a key within its bounds is met, not before.
-TEST(ReadPath, AnIteratorOpensTheSegmentsItMeets) {
+// Each segment of a run has a gap before its range tombstone and one behind; what the tombstones
+// cover lies in an older run.
+TEST(ReadPath, AnIteratorAsksTheSegmentsItMeets) {
   Layout layout(BytewiseComparator());
-  Everything writes;
+  Everything newer, older;
+  std::string shown;
   for (char c = 'a'; c <= 'h'; ++c) {
-    writes.versions.push_back({std::string(1, c), SequenceNumber(c - 'a' + 1), kValue, "v"});
-    writes.ranges.push_back(
-        {std::string(1, c) + "3", std::string(1, c) + "4", SequenceNumber(100 + c - 'a')});
+    const std::string s(1, c);
+    const SequenceNumber n = c - 'a' + 1;
+    older.versions.push_back({s + "35", n, kValue, "x"});
+    newer.versions.push_back({s, 100 + n, kValue, "v"});
+    newer.versions.push_back({s + "5", 200 + n, kValue, "v"});
+    newer.ranges.push_back({s + "3", s + "4", 300 + n});
+    shown += (shown.empty() ? "" : " ") + s + "=v " + s + "5=v";
   }
   for (char c = 'a'; c <= 'h'; ++c) {
     const std::string lower(1, c), upper(1, static_cast<char>(c + 1));
-    layout.AddSegment(1, 1, writes, lower, upper);
+    layout.AddSegment(1, 1, newer, lower, upper);
   }
-  layout.Publish(200);
+  layout.AddSegment(2, 0, older, std::nullopt, std::nullopt);
+  layout.Publish(400);
   const auto it = layout.reads().NewIterator({});
   it->Seek("c");
   EXPECT_EQ(Text(*it), "c=v");
   it->Next();
-  EXPECT_EQ(Text(*it), "d=v");
+  EXPECT_EQ(Text(*it), "c5=v");
   EXPECT_EQ(layout.reads().segments().open_count(), 2u);
+  EXPECT_EQ(Walk(it.get(), true), shown);
+  EXPECT_EQ(Walk(it.get(), false), shown);
 }
 
 TEST(ReadPath, AListenerHearsOfALongRunOnceASecond) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <utility>
 
 #include "tests/metamorphic/varve_options.h"
@@ -33,8 +34,9 @@ Generator::Generator(uint64_t seed) : random_(seed) {
       {Kind::kDeleteRange, 30}, {Kind::kMerge, merges_ ? uint64_t{600} : 1},
       {Kind::kScan, 20},        {Kind::kFlush, 40},
       {Kind::kSyncWal, 20},     {Kind::kCompactRange, 20},
-      {Kind::kCheckpoint, 6},   {Kind::kSetOptions, 20},
-      {Kind::kOpen, 10},        {Kind::kThreads, 20},
+      {Kind::kCheckpoint, 6},   {Kind::kIngest, 12},
+      {Kind::kSetOptions, 20},  {Kind::kOpen, 10},
+      {Kind::kThreads, 20},
   };
   static constexpr uint64_t kFactors[] = {1, 2, 2, 2, 2, 4};  // over two
   for (Choice& choice : choices_) {
@@ -86,6 +88,9 @@ Operation Generator::DrawOfKind(Kind kind) {
     case Kind::kBatch:
       DrawBatch("", &operation);
       DrawDurability(&operation);
+      break;
+    case Kind::kIngest:
+      DrawIngestion(&operation);
       break;
     case Kind::kGet:
       operation.keys = {DrawAnyKey()};
@@ -170,6 +175,31 @@ void Generator::DrawBatch(const std::string& prefix, Operation* batch) {
       batch->parts.push_back(DrawEntry(prefix));
     }
   }
+}
+
+// Ascending keys, each once. Several files must not overlap, so only a single one has ranges.
+void Generator::DrawIngestion(Operation* operation) {
+  operation->oldest = random_.OneIn(3);
+  operation->no_wait = random_.OneIn(2);
+  operation->count = random_.Between(1, 3);
+  std::map<std::string, Operation> entries;
+  std::vector<Operation> ranges;
+  Operation first;
+  first.keys = {DrawAnyKey()};
+  first.kind = Kind::kPut;
+  first.value = DrawValue();
+  entries[first.key()] = first;
+  for (uint64_t n = random_.Uniform(60); n > 0; --n) {
+    Operation entry = DrawEntry(random_.OneIn(8) ? ThreadPrefix(0) : "");
+    if (entry.kind != Kind::kDeleteRange) {
+      entries[entry.key()] = entry;
+    } else if (*entry.lower < *entry.upper) {
+      ranges.push_back(std::move(entry));
+    }
+  }
+  for (auto& [key, entry] : entries) operation->parts.push_back(std::move(entry));
+  if (operation->count > 1) return;
+  operation->parts.insert(operation->parts.end(), ranges.begin(), ranges.end());
 }
 
 void Generator::DrawThreads(Operation* operation) {

@@ -30,6 +30,7 @@ class Generator {
   // Any write but a batch, of keys with the prefix.
   Operation DrawEntry(const std::string& prefix);
   void DrawBatch(const std::string& prefix, Operation* batch);
+  void DrawIngestion(Operation* operation);
   void DrawThreads(Operation* operation);
   void DrawBounds(Operation* operation);
   void DrawDurability(Operation* operation);

@@ -39,6 +39,10 @@ bool ModelStore::Allows(const Operation& operation, const std::string& expected,
 
 void ModelStore::Apply(const Operation& entry) {
   ++moment_;
+  ApplyAtMoment(entry);
+}
+
+void ModelStore::ApplyAtMoment(const Operation& entry) {
   if (entry.kind == Kind::kDeleteRange) {
     for (auto it = map_.lower_bound(*entry.lower); it != map_.end() && it->first < *entry.upper;
          ++it) {
@@ -95,6 +99,23 @@ std::string ModelStore::Write(const Operation& operation) {
   }
   for (const Operation* entry : entries) Apply(*entry);
   return answer + "OK";
+}
+
+// At one moment; ranges hide what was there before alone. At the oldest place only what is missing
+// goes in.
+std::string ModelStore::Ingest(const Operation& operation) {
+  std::vector<const Operation*> entries;
+  ++moment_;
+  for (const Operation& part : operation.parts) {
+    if (part.kind == Kind::kDeleteRange && !operation.oldest) ApplyAtMoment(part);
+    if (part.kind == Kind::kDeleteRange) continue;
+    if (operation.oldest && (part.kind == Kind::kDelete || Get(part.key(), View()) != kNotFound)) {
+      continue;
+    }
+    entries.push_back(&part);
+  }
+  for (const Operation* entry : entries) ApplyAtMoment(*entry);
+  return "OK";
 }
 
 std::string ModelStore::Get(const std::string& key, View view) {

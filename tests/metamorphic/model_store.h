@@ -31,6 +31,7 @@ class ModelStore : public Store {
   std::string OpenStore(const OptionMap& options) override;
   std::string CloseStore() override { return "OK"; }
   std::string Write(const Operation& operation) override;
+  std::string Ingest(const Operation& operation) override;
   std::string Get(const std::string& key, View view) override;
   std::string MultiGet(std::span<const std::string> keys, View view) override;
   std::unique_ptr<Cursor> NewCursor(const CursorRange& range) override;
@@ -48,7 +49,8 @@ class ModelStore : public Store {
   // What a reader at `moment` sees; null: nothing.
   virtual const std::string* Visible(const Versions& versions, uint64_t moment) const;
   // Adds what one entry of a write does.
-  virtual void Apply(const Operation& entry);
+  void Apply(const Operation& entry);
+  void ApplyAtMoment(const Operation& entry);
 
  private:
   class MapCursor;

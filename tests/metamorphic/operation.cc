@@ -10,11 +10,12 @@ namespace varve::metamorphic {
 namespace {
 
 constexpr const char* kNames[] = {
-    "put",          "delete",         "delete_range",  "merge",      "batch",         "save_point",
-    "rollback",     "pop_save_point", "get",           "multiget",   "scan",          "cursor",
-    "close_cursor", "seek_to_first",  "seek_to_last",  "seek",       "seek_for_prev", "next",
-    "prev",         "refresh",        "snapshot",      "release",    "mark",          "open",
-    "flush",        "sync_wal",       "compact_range", "checkpoint", "set_options",   "threads",
+    "put",        "delete",       "delete_range",   "merge",         "batch",      "ingest",
+    "save_point", "rollback",     "pop_save_point", "get",           "multiget",   "scan",
+    "cursor",     "close_cursor", "seek_to_first",  "seek_to_last",  "seek",       "seek_for_prev",
+    "next",       "prev",         "refresh",        "snapshot",      "release",    "mark",
+    "open",       "flush",        "sync_wal",       "compact_range", "checkpoint", "set_options",
+    "threads",
 };
 static_assert(std::size(kNames) == static_cast<size_t>(Kind::kKindCount));
 
@@ -107,6 +108,7 @@ class Parser {
     if (name == "disable_wal") return Flag(&operation->disable_wal);
     if (name == "rewrite") return Flag(&operation->rewrite);
     if (name == "paused") return Flag(&operation->paused);
+    if (name == "oldest") return Flag(&operation->oldest);
     if (name == "no_wait") return Flag(&operation->no_wait);
     if (!TakeIf('=')) return Bad("expected a field: ", name);
     if (name == "slot") return ParseNumber(&operation->slot);
@@ -196,6 +198,7 @@ std::string Operation::ToString() const {
   if (disable_wal) text += " disable_wal";
   if (rewrite) text += " rewrite";
   if (paused) text += " paused";
+  if (oldest) text += " oldest";
   if (no_wait) text += " no_wait";
   const char* separator = " options=";
   for (const auto& [name, setting] : options) {

@@ -32,6 +32,7 @@ enum class Kind : uint8_t {
   kDeleteRange,  // [lower, upper)
   kMerge,
   kBatch,
+  kIngest,  // the parts, ascending keys, from files made outside; `oldest`, `count` files
   kSavePoint,
   kRollback,
   kPopSavePoint,
@@ -90,6 +91,7 @@ struct Operation {
   bool sync = false;
   bool disable_wal = false;
   bool no_wait = false;
+  bool oldest = false;
   bool paused = false;  // kThreads: background work stands still as they begin
   bool rewrite = false;
   OptionMap options;

@@ -207,6 +207,23 @@ std::string RocksDbStore::Write(const Operation& operation) {
   return answer + db_->Write(options, &batch).ToString();
 }
 
+// As a batch that does the same.
+std::string RocksDbStore::Ingest(const Operation& operation) {
+  rocksdb::WriteBatch ranges, entries;
+  rocksdb::Status status;
+  for (const Operation& part : operation.parts) {
+    const bool is_range = part.kind == Kind::kDeleteRange;
+    if (operation.oldest &&
+        (is_range || part.kind == Kind::kDelete || Get(part.key(), View()) != kNotFound)) {
+      continue;
+    }
+    if (status.ok()) status = Add(part, is_range ? &ranges : &entries);
+  }
+  if (status.ok()) status = db_->Write(rocksdb::WriteOptions(), &ranges);
+  if (status.ok()) status = db_->Write(rocksdb::WriteOptions(), &entries);
+  return status.ToString();
+}
+
 std::string RocksDbStore::Get(const std::string& key, View view) {
   rocksdb::ReadOptions options;
   if (!ReadAt(view, &options)) return kNoOpinion;

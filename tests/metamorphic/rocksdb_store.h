@@ -25,6 +25,7 @@ class RocksDbStore : public Store {
   std::string OpenStore(const OptionMap& options) override;
   std::string CloseStore() override;
   std::string Write(const Operation& operation) override;
+  std::string Ingest(const Operation& operation) override;
   std::string Get(const std::string& key, View view) override;
   std::string MultiGet(std::span<const std::string> keys, View view) override;
   std::unique_ptr<Cursor> NewCursor(const CursorRange& range) override;

@@ -73,6 +73,8 @@ std::string Store::Apply(const Operation& operation) {
     case Kind::kMerge:
     case Kind::kBatch:
       return Write(operation);
+    case Kind::kIngest:
+      return Ingest(operation);
     case Kind::kGet:
       return Get(operation.key(), ViewOf(operation));
     case Kind::kMultiGet:

@@ -73,6 +73,7 @@ class Store {
   virtual std::string CloseStore() = 0;  // no cursor or snapshot is left
   // kPut, kDelete, kDeleteRange, kMerge or kBatch.
   virtual std::string Write(const Operation& operation) = 0;
+  virtual std::string Ingest(const Operation& operation) = 0;
   virtual std::string Get(const std::string& key, View view) = 0;
   // One answer a line, each as Get gives it.
   virtual std::string MultiGet(std::span<const std::string> keys, View view) = 0;

@@ -5,6 +5,7 @@
 
 #include "tests/metamorphic/live_files.h"
 #include "tests/metamorphic/varve_options.h"
+#include "varve/segment_writer.h"
 
 namespace varve::metamorphic {
 namespace {
@@ -130,6 +131,47 @@ std::string VarveStore::WriteBatchOf(const Operation& operation, const WriteOpti
   }
   const uint32_t entries = batch.Count();
   return answer + std::to_string(entries) + " entries " + Text(db_->Write(options, batch));
+}
+
+std::string VarveStore::Ingest(const Operation& operation) {
+  std::vector<std::string> files;
+  Status status = WriteFiles(operation, &files);
+  IngestOptions options;
+  options.place = operation.oldest ? IngestPlace::kOldest : IngestPlace::kNewest;
+  options.verify_checksums = !operation.no_wait;
+  if (status.ok()) status = db_->Ingest(files, options);
+  for (const std::string& file : files) {
+    const Status removed = file_system_->RemoveFile(file);
+    if (status.ok()) status = removed;
+  }
+  return status.ToString();
+}
+
+Status VarveStore::WriteFiles(const Operation& operation, std::vector<std::string>* files) {
+  const size_t per_file = operation.parts.size() / operation.count + 1;
+  Status status;
+  for (size_t at = 0; status.ok() && at < operation.parts.size();) {
+    files->push_back(path_ + "-ingest-" + std::to_string(files->size()));
+    SegmentWriter writer(options_, files->back());
+    for (size_t end = at + per_file; status.ok() && at < operation.parts.size() && at < end; ++at) {
+      const Operation& part = operation.parts[at];
+      switch (part.kind) {
+        case Kind::kDelete:
+          status = writer.Delete(part.key());
+          break;
+        case Kind::kDeleteRange:
+          status = writer.DeleteRange(*part.lower, *part.upper);
+          break;
+        case Kind::kMerge:
+          status = writer.Merge(part.key(), part.value.Expand());
+          break;
+        default:
+          status = writer.Put(part.key(), part.value.Expand());
+      }
+    }
+    if (status.ok()) status = writer.Finish();
+  }
+  return status;
 }
 
 std::string VarveStore::Get(const std::string& key, View view) {

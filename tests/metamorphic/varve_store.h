@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "tests/metamorphic/store.h"
 #include "varve/db.h"
@@ -22,6 +23,7 @@ class VarveStore : public Store {
   std::string OpenStore(const OptionMap& options) override;
   std::string CloseStore() override;
   std::string Write(const Operation& operation) override;
+  std::string Ingest(const Operation& operation) override;
   std::string Get(const std::string& key, View view) override;
   std::string MultiGet(std::span<const std::string> keys, View view) override;
   std::unique_ptr<Cursor> NewCursor(const CursorRange& range) override;
@@ -39,6 +41,8 @@ class VarveStore : public Store {
 
  private:
   std::string WriteBatchOf(const Operation& operation, const WriteOptions& options);
+  // Into files of their own; in the order of the keys, ranges into the last.
+  Status WriteFiles(const Operation& operation, std::vector<std::string>* files);
   std::string RemoveCheckpoint();
   std::string ScanDatabase(const std::string& path);
   ReadOptions ReadAt(View view) const;

@@ -83,7 +83,7 @@ def varve_tests(
             srcs = [source],
             copts = VARVE_COPTS,
             tags = ["manual"],
-            deps = deps + ["//:public_headers", "//third_party:benchmark"],
+            deps = all_deps + ["//third_party:benchmark"],
         )
     for source in sources:
         name = source[:-len(".cc")]

@@ -61,6 +61,7 @@ const std::vector<Field>& Fields() {
       Make("block_cache_bytes", true, 0, kAny, &Options::block_cache_bytes),
       Make("open_segments_max", false, 16, std::numeric_limits<int>::max(),
            &Options::open_segments_max),
+      Make("open_segments_bytes", false, 1 << 20, kAny, &Options::open_segments_bytes),
       Make("background_threads", false, 1, 64, &Options::background_threads),
       Make("background_bytes_per_second", true, 0, kAny, &Options::background_bytes_per_second),
   };

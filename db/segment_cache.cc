@@ -15,6 +15,7 @@ SegmentCache::SegmentCache(const Options& options, std::string directory, BlockC
       directory_(std::move(directory)),
       direct_reads_(options.use_direct_reads),
       open_max_(options.open_segments_max),
+      open_bytes_max_(options.open_segments_bytes),
       epochs_(epochs) {
   options_.comparator = options.comparator;
   options_.cache = blocks;
@@ -48,42 +49,44 @@ Status SegmentCache::Share(const std::shared_ptr<SegmentFile>& file,
   }
   if (!status.ok()) return status;
 
-  std::shared_ptr<SegmentReader> evicted;
+  std::vector<std::shared_ptr<SegmentReader>> closed;
   {
     MutexLock lock(&mu_);
     if (file->owner_ == nullptr) {
       file->owner_ = std::move(fresh);
       file->used_.store(true, std::memory_order_relaxed);
       file->reader_.store(file->owner_.get(), std::memory_order_seq_cst);
-      open_.push_back(file);
-      evicted = MakeRoom(file.get());
+      open_.push_back({file, file->owner_->memory_bytes()});
+      open_bytes_ += open_.back().bytes;
+      closed = MakeRoom(file.get());
     }
     *reader = file->owner_;
   }
-  if (evicted != nullptr) epochs_->Retire([evicted]() mutable { evicted.reset(); });
+  if (!closed.empty()) epochs_->Retire([closed]() mutable { closed.clear(); });
   return Status::OK();
 }
 
-std::shared_ptr<SegmentReader> SegmentCache::MakeRoom(const SegmentFile* keep) {
-  if (open_.size() <= open_max_) return nullptr;
+std::vector<std::shared_ptr<SegmentReader>> SegmentCache::MakeRoom(const SegmentFile* keep) {
+  std::vector<std::shared_ptr<SegmentReader>> closed;
   // Two rounds clear every mark; then any but `keep` can go.
-  for (size_t steps = 2 * open_.size(); steps > 0 && !open_.empty(); --steps) {
+  for (size_t steps = 2 * open_.size(); steps > 0 && open_.size() > 1; --steps) {
+    if (open_.size() <= open_max_ && open_bytes_ <= open_bytes_max_) break;
     if (hand_ >= open_.size()) hand_ = 0;
-    const std::shared_ptr<SegmentFile> file = open_[hand_].lock();
-    if (file == nullptr) {  // gone with its versions, and its reader with it
-      open_[hand_] = std::move(open_.back());
-      open_.pop_back();
-      if (open_.size() <= open_max_) return nullptr;
-    } else if (file.get() == keep || file->used_.exchange(false, std::memory_order_relaxed)) {
+    const std::shared_ptr<SegmentFile> file = open_[hand_].file.lock();
+    if (file != nullptr &&
+        (file.get() == keep || file->used_.exchange(false, std::memory_order_relaxed))) {
       ++hand_;
-    } else {
-      file->reader_.store(nullptr, std::memory_order_seq_cst);
-      open_[hand_] = std::move(open_.back());
-      open_.pop_back();
-      return std::move(file->owner_);
+      continue;
     }
+    if (file != nullptr) {  // else it is gone with its versions, and its reader with it
+      file->reader_.store(nullptr, std::memory_order_seq_cst);
+      closed.push_back(std::move(file->owner_));
+    }
+    open_bytes_ -= open_[hand_].bytes;
+    open_[hand_] = std::move(open_.back());
+    open_.pop_back();
   }
-  return nullptr;
+  return closed;
 }
 
 void SegmentCache::EraseCachedBlocks(const SegmentFile& file, EpochDomain* epochs) {
@@ -99,8 +102,8 @@ size_t SegmentCache::open_count() const {
 size_t SegmentCache::memory_bytes() const {
   MutexLock lock(&mu_);
   size_t bytes = 0;
-  for (const auto& weak : open_) {
-    const auto file = weak.lock();
+  for (const Open& open : open_) {
+    const auto file = open.file.lock();
     if (file != nullptr && file->owner_ != nullptr) bytes += file->owner_->memory_bytes();
   }
   return bytes;

@@ -15,9 +15,9 @@
 
 namespace varve {
 
-// Opens segments when they are first read and keeps up to `open_max` of them open, closing the
-// one that CLOCK finds unused. A closed reader goes when no lookup can still be in it (EpochDomain)
-// and no iterator shares it.
+// Opens segments when they are first read. It keeps up to so many of them open, with up to so many
+// bytes of indexes and filters together, and closes those that CLOCK finds unused. A closed reader
+// goes when no lookup can still be in it (EpochDomain) and no iterator shares it.
 //
 // Thread safety: all of it. Get() of an open segment takes no lock.
 class SegmentCache {
@@ -59,8 +59,13 @@ class SegmentCache {
   size_t memory_bytes() const;
 
  private:
-  // Closes a reader other than that of `keep` if there are too many; returns it, to be retired.
-  std::shared_ptr<SegmentReader> MakeRoom(const SegmentFile* keep) REQUIRES(mu_);
+  struct Open {
+    std::weak_ptr<SegmentFile> file;  // ends with the last version that holds the segment
+    size_t bytes = 0;
+  };
+
+  // Closes readers other than that of `keep` while there are too many; returns them, to be retired.
+  std::vector<std::shared_ptr<SegmentReader>> MakeRoom(const SegmentFile* keep) REQUIRES(mu_);
 
   SegmentReaderOptions options_;
   const std::shared_ptr<FileSystem> file_system_;
@@ -69,12 +74,14 @@ class SegmentCache {
   const std::string directory_;
   const bool direct_reads_;
   const size_t open_max_;
+  const size_t open_bytes_max_;
   EpochDomain* const epochs_;
 
   mutable Mutex mu_;
-  // The files with an open reader, in the order of CLOCK, whose hand is at hand_. A file that no
-  // version holds any more leaves by its weak pointer's end.
-  std::vector<std::weak_ptr<SegmentFile>> open_ GUARDED_BY(mu_);
+  // The files with an open reader, in the order of CLOCK, whose hand is at hand_. Those that no
+  // version holds any more leave when the hand comes by.
+  std::vector<Open> open_ GUARDED_BY(mu_);
+  size_t open_bytes_ GUARDED_BY(mu_) = 0;
   size_t hand_ GUARDED_BY(mu_) = 0;
 };
 

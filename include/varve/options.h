@@ -159,6 +159,10 @@ struct Options {
   size_t block_cache_bytes = size_t{64} << 20;
   // Segments kept open, each a file descriptor with its index and filter in memory. At least 16.
   int open_segments_max = 1000;
+  // Bytes of indexes and filters of open segments, about 2 bytes for each key of 10 filter bits in
+  // 4 KiB blocks of 100-byte values. Past it segments that were not read lately are closed, and
+  // opened again when they are; less than what is read often makes reads slow. At least 1 MiB.
+  size_t open_segments_bytes = size_t{512} << 20;
 
   // ---- Background ----
   // Threads for flushes and other work; started when first needed. 1 to 64.

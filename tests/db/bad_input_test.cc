@@ -205,7 +205,7 @@ TEST_F(BadInputTest, NewerSegment) {
   const std::string good = Read(file);
   const size_t footer = good.size() - kFooterBytes;
   for (const auto& [at, value] : {std::pair{kFooterVersion, kSegmentFormatVersion + 1},
-                                  std::pair{kFooterIncompat, uint32_t{1}}}) {
+                                  std::pair{kFooterIncompat, uint32_t{1} << 31}}) {
     Edit(file, [&, at = at, value = value](std::string* bytes) {
       Put32(bytes, footer + at, value);
       Put32(bytes, footer + kFooterChecksum, Crc32c(Slice(*bytes).substr(footer, kFooterChecksum)));

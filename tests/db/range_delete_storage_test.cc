@@ -45,7 +45,10 @@ class Append final : public AssociativeMergeOperator {
 
 class RangeDeleteStorage : public ::testing::Test {
  protected:
-  RangeDeleteStorage() { options_.create_if_missing = true; }
+  RangeDeleteStorage() {
+    options_.create_if_missing = true;
+    options_.compaction_style = CompactionStyle::kNone;  // what was flushed is looked at
+  }
 
   void Open() {
     const Status status = DB::Open(options_, path(), &db_);

@@ -89,6 +89,7 @@ class CheckpointTest : public ::testing::Test {
   std::unique_ptr<DB> OpenCheckpoint(const std::string& path) {
     Options options = MakeOptions(disk_);
     options.create_if_missing = false;
+    options.history_retention_sequences = 1000;  // no compaction lets go what is compared
     std::unique_ptr<DB> db;
     const Status status = DB::Open(options, path, &db);
     EXPECT_TRUE(status.ok()) << status.ToString();

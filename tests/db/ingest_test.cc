@@ -148,6 +148,7 @@ TEST_F(IngestTest, WriterRefusesWhatIsNoSegment) {
 }
 
 TEST_F(IngestTest, NewestWinsOverAllThatWasWritten) {
+  options_.history_retention_sequences = 1000;
   Open();
   for (const char* key : {"a", "b", "c", "d", "e", "f"}) Put(key, "old");
   ASSERT_TRUE(db_->Flush().ok());

@@ -35,7 +35,7 @@
 
 namespace {
 #ifdef VARVE_TEST_IS_SLOW
-constexpr uint64_t kOperations = 1500;
+constexpr uint64_t kOperations = 4000;
 #else
 constexpr uint64_t kOperations = 10000;
 #endif
@@ -120,6 +120,7 @@ std::string RunSeed(uint64_t seed) {
 
 class Metamorphic : public ::testing::TestWithParam<uint64_t> {};
 
+// Checklist C5, S5, S7, S14.
 TEST_P(Metamorphic, AgreesWithAMapAndWithRocksDb) { EXPECT_EQ(RunSeed(GetParam()), ""); }
 
 INSTANTIATE_TEST_SUITE_P(Seed, Metamorphic, ::testing::Range<uint64_t>(1, 17));

@@ -70,6 +70,12 @@ const OptionRow kRows[] = {
      [](uint64_t v, Options* o) { o->tiered_runs_trigger = static_cast<int>(v); }},
     {"tiered_space_percent_max", Change::kLive, [](Random* r) { return r->Between(10, 200); },
      [](uint64_t v, Options* o) { o->tiered_space_percent_max = static_cast<int>(v); }},
+    {"background_bytes_per_second", Change::kLive,
+     [](Random* r) { return r->OneIn(4) ? uint64_t{64} << 20 : 0; },
+     [](uint64_t v, Options* o) { o->background_bytes_per_second = v; }},
+    {"open_segments_bytes", Change::kAtOpen,
+     [](Random* r) { return uint64_t{1} << (20 + 9 * r->Uniform(2)); },
+     [](uint64_t v, Options* o) { o->open_segments_bytes = v; }},
     {"background_threads", Change::kAtOpen, [](Random* r) { return r->Between(1, 4); },
      [](uint64_t v, Options* o) { o->background_threads = static_cast<int>(v); }},
 };

@@ -74,6 +74,20 @@ TEST_F(LdbTest, IngestTakesInWhatSegmentWriteMade) {
   EXPECT_EQ(Run({"ingest", file}).exit, kExitFailed);  // it was moved
 }
 
+TEST_F(LdbTest, CompactLeavesOneRun) {
+  MakeDatabase();
+  const std::string before = Run({"scan"}).out;
+  EXPECT_EQ(Run({"put", "zz", "last"}).out, "OK\n");
+  EXPECT_EQ(Run({"delete", "zz"}).out, "OK\n");
+  EXPECT_EQ(Run({"compact", "--from=x", "--to=a"}).exit, kExitFailed);
+  EXPECT_EQ(Run({"compact"}).out, "OK\n");
+  EXPECT_EQ(Run({"properties", "num-sorted-runs"}).out, "varve.num-sorted-runs: 1\n");
+  EXPECT_EQ(Run({"scan"}).out, before);
+  EXPECT_EQ(Run({"compact", "--rewrite"}).out, "OK\n");
+  EXPECT_EQ(Run({"checkconsistency"}).exit, kExitOk);
+  EXPECT_EQ(Run({"scan"}).out, before);
+}
+
 TEST_F(LdbTest, CheckpointIsADatabase) {
   MakeDatabase();
   EXPECT_EQ(Run({"checkpoint", dir_.File("cp")}).out, "OK\n");

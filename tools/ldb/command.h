@@ -50,7 +50,10 @@ std::span<const Command> DumpCommands();
 std::span<const Command> AdminCommands();
 
 // Opens --db for a command that needs its lock: recovery runs, and Close() is the caller's.
-Status OpenDatabase(Context* context, std::unique_ptr<DB>* db);
+// Nothing is compacted but by CompactRange().
+enum class HistoryInTool : uint8_t { kKept, kDropped };
+Status OpenDatabase(Context* context, std::unique_ptr<DB>* db,
+                    HistoryInTool history = HistoryInTool::kKept);
 
 // --db, or a usage error.
 Status DatabasePath(Context* context, std::string* path);

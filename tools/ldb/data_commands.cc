@@ -170,6 +170,23 @@ Status RunApproximateSize(Context* context) {
   return CloseAfter(std::move(status), db.get());
 }
 
+Status RunCompact(Context* context) {
+  KeyRange range;
+  if (Status status = ParseRange(context, &range); !status.ok()) return status;
+  std::unique_ptr<DB> db;
+  if (Status status = OpenDatabase(context, &db, HistoryInTool::kDropped); !status.ok()) {
+    return status;
+  }
+  CompactRangeOptions options;
+  options.rewrite_deepest = context->flags.rewrite;
+  const auto bound = [](const std::optional<std::string>& key) {
+    return key.has_value() ? std::optional<Slice>(*key) : std::nullopt;
+  };
+  Status status = db->CompactRange(options, bound(range.from), bound(range.to));
+  if (status.ok()) *context->out << "OK\n";
+  return CloseAfter(std::move(status), db.get());
+}
+
 }  // namespace
 
 std::span<const Command> DataCommands() {
@@ -239,6 +256,14 @@ std::span<const Command> DataCommands() {
        0,
        {"from", "to", "hex", "key_hex"},
        &RunApproximateSize},
+      {"compact",
+       "",
+       "",
+       "Merges the keys in [--from, --to] downwards into one sorted run. Drops the history.",
+       0,
+       0,
+       {"from", "to", "hex", "key_hex", "rewrite"},
+       &RunCompact},
   };
   return *commands;
 }

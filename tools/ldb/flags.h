@@ -27,6 +27,7 @@ struct Flags {
   bool blocks = false;
   bool entries = false;
   size_t bytes_max = 64;
+  bool rewrite = false;
   bool oldest = false;
   bool move = false;
   bool yes = false;

@@ -133,7 +133,7 @@ Status DatabasePath(Context* context, std::string* path) {
   return Status::OK();
 }
 
-Status OpenDatabase(Context* context, std::unique_ptr<DB>* db) {
+Status OpenDatabase(Context* context, std::unique_ptr<DB>* db, HistoryInTool history) {
   std::string path;
   if (Status status = DatabasePath(context, &path); !status.ok()) return status;
   Options options = context->options;
@@ -141,8 +141,10 @@ Status OpenDatabase(Context* context, std::unique_ptr<DB>* db) {
   // A log is as large as the memtable it is for, and written in full when it is made. Single
   // commands write little.
   options.memtable_bytes = size_t{1} << 20;
-  // What the database's owner keeps of its history is not ours to let go.
-  options.history_retention_sequences = UINT64_MAX;
+  // What the database's owner keeps of its history is not ours to let go, nor is the shape of the
+  // tree ours to change, unless we are told to.
+  if (history == HistoryInTool::kKept) options.history_retention_sequences = UINT64_MAX;
+  options.compaction_style = CompactionStyle::kNone;
   return DB::Open(options, path, db);
 }
 

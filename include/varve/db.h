@@ -81,7 +81,7 @@ class DB {
   // Merges everything in [begin, end], both included and unset being unbounded, downwards into one
   // sorted run, in steps, beside other work. What is written meanwhile may be left out. Returns
   // when it is done; or with the first error, which leaves the database as good as it was. Aborted
-  // if the database is closed.
+  // if the database is closed; InvalidArgument if `begin` comes after `end`.
   virtual Status CompactRange(const CompactRangeOptions& options, std::optional<Slice> begin,
                               std::optional<Slice> end) = 0;
   // Makes every write acknowledged before the call durable, unlogged ones by a flush.

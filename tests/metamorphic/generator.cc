@@ -18,8 +18,8 @@ std::string ThreadPrefix(uint64_t thread) { return "t" + std::to_string(thread) 
 }  // namespace
 
 Generator::Generator(uint64_t seed) : random_(seed) {
-  keys_ = uint64_t{20} << random_.Uniform(8);
-  value_bytes_max_ = uint64_t{1} << random_.Between(4, 12);
+  keys_ = uint64_t{20} << random_.Uniform(9);
+  value_bytes_max_ = uint64_t{1} << random_.Between(5, 12);
   fixed_options_ = DrawFixedOptions(&random_);
   merges_ = fixed_options_["merge_operator"] != "none";
   choices_ = {
@@ -33,7 +33,7 @@ Generator::Generator(uint64_t seed) : random_(seed) {
       {Kind::kRelease, 40},     {Kind::kMark, 60},
       {Kind::kDeleteRange, 30}, {Kind::kMerge, merges_ ? uint64_t{600} : 1},
       {Kind::kScan, 20},        {Kind::kFlush, 40},
-      {Kind::kSyncWal, 20},     {Kind::kCompactRange, 20},
+      {Kind::kSyncWal, 20},     {Kind::kCompactRange, 8},
       {Kind::kCheckpoint, 6},   {Kind::kIngest, 12},
       {Kind::kSetOptions, 20},  {Kind::kOpen, 10},
       {Kind::kThreads, 20},
@@ -237,7 +237,7 @@ void Generator::DrawBounds(Operation* operation) {
 void Generator::DrawRange(const std::string& prefix, Operation* entry) {
   std::string start = DrawKey(prefix), end = DrawKey(prefix);
   if (!random_.OneIn(10)) {
-    start.resize(std::min(start.size(), prefix.size() + random_.Between(1, 4)));
+    start.resize(std::min(start.size(), prefix.size() + random_.Between(2, 5)));
     end = start + "~";  // behind every key that begins so
     if (random_.OneIn(3)) start = std::max(start, DrawKey(start));
   } else if (start > end && !random_.OneIn(4)) {

@@ -62,7 +62,7 @@ const OptionRow kRows[] = {
     {"level0_runs_trigger", Change::kLive, [](Random* r) { return r->Between(1, 6); },
      [](uint64_t v, Options* o) { o->level0_runs_trigger = static_cast<int>(v); }},
     {"level_base_bytes", Change::kLive,
-     [](Random* r) { return uint64_t{64} << (10 + r->Uniform(3)); },
+     [](Random* r) { return uint64_t{64} << (10 + r->Uniform(2)); },
      [](uint64_t v, Options* o) { o->level_base_bytes = v; }},
     {"level_size_ratio", Change::kLive, [](Random* r) { return r->Between(2, 4); },
      [](uint64_t v, Options* o) { o->level_size_ratio = static_cast<int>(v); }},

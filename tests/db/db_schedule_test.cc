@@ -55,6 +55,11 @@ class Scenario {
     options_.background_threads = static_cast<int>(random_.Between(1, 3));
     options_.block_cache_bytes = random_.OneIn(3) ? 0 : 32 << 10;
     options_.open_segments_max = 16;
+    options_.level0_runs_trigger = static_cast<int>(random_.Between(1, 4));
+    options_.compaction_style =
+        random_.OneIn(2) ? CompactionStyle::kLeveled : CompactionStyle::kTiered;
+    options_.segment_bytes = 64 << 10;
+    options_.level_base_bytes = 64 << 10;
     started_.resize(writers_);
     acknowledged_.resize(writers_);
   }
@@ -255,11 +260,13 @@ TEST(DbSchedule, ReadsAreNeverStaleNeverTornAndSeeWrites) {
     Scenario(seed, statistics).Go();
     if (testing::Test::HasFailure()) break;
   }
-  // What the check is worth: reads that met memtables, segments and absence, between flushes.
+  // What the check is worth: reads that met memtables, segments and absence, between flushes and
+  // compactions.
   EXPECT_GT(statistics->Get(Counter::kFlushes), kSeeds * 3);
   EXPECT_GT(statistics->Get(Counter::kMemtableHits), kSeeds * 10);
-  EXPECT_GT(statistics->Get(Counter::kGetHits),
-            statistics->Get(Counter::kMemtableHits) + kSeeds * 10);
+  EXPECT_GT(statistics->Get(Counter::kFilterChecks),
+            statistics->Get(Counter::kFilterNegatives) + kSeeds * 10);
+  EXPECT_GT(statistics->Get(Counter::kCompactions), kSeeds);
   EXPECT_GT(statistics->Get(Counter::kGets), statistics->Get(Counter::kGetHits) + kSeeds * 10);
   EXPECT_GT(statistics->Get(Counter::kIteratorSteps), kSeeds * 10);
 }

@@ -317,6 +317,10 @@ DbRunOptions DbRunOptions::FromSeed(uint64_t seed, const std::string& variant, b
     options.steps = 5 + options.steps / 6;
     options.lives = 1;
   }
+  db.compaction_style = random.OneIn(3) ? CompactionStyle::kTiered : CompactionStyle::kLeveled;
+  db.level0_runs_trigger = static_cast<int>(random.Between(1, 4));
+  db.tiered_runs_trigger = static_cast<int>(random.Between(2, 4));
+  db.segment_bytes = db.level_base_bytes = uint64_t{64} << 10;
   options.fault.nth = 0;
   if (chosen.nth > 0) {
     options.fault = {.calls = kSimAll, .nth = chosen.nth, .forever = chosen.forever};

@@ -345,8 +345,9 @@ void DBImpl::RemoveObsoleteSegments() {
   for (const FileNumber number : obsolete_->TakeDue()) {
     const std::string path = SegmentFileName(path_, number);
     const Status status = options_.env.file_system->RemoveFile(path);
-    if (!status.ok() && !status.IsNotFound()) {  // it goes at the next open
-      options_.logger->Log(LogLevel::kWarning, "not removed: " + status.ToString());
+    if (!status.ok() && !status.IsNotFound()) {
+      options_.logger->Log(LogLevel::kWarning, "not removed yet: " + status.ToString());
+      obsolete_->Released({number});  // tried again the next time, at the latest by Close()
       continue;
     }
     if (options_.statistics != nullptr) options_.statistics->Add(Counter::kSegmentsRemoved, 1);

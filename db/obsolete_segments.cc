@@ -21,7 +21,7 @@ void ObsoleteSegments::Released(const std::vector<FileNumber>& numbers) {
   MutexLock lock(&mu_);
   for (const FileNumber number : numbers) {
     const auto segment = segments_.find(number);
-    // One that no version of this run ever held is gone.
+    // One that no version of this run ever held, or holds any more, is gone.
     if (segment == segments_.end()) {
       segments_[number] = {.released = true, .gone = true};
     } else {

@@ -29,7 +29,8 @@ class ObsoleteSegments : public std::enable_shared_from_this<ObsoleteSegments> {
   void Removing(const std::shared_ptr<SegmentFile>& segment);
   // That commit failed; the segment stays.
   void Kept(const SegmentFile& segment);
-  // Neither root needs these any more: Manifest::TakeReleased().
+  // Neither root needs these any more: Manifest::TakeReleased(). One that is not known here, as it
+  // was told by TakeDue() and then could not be unlinked, is due at once.
   void Released(const std::vector<FileNumber>& numbers);
 
   // The segments that may be unlinked, each told once.

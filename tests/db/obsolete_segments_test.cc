@@ -83,6 +83,17 @@ TEST_F(ObsoleteSegmentsTest, NoVersionEverHeldIt) {
   EXPECT_EQ(obsolete_->TakeDue(), Numbers{3});
 }
 
+TEST_F(ObsoleteSegmentsTest, OneThatCouldNotBeUnlinkedIsDueAgain) {
+  auto segment = Segment(7);
+  obsolete_->Removing(segment);
+  obsolete_->Released({7});
+  segment.reset();
+  EXPECT_EQ(obsolete_->TakeDue(), Numbers{7});
+  obsolete_->Released({7});
+  EXPECT_EQ(obsolete_->TakeDue(), Numbers{7});
+  EXPECT_EQ(obsolete_->TakeDue(), Numbers{});
+}
+
 TEST_F(ObsoleteSegmentsTest, NothingIsCalledAfterStopOrDeath) {
   auto segment = Segment(7), other = Segment(8);
   obsolete_->Removing(segment);

@@ -1,6 +1,8 @@
 #include "db/compaction_iterator.h"
 
-#include <algorithm>
+#include <optional>
+
+#include "varve/write_batch.h"
 
 namespace varve {
 
@@ -175,16 +177,17 @@ bool CompactionIterator::KeepsDelete() {
 
 void CompactionIterator::FoldOperands() {
   const SequenceNumber newest = sequence_;
-  // What was read, newest first: operands, and perhaps the value they stand on.
-  std::vector<std::pair<std::string, std::string>> taken;
-  const auto take = [&] {
-    taken.emplace_back(std::string(input_key_), std::string(input_->value()));
+  operands_.Begin(MergeOperands::Order::kNewestFirst);
+  operand_sequences_.clear();
+  const auto take = [this] {
+    operands_.Add(input_->value());
+    operand_sequences_.push_back(sequence_);
     input_->Next();
   };
   take();
-  bool ended = false;       // the inputs hold nothing else of the key
-  bool has_base = false;    // it is known on what the operands stand …
-  bool base_value = false;  // … on the value taken.back()
+  bool ended = false;     // the inputs hold nothing else of the key
+  bool has_base = false;  // it is known on what the operands stand: nothing, or …
+  std::optional<std::pair<SequenceNumber, std::string>> base;  // … this value
   while (!has_base) {
     if (!ReadEntryOfSameKey()) {
       if (!status_.ok()) return;
@@ -195,8 +198,12 @@ void CompactionIterator::FoldOperands() {
     if (reader < newest) break;  // somebody sees it without the newest operand
     if (Covering(reader) > sequence_ || type_ == ValueType::kDelete) {
       has_base = true;  // on nothing; what is there is hidden then, and goes by (1)
-    } else if (type_ == ValueType::kValue || type_ == ValueType::kMerge) {
-      has_base = base_value = type_ == ValueType::kValue;
+    } else if (type_ == ValueType::kValue) {
+      ++stats_.entries_read;
+      has_base = true;
+      base.emplace(sequence_, input_->value());
+      input_->Next();
+    } else if (type_ == ValueType::kMerge) {
       ++stats_.entries_read;
       take();
     } else {
@@ -205,36 +212,35 @@ void CompactionIterator::FoldOperands() {
   }
   if (ended && !context_.older_may_hold(user_key_)) has_base = true;
 
-  std::string result;
-  bool folded = false;
-  if (has_base) {
-    std::vector<Slice> operands;  // oldest first
-    for (size_t i = taken.size() - base_value; i-- > 0;) operands.push_back(taken[i].second);
-    const Slice base = taken.back().second;
-    folded = context_.merge_operator->FullMerge(user_key_, base_value ? &base : nullptr, operands,
-                                                &result);
-    stats_.merge_failures += !folded;
-  } else if (taken.size() > 1) {
-    folded = true;
-    result = taken.back().second;
-    for (size_t i = taken.size() - 1; folded && i-- > 0;) {
-      const std::string older = std::move(result);
-      result.clear();
-      folded = context_.merge_operator->PartialMerge(user_key_, older, taken[i].second, &result);
+  const size_t taken = operands_.size() + base.has_value();
+  const Slice base_value = base.has_value() ? Slice(base->second) : Slice();
+  std::string value;
+  if (has_base &&
+      operands_
+          .FullMerge(context_.merge_operator, user_key_, base.has_value() ? &base_value : nullptr,
+                     &value)
+          .ok() &&
+      value.size() <= WriteBatch::kValueBytesMax) {
+    Queue(newest, ValueType::kValue, std::move(value));
+    newer_ = newest;
+  } else {
+    stats_.merge_failures += has_base;
+    for (auto& joined : operands_.PartialMerge(*context_.merge_operator, user_key_)) {
+      Queue(operand_sequences_[joined.newest], ValueType::kMerge, std::move(joined.operand));
+    }
+    if (base.has_value()) {
+      newer_ = base->first;
+      Queue(base->first, ValueType::kValue, std::move(base->second));
     }
   }
-  if (folded) {
-    stats_.operands_folded += taken.size() - 1;
-    std::string key;
-    AppendInternalKey(&key, user_key_,
-                      PackTrailer(newest, has_base ? ValueType::kValue : ValueType::kMerge));
-    queue_.emplace_back(std::move(key), std::move(result));
-    if (has_base) newer_ = newest;
-  } else {
-    if (base_value) newer_ = TrailerSequence(ExtractTrailer(taken.back().first));
-    for (auto& entry : taken) queue_.push_back(std::move(entry));
-  }
+  stats_.operands_folded += taken - queue_.size();
   EmitFront();
+}
+
+void CompactionIterator::Queue(SequenceNumber sequence, ValueType type, std::string value) {
+  std::string key;
+  AppendInternalKey(&key, user_key_, PackTrailer(sequence, type));
+  queue_.emplace_back(std::move(key), std::move(value));
 }
 
 std::vector<RangeTombstone> CompactionIterator::KeptTombstones(const std::string* lower,

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "db/merge_operands.h"
 #include "db/read_sequences.h"
 #include "util/internal_iterator.h"
 #include "util/internal_key.h"
@@ -119,6 +120,8 @@ class CompactionIterator {
   bool KeepsDelete();
   // Reads the operands from the input's on, and what they stand on; queues what becomes of them.
   void FoldOperands();
+  // Behind what is queued, an entry of the current key.
+  void Queue(SequenceNumber sequence, ValueType type, std::string value);
   void EmitFront();
   void Emit(Slice key, Slice value) {
     key_ = key;
@@ -147,6 +150,9 @@ class CompactionIterator {
   Slice key_, value_;
   std::string changed_key_, changed_value_;
   std::deque<std::pair<std::string, std::string>> queue_;  // what folding made, the front shown
+
+  MergeOperands operands_;
+  std::vector<SequenceNumber> operand_sequences_;  // one for each
 
   Status status_;
   Stats stats_;

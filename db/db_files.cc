@@ -47,16 +47,6 @@ Status DBImpl::Checkpoint(const std::string& directory) {
   return status;
 }
 
-Status DBImpl::Lead(const std::function<Status()>& work) {
-  ExclusiveWriter lead;
-  queue_.Join(&lead);
-  Status status = CheckOpen();
-  if (status.ok()) status = WriteError();
-  if (status.ok()) status = work();
-  queue_.Finish({&lead}, status);
-  return status;
-}
-
 Status DBImpl::Ingest(const std::vector<std::string>& files, const IngestOptions& options) {
   if (Status status = CheckOpen(); !status.ok()) return status;
   Ingestion ingestion(&options_, path_, limiter_.get());

@@ -297,20 +297,19 @@ Status DBImpl::WaitForFlush(uint64_t flushed_tables) {
 
 Status DBImpl::Flush(const FlushOptions& options) {
   if (Status status = CheckOpen(); !status.ok()) return status;
-  ExclusiveWriter lead;
-  queue_.Join(&lead);
-  Status status = CheckOpen();
-  if (status.ok()) status = WriteError();
-  if (status.ok() && !active_.memtable->empty()) status = SwitchMemtable();
-  const bool unlogged = unlogged_in_memory_;
+  bool unlogged = false;
   uint64_t all = 0;
-  if (status.ok()) {
+  Status status = Lead([&] {
+    if (!active_.memtable->empty()) {
+      if (Status switched = SwitchMemtable(); !switched.ok()) return switched;
+    }
+    unlogged = unlogged_in_memory_;
     MutexLock lock(&mu_);
     all = tables_switched_;
     flush_wanted_ = std::max(flush_wanted_, all);
     ScheduleFlush();
-  }
-  queue_.Finish({&lead}, status);
+    return Status::OK();
+  });
   if (!status.ok() || !options.wait) return status;
   status = WaitForFlush(all);
   return status.ok() && unlogged ? Seal() : status;  // no log stands behind the newest root
@@ -318,13 +317,12 @@ Status DBImpl::Flush(const FlushOptions& options) {
 
 Status DBImpl::SyncWAL() {
   if (Status status = CheckOpen(); !status.ok()) return status;
-  ExclusiveWriter lead;
-  queue_.Join(&lead);
-  Status status = CheckOpen();
-  if (status.ok()) status = WriteError();
-  if (status.ok()) status = FlushUnlogged();
-  const LogPosition end = status.ok() ? wal_->end() : LogPosition{};
-  queue_.Finish({&lead}, status);
+  LogPosition end;
+  Status status = Lead([&] {
+    Status flushed = FlushUnlogged();
+    if (flushed.ok()) end = wal_->end();
+    return flushed;
+  });
   if (!status.ok()) return status;
   status = wal_->Sync(end);
   if (!status.ok()) LatchError(status, BackgroundErrorSource::kLog);

@@ -99,6 +99,8 @@ class DBImpl : public DB {
 
   // ---- Writing (db_write.cc) ----
   Status Enter(const WriteOptions& options, WriteQueue::Writer* writer);
+  // Calls `work` as the leader of the write queue, if writes are possible.
+  Status Lead(const std::function<Status()>& work);
   // A write without entries: `sync` still makes durable what was written before.
   Status WriteNothing(const WriteOptions& options);
   // All that follow: by the leader.
@@ -199,8 +201,6 @@ class DBImpl : public DB {
   Status BeginIngestion(const Ingestion& ingestion, uint64_t sequences_ahead,
                         SequenceNumber* sequence, std::vector<FileNumber>* numbers);
   Status InstallIngestion(Ingestion* ingestion, SequenceNumber sequence) EXCLUDES(mu_);
-  // Calls `work` as the leader of the write queue.
-  Status Lead(const std::function<Status()>& work);
 
   // ---- Errors ----
   Status CheckOpen() const {

@@ -126,6 +126,16 @@ Status DBImpl::Enter(const WriteOptions& options, WriteQueue::Writer* writer) {
   return writer->status;
 }
 
+Status DBImpl::Lead(const std::function<Status()>& work) {
+  ExclusiveWriter lead;
+  queue_.Join(&lead);
+  Status status = CheckOpen();
+  if (status.ok()) status = WriteError();
+  if (status.ok()) status = work();
+  queue_.Finish({&lead}, status);
+  return status;
+}
+
 Status DBImpl::CommitGroup() {
   uint64_t count = 0, range_deletes = 0;
   size_t entry_bytes = 0, data_bytes = 0;

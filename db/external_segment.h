@@ -11,7 +11,8 @@ namespace varve {
 
 // Its segment number, which no database gives out.
 inline constexpr FileNumber kExternalSegmentNumber = UINT64_MAX;
-// The sequence of all its entries and range tombstones: a placeholder.
+// The sequence of all its entries and range tombstones. It says nothing: an ingestion writes them
+// anew under a sequence of the database.
 inline constexpr SequenceNumber kExternalSequence = 1;
 
 }  // namespace varve

@@ -9,43 +9,14 @@
 #include <utility>
 #include <vector>
 
+#include "tests/db/sim_database.h"
 #include "tests/support/fault_file_system.h"
-#include "tests/support/sim_env.h"
 #include "tests/support/temp_dir.h"
 #include "util/filename.h"
 #include "varve/db.h"
 
 namespace varve {
 namespace {
-
-using State = std::map<std::string, std::string>;
-
-class QuietLogger : public Logger {
- public:
-  void Log(LogLevel, Slice) override {}
-};
-
-Options MakeOptions(std::shared_ptr<FileSystem> file_system) {
-  Options options;
-  options.env = MakeSimEnv(nullptr, 7);
-  options.env.file_system = std::move(file_system);
-  options.create_if_missing = true;
-  options.memtable_bytes = 64 << 10;
-  options.compression = Compression::kNone;
-  options.logger = std::make_shared<QuietLogger>();
-  options.statistics = Statistics::Create(false);
-  return options;
-}
-
-State ReadAll(DB* db) {
-  State state;
-  const auto it = db->NewIterator({});
-  for (it->SeekToFirst(); it->Valid(); it->Next()) {
-    state.emplace(std::string(it->key()), std::string(it->value()));
-  }
-  EXPECT_TRUE(it->status().ok()) << it->status().ToString();
-  return state;
-}
 
 bool Exists(FileSystem* file_system, const std::string& path) {
   FileInfo info;
@@ -62,7 +33,7 @@ class CheckpointTest : public ::testing::Test {
     db_.reset();
     disk_ = SimFileSystem::New(sim);
     faults_ = FaultFileSystem::New(disk_);
-    options_ = MakeOptions(faults_);
+    options_ = SimDatabaseOptions(faults_);
   }
   void Open() {
     const Status status = DB::Open(options_, "/db", &db_);
@@ -87,7 +58,7 @@ class CheckpointTest : public ::testing::Test {
     }
   }
   std::unique_ptr<DB> OpenCheckpoint(const std::string& path) {
-    Options options = MakeOptions(disk_);
+    Options options = SimDatabaseOptions(disk_);
     options.create_if_missing = false;
     options.history_retention_sequences = 1000;  // no compaction lets go what is compared
     std::unique_ptr<DB> db;
@@ -200,7 +171,7 @@ TEST_F(CheckpointTest, CarriesTheComparator) {
   Fill();
   ASSERT_TRUE(db_->Checkpoint("/cp").ok());
   std::unique_ptr<DB> copy;
-  EXPECT_TRUE(DB::Open(MakeOptions(disk_), "/cp", &copy).IsInvalidArgument());
+  EXPECT_TRUE(DB::Open(SimDatabaseOptions(disk_), "/cp", &copy).IsInvalidArgument());
   ASSERT_TRUE(DB::Open(options_, "/cp", &copy).ok());
   EXPECT_EQ(ReadAll(copy.get()), state_);
 }
@@ -392,7 +363,7 @@ TEST_F(CheckpointTest, ACrashLeavesAllOfItOrNothing) {
       for (size_t kind = 0; kind < images.size(); ++kind) {
         SCOPED_TRACE("op " + std::to_string(replay.position()) + ", kind " + std::to_string(kind));
         const auto image = SimFileSystem::New({.track = false}, images[kind]);
-        Options options = MakeOptions(image);
+        Options options = SimDatabaseOptions(image);
         options.create_if_missing = false;
         std::unique_ptr<DB> copy, db;
         Status status = DB::Open(options, "/cp", &copy);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "tests/support/fault_file_system.h"
+#include "tests/support/quiet_logger.h"
 #include "tests/support/sim_file_system.h"
 #include "tests/support/temp_dir.h"
 #include "util/filename.h"
@@ -16,10 +17,6 @@ namespace varve {
 namespace {
 
 // Every failure here is on purpose; hundreds of lines about them would hide the real one.
-class QuietLogger : public Logger {
- public:
-  void Log(LogLevel, Slice) override {}
-};
 
 class DbFaultTest : public ::testing::Test {
  protected:

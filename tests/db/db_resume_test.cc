@@ -11,6 +11,7 @@
 
 #include "tests/support/baton_scheduler.h"
 #include "tests/support/fault_file_system.h"
+#include "tests/support/quiet_logger.h"
 #include "tests/support/sim_env.h"
 #include "tests/support/sim_file_system.h"
 #include "util/filename.h"
@@ -22,11 +23,6 @@
 
 namespace varve {
 namespace {
-
-class QuietLogger : public Logger {
- public:
-  void Log(LogLevel, Slice) override {}
-};
 
 class ErrorRecorder : public EventListener {
  public:

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tests/db/destroy_root.h"
+#include "tests/support/quiet_logger.h"
 #include "tests/support/sim_env.h"
 #include "util/random.h"
 #include "varve/db.h"
@@ -141,11 +142,6 @@ uint64_t Property(DB* db, const char* name) {
   EXPECT_TRUE(db->GetIntProperty(std::string("varve.") + name, &value)) << name;
   return value;
 }
-
-class QuietLogger : public Logger {
- public:
-  void Log(LogLevel, Slice) override {}
-};
 
 Options MakeOptions(const std::shared_ptr<SimFileSystem>& file_system, uint64_t seed) {
   Options options;

@@ -10,42 +10,14 @@
 #include <vector>
 
 #include "tests/db/destroy_root.h"
+#include "tests/db/sim_database.h"
 #include "tests/support/fault_file_system.h"
-#include "tests/support/sim_env.h"
 #include "util/random.h"
 #include "varve/db.h"
 #include "varve/segment_writer.h"
 
 namespace varve {
 namespace {
-
-using State = std::map<std::string, std::string>;
-
-class QuietLogger : public Logger {
- public:
-  void Log(LogLevel, Slice) override {}
-};
-
-Options MakeOptions(std::shared_ptr<FileSystem> file_system) {
-  Options options;
-  options.env = MakeSimEnv(nullptr, 7);
-  options.env.file_system = std::move(file_system);
-  options.create_if_missing = true;
-  options.memtable_bytes = 64 << 10;
-  options.logger = std::make_shared<QuietLogger>();
-  options.statistics = Statistics::Create(false);
-  return options;
-}
-
-State ReadAll(DB* db, const ReadOptions& options = {}) {
-  State state;
-  const auto it = db->NewIterator(options);
-  for (it->SeekToFirst(); it->Valid(); it->Next()) {
-    state.emplace(std::string(it->key()), std::string(it->value()));
-  }
-  EXPECT_TRUE(it->status().ok()) << it->status().ToString();
-  return state;
-}
 
 // What a file says of keys: a value, or that it is deleted; and ranges.
 struct Content {
@@ -84,7 +56,7 @@ class IngestTest : public ::testing::Test {
     db_.reset();
     disk_ = SimFileSystem::New(sim);
     faults_ = FaultFileSystem::New(disk_);
-    options_ = MakeOptions(faults_);
+    options_ = SimDatabaseOptions(faults_);
     ASSERT_TRUE(disk_->CreateDirectory("/in").ok());
     ASSERT_TRUE(disk_->SyncDirectory("/").ok());
   }
@@ -456,7 +428,7 @@ TEST_F(IngestTest, ACrashLeavesAllOfItOrNothing) {
                          ? replay.disk().PowerLoss(SimLoss::Random(replay.position() * 8 + kind))
                          : replay.disk().PowerLoss(SimLoss::DropAll());
       if (kind == 5 && !DestroyNewestRoot("/db", &disk)) continue;
-      Options options = MakeOptions(SimFileSystem::New({.track = false}, disk));
+      Options options = SimDatabaseOptions(SimFileSystem::New({.track = false}, disk));
       std::unique_ptr<DB> db;
       const Status status = DB::Open(options, "/db", &db);
       ASSERT_TRUE(status.ok()) << status.ToString();
@@ -482,7 +454,7 @@ TEST_P(IngestModelTest, AgreesWithAMap) {
   SCOPED_TRACE("seed " + std::to_string(seed));
   Random random(seed);
   const auto disk = SimFileSystem::New({.track = false});
-  Options options = MakeOptions(disk);
+  Options options = SimDatabaseOptions(disk);
   options.memtables_max = 3;
   options.flush_memtables_min = 1;
   ASSERT_TRUE(disk->CreateDirectory("/in").ok());

@@ -11,17 +11,13 @@
 
 #include "db/event_dispatch.h"
 #include "tests/support/fault_file_system.h"
+#include "tests/support/quiet_logger.h"
 #include "tests/support/sim_file_system.h"
 #include "util/mutex.h"
 #include "varve/db.h"
 
 namespace varve {
 namespace {
-
-class QuietLogger : public Logger {
- public:
-  void Log(LogLevel, Slice) override {}
-};
 
 // Writes down what it hears, as lines.
 class Recorder : public EventListener {

@@ -6,6 +6,7 @@
 #include "rocksdb/merge_operator.h"
 #include "rocksdb/options.h"
 #include "rocksdb/table.h"
+#include "tests/metamorphic/iterator_cursor.h"
 #include "tests/metamorphic/merge_operators.h"
 
 namespace varve::metamorphic {
@@ -59,50 +60,28 @@ class RocksDbAdd : public rocksdb::AssociativeMergeOperator {
 
 // It owns the bytes that its bounds point to. A refresh makes another iterator: RocksDB's own does
 // not go with snapshots.
-class RocksDbCursor : public Cursor {
+class RocksDbCursor final : public IteratorCursor<rocksdb::Iterator> {
  public:
   RocksDbCursor(rocksdb::DB* db, const rocksdb::ReadOptions& options, const CursorRange& range)
-      : db_(db), options_(options), range_(range) {
+      : IteratorCursor(nullptr), db_(db), options_(options), range_(range) {
     if (range_.lower) options_.iterate_lower_bound = &(lower_ = *range_.lower);
     if (range_.upper) options_.iterate_upper_bound = &(upper_ = *range_.upper);
-    Refresh();
+    Renew();
   }
 
-  bool Valid() override { return iterator_->Valid(); }
-  void SeekToFirst() override { iterator_->SeekToFirst(); }
-  void SeekToLast() override { iterator_->SeekToLast(); }
-  void Seek(const std::string& target) override { iterator_->Seek(target); }
-  void SeekForPrev(const std::string& target) override { iterator_->SeekForPrev(target); }
-  void Next() override { iterator_->Next(); }
-  void Prev() override { iterator_->Prev(); }
-  std::string Key() override { return iterator_->key().ToString(); }
-  std::string Value() override { return iterator_->value().ToString(); }
-  std::string Status() override { return iterator_->status().ToString(); }
   std::string Refresh() override {
-    iterator_.reset(db_->NewIterator(options_));
+    Renew();
     return "OK";
   }
 
  private:
+  void Renew() { iterator_.reset(db_->NewIterator(options_)); }
+
   rocksdb::DB* const db_;
   rocksdb::ReadOptions options_;
   const CursorRange range_;
   rocksdb::Slice lower_, upper_;
-  std::unique_ptr<rocksdb::Iterator> iterator_;
 };
-
-rocksdb::Status Add(const Operation& entry, rocksdb::WriteBatch* batch) {
-  switch (entry.kind) {
-    case Kind::kDelete:
-      return batch->Delete(entry.key());
-    case Kind::kDeleteRange:
-      return batch->DeleteRange(*entry.lower, *entry.upper);
-    case Kind::kMerge:
-      return batch->Merge(entry.key(), entry.value.Expand());
-    default:
-      return batch->Put(entry.key(), entry.value.Expand());
-  }
-}
 
 }  // namespace
 
@@ -181,7 +160,7 @@ std::string RocksDbStore::Write(const Operation& operation) {
   rocksdb::WriteBatch batch;
   if (operation.kind != Kind::kBatch) {
     if (IsRefused(operation)) return kInvalidArgument;
-    const rocksdb::Status status = Add(operation, &batch);
+    const rocksdb::Status status = AddEntry(operation, &batch);
     return (status.ok() ? db_->Write(options, &batch) : status).ToString();
   }
   std::string answer;
@@ -198,7 +177,7 @@ std::string RocksDbStore::Write(const Operation& operation) {
         status = batch.PopSavePoint();
         break;
       default:
-        status = Add(part, &batch);
+        status = AddEntry(part, &batch);
     }
     if (!status.ok()) answer += (status.IsNotFound() ? kNotFound : status.ToString()) + " ";
   }
@@ -217,7 +196,7 @@ std::string RocksDbStore::Ingest(const Operation& operation) {
         (is_range || part.kind == Kind::kDelete || Get(part.key(), View()) != kNotFound)) {
       continue;
     }
-    if (status.ok()) status = Add(part, is_range ? &ranges : &entries);
+    if (status.ok()) status = AddEntry(part, is_range ? &ranges : &entries);
   }
   if (status.ok()) status = db_->Write(rocksdb::WriteOptions(), &ranges);
   if (status.ok()) status = db_->Write(rocksdb::WriteOptions(), &entries);

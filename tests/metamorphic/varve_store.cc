@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/metamorphic/iterator_cursor.h"
 #include "tests/metamorphic/live_files.h"
 #include "tests/metamorphic/varve_options.h"
 #include "varve/segment_writer.h"
@@ -20,38 +21,12 @@ std::string Text(const Status& status) {
 
 std::string CheckpointPath(const std::string& path) { return path + "-checkpoint"; }
 
-class VarveCursor : public Cursor {
+class VarveCursor final : public IteratorCursor<Iterator> {
  public:
-  explicit VarveCursor(std::unique_ptr<Iterator> iterator) : iterator_(std::move(iterator)) {}
-
-  bool Valid() override { return iterator_->Valid(); }
-  void SeekToFirst() override { iterator_->SeekToFirst(); }
-  void SeekToLast() override { iterator_->SeekToLast(); }
-  void Seek(const std::string& target) override { iterator_->Seek(target); }
-  void SeekForPrev(const std::string& target) override { iterator_->SeekForPrev(target); }
-  void Next() override { iterator_->Next(); }
-  void Prev() override { iterator_->Prev(); }
-  std::string Key() override { return std::string(iterator_->key()); }
-  std::string Value() override { return std::string(iterator_->value()); }
+  using IteratorCursor::IteratorCursor;
   std::string Status() override { return Text(iterator_->status()); }
   std::string Refresh() override { return Text(iterator_->Refresh()); }
-
- private:
-  const std::unique_ptr<Iterator> iterator_;
 };
-
-Status Add(const Operation& entry, WriteBatch* batch) {
-  switch (entry.kind) {
-    case Kind::kDelete:
-      return batch->Delete(entry.key());
-    case Kind::kDeleteRange:
-      return batch->DeleteRange(*entry.lower, *entry.upper);
-    case Kind::kMerge:
-      return batch->Merge(entry.key(), entry.value.Expand());
-    default:
-      return batch->Put(entry.key(), entry.value.Expand());
-  }
-}
 
 }  // namespace
 
@@ -125,7 +100,7 @@ std::string VarveStore::WriteBatchOf(const Operation& operation, const WriteOpti
         status = batch.PopSavePoint();
         break;
       default:
-        status = Add(part, &batch);
+        status = AddEntry(part, &batch);
     }
     if (!status.ok()) answer += Text(status) + " ";
   }

@@ -22,6 +22,7 @@
 
 #include "db/manifest_format.h"
 #include "table/segment_format.h"
+#include "tests/support/comparators.h"
 #include "tests/support/temp_dir.h"
 #include "util/coding.h"
 #include "util/crc32c.h"
@@ -457,16 +458,10 @@ TEST_F(BadInputTest, NoDamageMakesAReadLie) {
 
 // ---- The rest of the world ----
 
-struct Backwards final : Comparator {
-  int Compare(Slice a, Slice b) const override { return b.compare(a); }
-  const char* Name() const override { return "test.Backwards"; }
-};
-
 TEST_F(BadInputTest, WrongComparator) {
   Make();
-  const Backwards backwards;
-  options_.comparator = &backwards;
-  ExpectOpenRefused(Status::Code::kInvalidArgument, "test.Backwards");
+  options_.comparator = ReverseComparator();
+  ExpectOpenRefused(Status::Code::kInvalidArgument, "test.Reverse");
   ExpectOpenRefused(Status::Code::kInvalidArgument, "varve.BytewiseComparator");
   options_.comparator = BytewiseComparator();
   ExpectWhole();

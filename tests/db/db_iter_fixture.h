@@ -14,6 +14,7 @@
 #include "db/db_iter.h"
 #include "db/merging_iterator.h"
 #include "tests/db/vector_iterator.h"
+#include "tests/support/comparators.h"
 #include "util/random.h"
 #include "util/range_tombstones.h"
 #include "varve/merge_operator.h"
@@ -21,26 +22,6 @@
 // For tests of the user's iterator: sources made of vectors, and walks as text.
 
 namespace varve::db_iter_fixture {
-
-class ReverseComparator final : public Comparator {
- public:
-  int Compare(Slice a, Slice b) const override { return b.compare(a); }
-  const char* Name() const override { return "test.Reverse"; }
-};
-class CaseInsensitiveComparator final : public Comparator {
- public:
-  int Compare(Slice a, Slice b) const override { return Lower(a).compare(Lower(b)); }
-  const char* Name() const override { return "test.CaseInsensitive"; }
-
- private:
-  static std::string Lower(Slice s) {
-    std::string lower(s);
-    for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return lower;
-  }
-};
-inline const ReverseComparator kReverse;
-inline const CaseInsensitiveComparator kCaseInsensitive;
 
 // Operands are appended to the value, each behind a comma; "!" cannot be.
 class AppendOperator final : public MergeOperator {

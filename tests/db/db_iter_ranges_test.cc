@@ -371,8 +371,7 @@ TEST_P(DbIterRangesModel, WalksLikeTheMapOfAllWrites) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Comparators, DbIterRangesModel,
-                         testing::Values(BytewiseComparator(),
-                                         static_cast<const Comparator*>(&kReverse)));
+                         testing::Values(BytewiseComparator(), ReverseComparator()));
 
 }  // namespace
 }  // namespace varve

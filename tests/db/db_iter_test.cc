@@ -55,13 +55,13 @@ TEST(DbIter, HidesVersionsAndTombstones) {
 }
 
 TEST(DbIter, ShowsTheNewestBytesOfKeysThatCompareEqual) {
-  TestSource source{InternalKeyComparator(&kCaseInsensitive), 1};
+  TestSource source{InternalKeyComparator(CaseInsensitiveComparator()), 1};
   source.Add(0, {"Key", 1, kValue, "1"});
   source.Add(0, {"kEY", 2, kValue, "2"});
   source.Add(0, {"KEY", 3, kValue, "3"});
   source.Sort();
   source.at = 2;
-  const auto it = Iterate(&source, {}, &kCaseInsensitive);
+  const auto it = Iterate(&source, {}, CaseInsensitiveComparator());
   EXPECT_EQ(Walk(it.get(), true), "kEY=2");
   EXPECT_EQ(Walk(it.get(), false), "kEY=2");
   it->Seek("key");
@@ -327,8 +327,7 @@ TEST_P(DbIterModelTest, DamageAnywhereNeverShowsWhatIsStale) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Comparators, DbIterModelTest,
-                         testing::Values(BytewiseComparator(),
-                                         static_cast<const Comparator*>(&kReverse)));
+                         testing::Values(BytewiseComparator(), ReverseComparator()));
 
 }  // namespace
 }  // namespace varve

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/comparators.h"
 #include "tests/support/temp_dir.h"
 
 namespace varve {
@@ -458,17 +459,10 @@ TEST_F(DbTest, MemtableBytesMayGrowWhileOpen) {
   EXPECT_EQ(Get("after"), "1");
 }
 
-class ReverseComparator : public Comparator {
- public:
-  int Compare(Slice a, Slice b) const override { return b.compare(a); }
-  const char* Name() const override { return "test.Reverse"; }
-};
-
 TEST_F(DbTest, CustomComparatorOrdersAndIsRemembered) {
   db_.reset();
   ASSERT_TRUE(DB::Destroy(options_, path()).ok());
-  const ReverseComparator reverse;
-  options_.comparator = &reverse;
+  options_.comparator = ReverseComparator();
   Open();
   for (const char* key : {"a", "c", "b"}) Put(key, "1");
   EXPECT_EQ(Contents(), "c=1 b=1 a=1");
@@ -481,7 +475,7 @@ TEST_F(DbTest, CustomComparatorOrdersAndIsRemembered) {
   const Status status = DB::Open(options_, path(), &db_);
   EXPECT_TRUE(status.IsInvalidArgument()) << status.ToString();
   EXPECT_NE(status.message().find("test.Reverse"), std::string::npos) << status.ToString();
-  options_.comparator = &reverse;
+  options_.comparator = ReverseComparator();
   Open();
   EXPECT_EQ(Contents(), "c=1 b=1 a=1");
   db_.reset();  // before the comparator

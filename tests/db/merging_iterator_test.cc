@@ -10,17 +10,11 @@
 
 #include "memtable/memtable.h"
 #include "tests/db/vector_iterator.h"
+#include "tests/support/comparators.h"
 #include "util/random.h"
 
 namespace varve {
 namespace {
-
-class ReverseComparator final : public Comparator {
- public:
-  int Compare(Slice a, Slice b) const override { return b.compare(a); }
-  const char* Name() const override { return "test.Reverse"; }
-};
-const ReverseComparator kReverse;
 
 std::string InternalKey(Slice user_key, SequenceNumber sequence) {
   std::string key;
@@ -204,7 +198,7 @@ TEST_P(MergingIteratorTest, AnErrorStopsTheWalkWhereverItIs) {
           ASSERT_TRUE(it->status().IsCorruption());
         }
       }
-      it->Seek(InternalKey(GetParam() == &kReverse ? "" : "\xff\xff\xff\xff\xff", 0));
+      it->Seek(InternalKey(GetParam() == ReverseComparator() ? "" : "\xff\xff\xff\xff\xff", 0));
       EXPECT_FALSE(it->Valid());
       EXPECT_TRUE(it->status().ok());
     }
@@ -212,8 +206,7 @@ TEST_P(MergingIteratorTest, AnErrorStopsTheWalkWhereverItIs) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Comparators, MergingIteratorTest,
-                         testing::Values(BytewiseComparator(),
-                                         static_cast<const Comparator*>(&kReverse)));
+                         testing::Values(BytewiseComparator(), ReverseComparator()));
 
 TEST(MergingIterator, OneChildIsReturnedAsItIs) {
   const InternalKeyComparator comparator(BytewiseComparator());

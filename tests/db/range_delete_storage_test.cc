@@ -9,6 +9,7 @@
 
 #include "db/manifest.h"
 #include "table/segment_reader.h"
+#include "tests/support/comparators.h"
 #include "tests/support/temp_dir.h"
 #include "util/filename.h"
 #include "util/mutex.h"
@@ -19,20 +20,6 @@ namespace varve {
 namespace {
 
 using Ranges = std::vector<RangeTombstone>;
-
-// Equal keys need not be the same bytes.
-class CaseInsensitiveComparator final : public Comparator {
- public:
-  int Compare(Slice a, Slice b) const override { return Lower(a).compare(Lower(b)); }
-  const char* Name() const override { return "test.CaseInsensitive"; }
-
- private:
-  static std::string Lower(Slice key) {
-    std::string lower;
-    for (const char c : key) lower += static_cast<char>(std::tolower(static_cast<uint8_t>(c)));
-    return lower;
-  }
-};
 
 class Append final : public AssociativeMergeOperator {
  public:
@@ -222,9 +209,8 @@ class FlushLog final : public EventListener {
 // Ranges that are empty in the order of the keys alone reach the log, in batches; a memtable of
 // such makes no segment, and its log goes all the same.
 TEST_F(RangeDeleteStorage, NothingButEmptyRangesIsNoSegment) {
-  static const CaseInsensitiveComparator comparator;
   const auto listener = std::make_shared<FlushLog>();
-  options_.comparator = &comparator;
+  options_.comparator = CaseInsensitiveComparator();
   options_.listeners.push_back(listener);
   Open();
   EXPECT_TRUE(db_->DeleteRange({}, "B", "a").IsInvalidArgument());

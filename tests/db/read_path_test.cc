@@ -276,8 +276,7 @@ TEST_P(ReadPathModel, EveryReadSeesTheMapOfAllWrites) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Comparators, ReadPathModel,
-                         testing::Values(BytewiseComparator(),
-                                         static_cast<const Comparator*>(&kReverse)));
+                         testing::Values(BytewiseComparator(), ReverseComparator()));
 
 // Checklist C14: whatever cannot be read, the answer is right or an error, never what is older.
 TEST(ReadPath, WhatCannotBeReadIsAnErrorAndNeverStale) {

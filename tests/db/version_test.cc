@@ -7,6 +7,8 @@
 
 #include <string>
 
+#include "tests/support/comparators.h"
+
 namespace varve {
 namespace {
 
@@ -135,12 +137,7 @@ TEST_F(VersionTest, FindsTheOneSegmentOfARun) {
 }
 
 TEST_F(VersionTest, FindsUnderAnotherOrder) {
-  class Reverse : public Comparator {
-   public:
-    int Compare(Slice a, Slice b) const override { return b.compare(a); }
-    const char* Name() const override { return "reverse"; }
-  } reverse;
-  const InternalKeyComparator comparator(&reverse);
+  const InternalKeyComparator comparator(ReverseComparator());
   std::shared_ptr<const Version> version;
   ASSERT_TRUE(
       Version::Build(comparator, {Entry(1, 1, 1, "z", "p"), Entry(2, 1, 1, "m", "c")}, 0, &version)

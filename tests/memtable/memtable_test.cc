@@ -11,33 +11,11 @@
 #include <vector>
 
 #include "memtable/skiplist.h"
+#include "tests/support/comparators.h"
 #include "util/random.h"
 
 namespace varve {
 namespace {
-
-class ReverseComparator final : public Comparator {
- public:
-  int Compare(Slice a, Slice b) const override { return b.compare(a); }
-  const char* Name() const override { return "test.Reverse"; }
-};
-
-// Equal keys need not be the same bytes.
-class CaseInsensitiveComparator final : public Comparator {
- public:
-  int Compare(Slice a, Slice b) const override { return Lower(a).compare(Lower(b)); }
-  const char* Name() const override { return "test.CaseInsensitive"; }
-
- private:
-  static std::string Lower(Slice s) {
-    std::string lower(s);
-    for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return lower;
-  }
-};
-
-const ReverseComparator kReverse;
-const CaseInsensitiveComparator kCaseInsensitive;
 
 std::string InternalKey(Slice user_key, uint64_t trailer) {
   std::string key;
@@ -244,13 +222,13 @@ INSTANTIATE_TEST_SUITE_P(
     Keys, MemTableModelTest,
     testing::Values(
         ModelCase{Keys::kFewShort, BytewiseComparator(), 5000},
-        ModelCase{Keys::kFewShort, &kReverse, 5000},
-        ModelCase{Keys::kFewShort, &kCaseInsensitive, 3000},
+        ModelCase{Keys::kFewShort, ReverseComparator(), 5000},
+        ModelCase{Keys::kFewShort, CaseInsensitiveComparator(), 3000},
         ModelCase{Keys::kRandom, BytewiseComparator(), 1},
         ModelCase{Keys::kRandom, BytewiseComparator(), 30000},
-        ModelCase{Keys::kRandom, &kReverse, 5000},
+        ModelCase{Keys::kRandom, ReverseComparator(), 5000},
         ModelCase{Keys::kAscending, BytewiseComparator(), 10000},
-        ModelCase{Keys::kAscending, &kReverse, 5000},
+        ModelCase{Keys::kAscending, ReverseComparator(), 5000},
         ModelCase{Keys::kDescending, BytewiseComparator(), 10000},
         ModelCase{Keys::kCommonPrefix, BytewiseComparator(), 10000},
         ModelCase{Keys::kTwoStreams, BytewiseComparator(), 10000},
@@ -259,7 +237,7 @@ INSTANTIATE_TEST_SUITE_P(
         ModelCase{Keys::kCommonPrefix, BytewiseComparator(), 10000, "user/name/0000000"},
         ModelCase{Keys::kCommonPrefix, BytewiseComparator(), 3000, "user/name/00000004"},
         ModelCase{Keys::kFewShort, BytewiseComparator(), 5000, "aAa"},
-        ModelCase{Keys::kFewShort, &kReverse, 5000, "aAa"},
+        ModelCase{Keys::kFewShort, ReverseComparator(), 5000, "aAa"},
         ModelCase{Keys::kRandom, BytewiseComparator(), 3000, "zzz"}));
 
 class SkipListShapeTest : public testing::TestWithParam<std::pair<Keys, const Comparator*>> {};
@@ -286,16 +264,17 @@ TEST_P(SkipListShapeTest, KeepsItsInvariants) {
   EXPECT_TRUE(list.Consistent());
 }
 
-INSTANTIATE_TEST_SUITE_P(Keys, SkipListShapeTest,
-                         testing::Values(std::make_pair(Keys::kFewShort, BytewiseComparator()),
-                                         std::make_pair(Keys::kFewShort,
-                                                        static_cast<const Comparator*>(&kReverse)),
-                                         std::make_pair(Keys::kRandom, BytewiseComparator()),
-                                         std::make_pair(Keys::kAscending, BytewiseComparator()),
-                                         std::make_pair(Keys::kDescending, BytewiseComparator()),
-                                         std::make_pair(Keys::kCommonPrefix, BytewiseComparator()),
-                                         std::make_pair(Keys::kTwoStreams, BytewiseComparator()),
-                                         std::make_pair(Keys::kRuns, BytewiseComparator())));
+INSTANTIATE_TEST_SUITE_P(
+    Keys, SkipListShapeTest,
+    testing::Values(std::make_pair(Keys::kFewShort, BytewiseComparator()),
+                    std::make_pair(Keys::kFewShort,
+                                   static_cast<const Comparator*>(ReverseComparator())),
+                    std::make_pair(Keys::kRandom, BytewiseComparator()),
+                    std::make_pair(Keys::kAscending, BytewiseComparator()),
+                    std::make_pair(Keys::kDescending, BytewiseComparator()),
+                    std::make_pair(Keys::kCommonPrefix, BytewiseComparator()),
+                    std::make_pair(Keys::kTwoStreams, BytewiseComparator()),
+                    std::make_pair(Keys::kRuns, BytewiseComparator())));
 
 TEST(MemTable, IsEmptyAtFirst) {
   MemTable table{InternalKeyComparator(BytewiseComparator())};
@@ -364,7 +343,7 @@ TEST(MemTable, HoldsEmptyKeysLargestKeysAndBigValues) {
 }
 
 TEST(MemTable, KeysThatCompareEqualAreVersionsOfOne) {
-  MemTable table{InternalKeyComparator(&kCaseInsensitive)};
+  MemTable table{InternalKeyComparator(CaseInsensitiveComparator())};
   table.Add(1, ValueType::kValue, "Key", "one");
   table.Add(2, ValueType::kValue, "kEY", "two");
   Slice value;
@@ -414,7 +393,7 @@ TEST(MemTable, TellsWhatItsKeysBeginWithWhereThatHelps) {
   EXPECT_EQ(table.CommonPrefix(), "user/name/");
   table.Add(4, ValueType::kValue, "users", "");
   EXPECT_EQ(table.CommonPrefix(), "");  // four bytes are not worth it
-  MemTable reverse{InternalKeyComparator(&kReverse)};
+  MemTable reverse{InternalKeyComparator(ReverseComparator())};
   reverse.Add(1, ValueType::kValue, "user/name/17", "");
   EXPECT_EQ(reverse.CommonPrefix(), "");
 }

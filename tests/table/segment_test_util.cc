@@ -12,28 +12,6 @@ namespace varve {
 
 namespace {
 
-class ReverseComparatorImpl final : public Comparator {
- public:
-  int Compare(Slice a, Slice b) const override { return b.compare(a); }
-  const char* Name() const override { return "test.Reverse"; }
-  bool EqualMeansIdentical() const override { return true; }
-};
-
-class CaseInsensitiveComparatorImpl final : public Comparator {
- public:
-  int Compare(Slice a, Slice b) const override { return Lower(a).compare(Lower(b)); }
-  const char* Name() const override { return "test.CaseInsensitive"; }
-
- private:
-  static std::string Lower(Slice s) {
-    std::string lower(s);
-    for (char& c : lower) {
-      if (c >= 'A' && c <= 'Z') c += 'a' - 'A';
-    }
-    return lower;
-  }
-};
-
 std::string Describe(uint64_t trailer, Slice value) {
   return "found " + std::to_string(static_cast<int>(TrailerType(trailer))) + " " +
          std::to_string(TrailerSequence(trailer)) + " " + std::string(value);
@@ -45,16 +23,6 @@ std::string InternalKey(Slice user_key, SequenceNumber sequence, ValueType type)
   std::string key;
   AppendInternalKey(&key, user_key, PackTrailer(sequence, type));
   return key;
-}
-
-const Comparator* ReverseComparator() {
-  static const ReverseComparatorImpl comparator;
-  return &comparator;
-}
-
-const Comparator* CaseInsensitiveComparator() {
-  static const CaseInsensitiveComparatorImpl comparator;
-  return &comparator;
 }
 
 std::string BuildSegment(const SegmentBuilderOptions& options, const Entries& entries,

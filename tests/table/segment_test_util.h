@@ -9,6 +9,7 @@
 
 #include "table/segment_builder.h"
 #include "table/segment_reader.h"
+#include "tests/support/comparators.h"
 #include "tests/table/memory_file.h"
 #include "util/internal_key.h"
 #include "util/random.h"
@@ -29,11 +30,6 @@ using Entries = std::map<std::string, std::string, InternalLess>;  // internal k
 
 std::string InternalKey(Slice user_key, SequenceNumber sequence,
                         ValueType type = ValueType::kValue);
-
-// Bytes descending; equal means identical.
-const Comparator* ReverseComparator();
-// ASCII letters without case; equal keys may differ.
-const Comparator* CaseInsensitiveComparator();
 
 // Builds a segment of all entries; fails the test if that fails.
 std::string BuildSegment(const SegmentBuilderOptions& options, const Entries& entries,

@@ -9,6 +9,7 @@
 
 #include "db/manifest.h"
 #include "db/write_batch_internal.h"
+#include "tests/support/comparators.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/tools/ldb_test_util.h"
 #include "util/coding.h"
@@ -254,22 +255,16 @@ TEST_F(CheckConsistencyTest, OtherFilesAreNotedOnly) {
   EXPECT_THAT(outcome.out, HasSubstr("note: " + path() + "/MANIFEST.tmp: unreachable"));
 }
 
-struct Backwards final : Comparator {
-  int Compare(Slice a, Slice b) const override { return b.compare(a); }
-  const char* Name() const override { return "test.Backwards"; }
-};
-
 TEST_F(CheckConsistencyTest, AnUnknownOrderLeavesTheChecksums) {
-  const Backwards backwards;
   ASSERT_EQ(Run({"destroy", "--yes"}).exit, kExitOk);
-  make_.comparator = &backwards;
+  make_.comparator = ReverseComparator();
   MakeDatabase();
-  EXPECT_THAT(ExpectGood().out, AllOf(HasSubstr("note: the keys are ordered by \"test.Backwards\""),
+  EXPECT_THAT(ExpectGood().out, AllOf(HasSubstr("note: the keys are ordered by \"test.Reverse\""),
                                       HasSubstr(segment(0) + ": checksums are good")));
   FlipByte(segment(0), 3);
   ExpectProblem({"Corruption: " + segment(0), "offset 0"});
   FlipByte(segment(0), 3);
-  base_.comparator = &backwards;
+  base_.comparator = ReverseComparator();
   EXPECT_THAT(ExpectGood().out, HasSubstr(segment(0) + ": 2 entries"));
 }
 

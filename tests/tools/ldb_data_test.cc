@@ -1,5 +1,6 @@
 // Commands on keys and values, against a real database.
 
+#include "tests/support/comparators.h"
 #include "tests/tools/ldb_test_util.h"
 
 namespace varve::ldb {
@@ -148,20 +149,14 @@ TEST_F(DataCommandsTest, ASecondOpenerIsTold) {
   EXPECT_THAT(outcome.err, HasSubstr("varve_ldb: Busy: " + path() + "/LOCK"));
 }
 
-struct Backwards final : Comparator {
-  int Compare(Slice a, Slice b) const override { return b.compare(a); }
-  const char* Name() const override { return "test.Backwards"; }
-};
-
 TEST_F(DataCommandsTest, AnotherComparatorIsNamed) {
-  const Backwards backwards;
-  make_.comparator = &backwards;
+  make_.comparator = ReverseComparator();
   MakeDatabase();
   const Outcome outcome = Run({"get", "a"});
   EXPECT_EQ(outcome.exit, kExitFailed);
   EXPECT_THAT(outcome.err, HasSubstr("InvalidArgument"));
-  EXPECT_THAT(outcome.err, HasSubstr("test.Backwards"));
-  base_.comparator = &backwards;
+  EXPECT_THAT(outcome.err, HasSubstr("test.Reverse"));
+  base_.comparator = ReverseComparator();
   ExpectOutput({"scan", "--keys_only"}, "d\nc\na\n");
 }
 

@@ -6,23 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/comparators.h"
 #include "util/random.h"
 
 namespace varve {
 namespace {
 
-class ReverseComparator final : public Comparator {
- public:
-  int Compare(Slice a, Slice b) const override { return b.compare(a); }
-  const char* Name() const override { return "test.Reverse"; }
-};
-
 const InternalKeyComparator kBytewise(BytewiseComparator());
-
-InternalKeyComparator Reverse() {
-  static const ReverseComparator* const reverse = new ReverseComparator;
-  return InternalKeyComparator(reverse);
-}
 
 std::vector<SequenceNumber> SequencesOf(const FragmentedRangeTombstones& list, size_t fragment) {
   std::vector<SequenceNumber> sequences;
@@ -243,7 +233,8 @@ TEST(RangeTombstonesModel, AgreesUnderTheBytewiseOrder) {
 }
 
 TEST(RangeTombstonesModel, AgreesUnderAUsersOrder) {
-  for (uint64_t seed = 1; seed <= 700; ++seed) RunModel(Reverse(), seed);
+  for (uint64_t seed = 1; seed <= 700; ++seed)
+    RunModel(InternalKeyComparator(ReverseComparator()), seed);
 }
 
 }  // namespace

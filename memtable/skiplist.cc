@@ -12,7 +12,8 @@ namespace varve {
 
 namespace {
 
-constexpr size_t kBlockBytesMax = size_t{2} << 20;
+// What of the last block is not used is lost, in each memtable.
+constexpr size_t kBlockBytesMax = size_t{256} << 10;
 // The prefix in a link to nothing: no key's is above it.
 constexpr uint64_t kPrefixMax = UINT64_MAX;
 

@@ -1,7 +1,5 @@
 #include "util/arena.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <new>
 
@@ -11,25 +9,15 @@ Arena::Arena(size_t block_bytes_max)
     : block_bytes_max_(std::max(block_bytes_max, kFirstBlockBytes)) {}
 
 Arena::~Arena() {
-  for (const Block& block : blocks_) {
-    if (block.huge) {
-      ::operator delete (block.data, std::align_val_t{kHugePageBytes});
-    } else {
-      ::operator delete(block.data);
-    }
-  }
+  for (char* const block : blocks_) ::operator delete(block);
   delete[] shards_.load(std::memory_order_relaxed);
 }
 
 char* Arena::NewBlock(size_t bytes) {
-  const bool huge = bytes >= kHugePageBytes;
-  char* const block = static_cast<char*>(
-      huge ? ::operator new (bytes, std::align_val_t{kHugePageBytes}) : ::operator new(bytes));
-  // A wish: where the system has none to give, or refuses, pages are small.
-  if (huge) madvise(block, bytes / kHugePageBytes * kHugePageBytes, MADV_HUGEPAGE);
+  char* const block = static_cast<char*>(::operator new(bytes));
   const size_t capacity_before = blocks_.capacity();
-  blocks_.push_back({block, huge});
-  held_.fetch_add(bytes + (blocks_.capacity() - capacity_before) * sizeof(Block),
+  blocks_.push_back(block);
+  held_.fetch_add(bytes + (blocks_.capacity() - capacity_before) * sizeof(char*),
                   std::memory_order_relaxed);
   return block;
 }
@@ -37,9 +25,7 @@ char* Arena::NewBlock(size_t bytes) {
 char* Arena::AllocateSlow(size_t bytes) {
   AddUsed(bytes);
   const size_t block_bytes = block_bytes_;
-  block_bytes_ = block_bytes >= kHugePageBytes / 4 && block_bytes_max_ >= kHugePageBytes
-                     ? kHugePageBytes
-                     : std::min(block_bytes * 2, block_bytes_max_);
+  block_bytes_ = std::min(block_bytes * 2, block_bytes_max_);
   if (bytes > block_bytes / 4) return NewBlock(bytes);
   next_ = NewBlock(block_bytes);
   limit_ = next_ + block_bytes;

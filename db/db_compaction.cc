@@ -322,6 +322,7 @@ Status DBImpl::InstallCompaction(CompactionJob* job, SequenceNumber retained) {
     version_ = version_->With(reads_->comparator(), edit.removed, outputs, retained);
     PublishView();
   }
+  reads_->epochs().Collect();  // the view before
   for (const auto& segment : inputs) {
     if (!plan.trivial_move) SegmentCache::EraseCachedBlocks(*segment, &reads_->epochs());
   }

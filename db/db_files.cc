@@ -141,6 +141,7 @@ Status DBImpl::InstallIngestion(Ingestion* ingestion, SequenceNumber sequence) {
     ScheduleCompactions();
     UpdateStall();
   }
+  reads_->epochs().Collect();  // the view before
   const bool skipped = sequence > next_sequence_;
   next_sequence_ = sequence + 1;
   reads_->PublishSequence(sequence);

@@ -79,12 +79,13 @@ void DBImpl::FlushInBackground() {
 void DBImpl::FlushWhileDue() {
   uint64_t retry_nanos = kRetryNanosMin;
   while (FlushIsDue() && pauses_ == 0 && errors_.read_only().ok()) {
-    const std::vector<Table> tables = PickFlush();
+    std::vector<Table> tables = PickFlush();
     uint64_t bytes = 0;
     for (const Table& table : tables) bytes += table.memtable->used_bytes();
     stall_.FlushBegan(tables.size(), bytes);
     mu_.Unlock();
     const Status status = FlushTables(tables, FlushLogs::kPassTheirs);
+    tables.clear();  // writers wait for the lock: giving back their memory takes milliseconds
     mu_.Lock();
     flush_error_ = status;
     flush_failures_ += !status.ok();
@@ -234,6 +235,7 @@ Status DBImpl::InstallFlush(const std::vector<Table>& tables, FlushLogs logs,
     ScheduleCompactions();
     UpdateStall();
   }
+  reads_->epochs().Collect();  // the view before, and with it the memtables
   events_.Deliver();
   CountManifest();
   if (logs == FlushLogs::kPassTheirs) RetireLogs();

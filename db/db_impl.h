@@ -159,6 +159,7 @@ class DBImpl : public DB {
   void CountManifest() EXCLUDES(mu_);
   // Waits until the first `flushed_tables` memtables of this run are in segments.
   Status WaitForFlush(uint64_t flushed_tables) EXCLUDES(mu_);
+  // Who is no writer calls reads_->epochs().Collect() when the lock is released.
   void PublishView() REQUIRES(mu_);
 
   // ---- Compacting (db_compaction.cc) ----

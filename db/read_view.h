@@ -22,6 +22,10 @@ struct ReadView {
 // The current read view. A lookup borrows it inside the epoch domain, which costs no shared write;
 // an iterator shares it. A view that was replaced goes when its last borrower and owner have.
 //
+// Destroying a view may give back many megabytes of memtables, which takes milliseconds. It is left
+// to EpochDomain::Collect(), which background work calls when it has published a view and released
+// its locks; writers, who publish one for each memtable they fill, do not.
+//
 // Thread safety: Borrow and Share from any thread; Publish by one at a time.
 class ReadViewHolder {
  public:
@@ -41,7 +45,7 @@ class ReadViewHolder {
   void Publish(std::shared_ptr<const ReadView> view) {
     using Cell = std::shared_ptr<const ReadView>;
     const Cell* const old = current_.exchange(new Cell(std::move(view)), std::memory_order_seq_cst);
-    if (old != nullptr) epochs_->Retire([old] { delete old; });
+    if (old != nullptr) epochs_->RetireLater([old] { delete old; });
   }
 
  private:

@@ -43,13 +43,15 @@ uint64_t EpochDomain::OldestReader() const {
   return oldest;
 }
 
+void EpochDomain::RetireLater(std::function<void()> destroy) {
+  MutexLock lock(&mu_);
+  // A reader that enters from here on stores a later epoch, and finds the object out of sight.
+  const uint64_t stamp = epoch_.fetch_add(1, std::memory_order_seq_cst);
+  retired_.push_back({stamp, std::move(destroy)});
+}
+
 void EpochDomain::Retire(std::function<void()> destroy) {
-  {
-    MutexLock lock(&mu_);
-    // A reader that enters from here on stores a later epoch, and finds the object out of sight.
-    const uint64_t stamp = epoch_.fetch_add(1, std::memory_order_seq_cst);
-    retired_.push_back({stamp, std::move(destroy)});
-  }
+  RetireLater(std::move(destroy));
   Collect();
 }
 

@@ -59,6 +59,8 @@ class EpochDomain {
   // later Retire() or Collect(), on the thread that makes that call and without a lock held.
   // `destroy` must not enter the domain.
   void Retire(std::function<void()> destroy);
+  // The same, but always in a later call: for who holds a lock or must not be kept waiting.
+  void RetireLater(std::function<void()> destroy);
 
   // Destroys what can be destroyed. Returns the number of objects that still wait.
   size_t Collect();

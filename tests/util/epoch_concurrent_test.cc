@@ -16,6 +16,15 @@ TEST(EpochDomain, DestroysAtOnceWithoutReaders) {
   EXPECT_TRUE(destroyed);
 }
 
+TEST(EpochDomain, DestroysLaterWhatIsRetiredForLater) {
+  EpochDomain domain;
+  bool destroyed = false;
+  domain.RetireLater([&] { destroyed = true; });
+  EXPECT_FALSE(destroyed);
+  EXPECT_EQ(domain.Collect(), 0u);
+  EXPECT_TRUE(destroyed);
+}
+
 TEST(EpochDomain, KeepsWhatAReaderMaySee) {
   EpochDomain domain;
   bool destroyed = false;

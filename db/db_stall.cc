@@ -56,6 +56,7 @@ void DBImpl::Throttle(size_t bytes) {
       nanos > 0 && statistics != nullptr) {
     statistics->Add(Counter::kWriteDelays, 1);
     statistics->Add(Counter::kWriteDelayMicros, nanos / 1000);
+    statistics->Record(Latency::kWriteDelay, nanos);
   }
 }
 
@@ -94,8 +95,10 @@ Status DBImpl::WaitForMemtableRoom() {
     if (status.ok() && flush_failures_ != failures) status = flush_error_;
   }
   if (Statistics* const statistics = options_.statistics.get(); statistics != nullptr) {
+    const uint64_t nanos = clock->MonotonicNanos() - started;
     statistics->Add(Counter::kWriteStalls, 1);
-    statistics->Add(Counter::kWriteStallMicros, (clock->MonotonicNanos() - started) / 1000);
+    statistics->Add(Counter::kWriteStallMicros, nanos / 1000);
+    statistics->Record(Latency::kWriteStall, nanos);
   }
   return status;
 }

@@ -229,7 +229,11 @@ Status DBImpl::MakeRoom(uint64_t record_bytes, size_t memtable_bytes, bool logge
     return Status::OK();
   }
   std::unique_ptr<PreparedLog> log;
-  Status status = log_supply_->Take(record_bytes, &log);
+  Status status;
+  {
+    Stopwatch watch(options_.statistics.get(), options_.env.clock.get(), Latency::kLogWait);
+    status = log_supply_->Take(record_bytes, &log);
+  }
   if (!status.ok()) return status;
   const FileNumber number = log->number();
   status = wal_->Use(std::move(log));
@@ -245,6 +249,7 @@ Status DBImpl::SwitchMemtable() {
 }
 
 Status DBImpl::ReplaceActive() {
+  Stopwatch watch(options_.statistics.get(), options_.env.clock.get(), Latency::kMemtableSwitch);
   Table fresh;
   if (Status status = manifest_->NewFileNumber(&fresh.epoch); !status.ok()) return status;
   fresh.memtable =

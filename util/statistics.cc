@@ -70,6 +70,10 @@ constexpr const char* kLatencyNames[] = {
     "segment_read_nanos",
     "manifest_commit_nanos",
     "compaction_nanos",
+    "write_delay_nanos",
+    "write_stall_nanos",
+    "memtable_switch_nanos",
+    "log_wait_nanos",
 };
 static_assert(std::size(kLatencyNames) == kLatencies, "name each latency");
 

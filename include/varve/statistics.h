@@ -64,6 +64,11 @@ enum class Latency : uint32_t {
   kSegmentRead,  // one read call on a segment file
   kManifestCommit,
   kCompaction,
+  // What makes a write wait, each apart from the others, and in kWrite as well.
+  kWriteDelay,      // a sleep that holds a commit group to the speed of background work
+  kWriteStall,      // a wait for room in the memtables, or until compactions have caught up
+  kMemtableSwitch,  // a new memtable in the place of the full one, kWriteStall not included
+  kLogWait,         // a wait for the next log, which is for the device: it syncs the file
   kLatencyCount,
 };
 

@@ -67,7 +67,7 @@ class DbStallTest : public ::testing::Test {
   }
 
   BatonScheduler scheduler_{{.seed = 7, .nanos_per_step = 100}};
-  std::shared_ptr<Statistics> statistics_ = Statistics::Create(/*latencies=*/false);
+  std::shared_ptr<Statistics> statistics_ = Statistics::Create();
   std::shared_ptr<StallRecorder> recorder_ = std::make_shared<StallRecorder>();
   Options options_;
   std::unique_ptr<DB> db_;
@@ -98,6 +98,16 @@ TEST_F(DbStallTest, SlowFlushesDelayWritersEvenly) {
     EXPECT_GT(statistics_->Get(Counter::kWriteDelayMicros), 3'000'000u);
     EXPECT_LT(statistics_->Get(Counter::kWriteStallMicros), 100'000u);
     EXPECT_LT(longest_nanos_, 50'000'000u);
+    // Each cause is timed apart.
+    const HistogramData delays = statistics_->GetHistogram(Latency::kWriteDelay);
+    EXPECT_EQ(delays.count, statistics_->Get(Counter::kWriteDelays));
+    EXPECT_GT(delays.maximum, 0u);
+    EXPECT_LE(delays.maximum, longest_nanos_);
+    EXPECT_EQ(statistics_->GetHistogram(Latency::kWriteStall).count,
+              statistics_->Get(Counter::kWriteStalls));
+    const uint64_t switches = statistics_->GetHistogram(Latency::kMemtableSwitch).count;
+    EXPECT_GE(switches, 24u * 4 - 1);
+    EXPECT_EQ(statistics_->GetHistogram(Latency::kLogWait).count, switches + 1);
     EXPECT_GT(Property("delayed-write-rate"), 1u << 20);
     EXPECT_LT(Property("delayed-write-rate"), 16u << 20);
     const std::vector<StallInfo> changes = recorder_->changes();

@@ -222,6 +222,9 @@ class DBImpl : public DB {
   Status FlushEverything() EXCLUDES(mu_);
 
   uint64_t LogBytes() const;
+  // What the options allow the database to take, and what it takes of that, as far as it knows.
+  uint64_t MemoryBudget() const;
+  uint64_t MemoryUsage() const;
   uint64_t DirectoryBytes() const;
   std::string StatsText();
   std::string SegmentsText();

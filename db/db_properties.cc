@@ -10,6 +10,12 @@ namespace varve {
 
 namespace {
 constexpr Slice kPropertyPrefix = "varve.";
+
+// What a thread that flushes or compacts holds beside memtables and block cache: blocks read ahead,
+// and index, filter and last blocks of the segment it writes.
+constexpr uint64_t kWorkBytesPerThread = 16 << 20;
+// The program itself, stacks, and what the allocator keeps.
+constexpr uint64_t kFixedBytes = 32 << 20;
 }  // namespace
 
 uint64_t DBImpl::LogBytes() const {
@@ -18,6 +24,25 @@ uint64_t DBImpl::LogBytes() const {
   // enough, the memtable is switched early.
   const uint64_t memtable_bytes = live_.memtable_bytes.load(std::memory_order_relaxed);
   return (memtable_bytes + memtable_bytes / 4 + (64 << 10) + 4095) & ~uint64_t{4095};
+}
+
+uint64_t DBImpl::MemoryBudget() const {
+  const uint64_t memtables_max = live_.memtables_max.load(std::memory_order_relaxed);
+  const uint64_t memtable_bytes = live_.memtable_bytes.load(std::memory_order_relaxed);
+  uint64_t bytes = reads_->blocks().capacity() + options_.open_segments_bytes + kFixedBytes;
+  bytes += memtables_max * memtable_bytes;
+  // Each memtable has a log, and one more is ready for the next.
+  if (options_.wal_mapped) bytes += (memtables_max + 1) * LogBytes();
+  bytes += static_cast<uint64_t>(options_.background_threads) * kWorkBytesPerThread;
+  return bytes;
+}
+
+uint64_t DBImpl::MemoryUsage() const {
+  const std::shared_ptr<const ReadView> view = reads_->views().Share();
+  uint64_t bytes = reads_->blocks().usage() + reads_->segments().memory_bytes();
+  bytes += view->memtable->bytes();
+  for (const auto& memtable : view->immutables) bytes += memtable->bytes();
+  return bytes + wal_->mapped_bytes();
 }
 
 uint64_t DBImpl::DirectoryBytes() const {
@@ -93,6 +118,8 @@ bool DBImpl::GetIntProperty(Slice name, uint64_t* value) {
       {"block-cache-capacity", [&] { return reads_->blocks().capacity(); }},
       {"open-segments", [&] { return reads_->segments().open_count(); }},
       {"segment-reader-bytes", [&] { return reads_->segments().memory_bytes(); }},
+      {"memory-budget", [&] { return MemoryBudget(); }},
+      {"memory-usage", [&] { return MemoryUsage(); }},
       {"num-snapshots", [&] { return reads_->snapshots().count(); }},
       {"oldest-snapshot-sequence",
        [&] { return reads_->snapshots().OldestOr(reads_->published()); }},
@@ -148,8 +175,8 @@ std::string DBImpl::StatsText() {
   for (const Slice name :
        {"num-segments", "segment-bytes", "num-entries", "memtable-bytes", "num-immutable-memtables",
         "block-cache-usage", "block-cache-capacity", "open-segments", "segment-reader-bytes",
-        "num-snapshots", "last-sequence", "retained-sequence", "manifest-commits",
-        "manifest-bytes-written", "wal-bytes", "live-bytes"}) {
+        "memory-budget", "memory-usage", "num-snapshots", "last-sequence", "retained-sequence",
+        "manifest-commits", "manifest-bytes-written", "wal-bytes", "live-bytes"}) {
     uint64_t value;
     if (GetIntProperty(std::string(kPropertyPrefix) + std::string(name), &value)) {
       text += std::string(name) + ": " + std::to_string(value) + "\n";

@@ -126,7 +126,9 @@ class DB {
   //   disk for a reader's sake), num-running-compactions, compaction-pending (1 while any runs or
   //   is wanted), compaction-debt-bytes (an estimate), num-entries (versions, tombstones included),
   //   memtable-bytes, num-immutable-memtables, block-cache-usage, block-cache-capacity,
-  //   open-segments, segment-reader-bytes (indexes and filters of the open ones), num-snapshots,
+  //   open-segments, segment-reader-bytes (indexes and filters of the open ones),
+  //   memory-budget (what the options allow, see "Memory" in varve/options.h), memory-usage (what
+  //   of it is taken: memtables, mapped logs, block cache, indexes and filters), num-snapshots,
   //   oldest-snapshot-sequence, last-sequence,
   //   retained-sequence (the oldest that ReadOptions.at_sequence may ask for), manifest-commits,
   //   manifest-bytes-written, wal-bytes (all log files), live-bytes (everything in the directory),

@@ -154,6 +154,11 @@ struct Options {
   int tiered_space_percent_max = 100;
 
   // ---- Memory ----
+  // The property memory-budget is what a database with these options may take: block_cache_bytes,
+  // open_segments_bytes, memtables_max times memtable_bytes, with wal_mapped a quarter more than
+  // that again for the logs (pages of the page cache, which count as the process's while they are
+  // mapped), 16 MiB for each background thread, and 32 MiB. Iterators and pinned values come on
+  // top, as they keep what they read.
   // Bytes of the block cache, which holds the blocks of segments, uncompressed and charged with all
   // they take. 0: no cache. Live.
   size_t block_cache_bytes = size_t{64} << 20;

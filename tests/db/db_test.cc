@@ -369,6 +369,8 @@ TEST_F(DbTest, PropertiesAreThere) {
                            "varve.options",
                            "varve.open-segments",
                            "varve.segment-reader-bytes",
+                           "varve.memory-budget",
+                           "varve.memory-usage",
                            "varve.manifest-commits",
                            "varve.manifest-bytes-written"}) {
     EXPECT_TRUE(db_->GetProperty(name, &value)) << name;
@@ -378,6 +380,14 @@ TEST_F(DbTest, PropertiesAreThere) {
   EXPECT_EQ(IntProperty("varve.last-sequence"), 1u);
   EXPECT_GT(IntProperty("varve.wal-bytes"), 0u);
   EXPECT_GE(IntProperty("varve.live-bytes"), IntProperty("varve.wal-bytes"));
+  EXPECT_GE(IntProperty("varve.memory-usage"),
+            IntProperty("varve.memtable-bytes") + IntProperty("varve.block-cache-usage"));
+  EXPECT_LE(IntProperty("varve.memory-usage"), IntProperty("varve.memory-budget"));
+  const uint64_t budget = IntProperty("varve.memory-budget");
+  const uint64_t cache = IntProperty("varve.block-cache-capacity");
+  ASSERT_TRUE(
+      db_->SetOptions({{"block_cache_bytes", std::to_string(cache + (size_t{5} << 20))}}).ok());
+  EXPECT_EQ(IntProperty("varve.memory-budget"), budget + (uint64_t{5} << 20));
 }
 
 TEST_F(DbTest, ApproximateSizesFollowTheKeys) {

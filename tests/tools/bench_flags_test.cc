@@ -56,6 +56,7 @@ TEST(Flags, NoFlagsGiveTheProgrammaticDefaults) {
   EXPECT_EQ(parsed.batch_size, expected.batch_size);
   EXPECT_EQ(parsed.seek_nexts, expected.seek_nexts);
   EXPECT_EQ(parsed.reverse_iterator, expected.reverse_iterator);
+  EXPECT_EQ(parsed.write_bytes_per_second, expected.write_bytes_per_second);
   EXPECT_EQ(parsed.path, expected.path);
   EXPECT_EQ(parsed.use_existing_db, expected.use_existing_db);
   EXPECT_EQ(parsed.sync, expected.sync);
@@ -101,6 +102,7 @@ TEST(Flags, EveryFlagArrives) {
                      "--batch_size=11",
                      "--seek_nexts=12",
                      "--reverse_iterator",
+                     "--benchmark_write_rate_limit=1300",
                      "--db=/d",
                      "--use_existing_db=true",
                      "--sync",
@@ -140,6 +142,7 @@ TEST(Flags, EveryFlagArrives) {
   EXPECT_EQ(o.compression_ratio, 0.25);
   EXPECT_EQ(o.batch_size, 11);
   EXPECT_EQ(o.seek_nexts, 12);
+  EXPECT_EQ(o.write_bytes_per_second, 1300u);
   EXPECT_TRUE(o.reverse_iterator);
   EXPECT_EQ(o.path, "/d");
   EXPECT_TRUE(o.use_existing_db);

@@ -87,14 +87,17 @@ TEST_F(ProgramsTest, CompareMakesATable) {
 }
 
 TEST_F(ProgramsTest, CompareMeasuresSustainedLoads) {
+  const std::string results = dir_.path() + "/results.jsonl";
   EXPECT_EQ(Shell(std::string(kCompare) +
-                      " --sustained --rounds=1 --num=2000 --style=tiered --dir=" + dir_.path() +
+                      " --sustained --rounds=1 --num=2000 --style=tiered --read-seconds=1" +
+                      " --dir=" + dir_.path() + " --results=" + results +
                       " --varve_bench=" + kBench + " --db_bench=" + kBench,
                   &output_),
             0)
       << output_;
   for (const char* row : {"overwrite, ops/s", "overwrite, p99.9 in us", "overwrite, longest in us",
-                          "peak memory, MB", "readwhilewriting, ops/s"}) {
+                          "overwrite, peak memory in MB", "readwhilewriting, reads/s",
+                          "readwhilewriting, writes/s", "memory budget in MB"}) {
     EXPECT_THAT(output_, ContainsRegex("\\| " + std::string(row) + " \\| [0-9,.]+ \\([0-9,.]+ to "))
         << output_;
   }
@@ -102,6 +105,15 @@ TEST_F(ProgramsTest, CompareMeasuresSustainedLoads) {
   EXPECT_THAT(output_, ContainsRegex("\\| write amplification \\| [01][.][0-9]+ "));
   EXPECT_THAT(output_, ContainsRegex("\\| space amplification \\| [012][.][0-9]+ "));
   EXPECT_THAT(output_, HasSubstr("--compaction_style=1"));
+
+  // What was measured is kept: the table comes again without a program to run.
+  const std::string table = output_.substr(output_.find("Machine: "));
+  EXPECT_EQ(Shell(std::string(kCompare) + " --sustained --summarize --results=" + results +
+                      " --db_bench=/bin/false",
+                  &output_),
+            0)
+      << output_;
+  EXPECT_EQ(output_, table);
 }
 
 TEST_F(ProgramsTest, CompareStopsWhereAProgramFails) {

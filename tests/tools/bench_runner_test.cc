@@ -208,6 +208,19 @@ TEST_F(RunnerTest, IntervalsAreReportedWhileItRuns) {
   EXPECT_THAT(text, ContainsRegex("readwhilewriting : .*\nIntervals: "));
 }
 
+TEST_F(RunnerTest, WriterBesideReadersIsHeldToItsRate) {
+  options_.duration_seconds = 1;
+  options_.write_bytes_per_second = 116 * 1000;  // a thousand entries
+  options_.statistics = true;
+  const std::string text = Run({"readwhilewriting"});
+  ASSERT_TRUE(status_.ok()) << status_.ToString();
+  const size_t at = text.find("write_entries");
+  ASSERT_NE(at, std::string::npos) << text;
+  const int entries = std::atoi(text.c_str() + text.find(':', at) + 1);
+  EXPECT_LE(entries, 100'000);  // unbounded it is some hundred thousand, on any machine
+  EXPECT_THAT(text, ContainsRegex("\nMemory budget: [1-9][0-9]+ bytes\n"));
+}
+
 TEST_F(RunnerTest, JsonIsAllThereIsOnStandardOutput) {
   options_.json = true;
   const std::string text = Run({"fillseq", "readrandom", "trace"});

@@ -31,10 +31,11 @@ struct BenchOptions {
   // ---- Keys and values ----
   int key_bytes = 16;
   int64_t value_bytes = 100;
-  double compression_ratio = 0.5;  // of the values: bytes after compression by bytes before
-  int64_t batch_size = 1;          // entries of a write batch, keys of a MultiGet
-  int seek_nexts = 0;              // steps after a seek
-  bool reverse_iterator = false;   // seekrandom steps backwards
+  double compression_ratio = 0.5;       // of the values: bytes after compression by bytes before
+  int64_t batch_size = 1;               // entries of a write batch, keys of a MultiGet
+  int seek_nexts = 0;                   // steps after a seek
+  bool reverse_iterator = false;        // seekrandom steps backwards
+  uint64_t write_bytes_per_second = 0;  // of readwhilewriting's writer; 0: no limit
 
   // ---- The database ----
   std::string path;  // empty: DefaultPath()

@@ -83,6 +83,10 @@ DEFINE_int32(seek_nexts, VARVE_DEFAULT.seek_nexts, "Steps after each seek of see
 DEFINE_bool(reverse_iterator, VARVE_DEFAULT.reverse_iterator,
             "seekrandom steps backwards after the seek.");
 
+DEFINE_uint64(benchmark_write_rate_limit, VARVE_DEFAULT.write_bytes_per_second,
+              "Bytes of keys and values a second that the writer of readwhilewriting writes; 0: as "
+              "many as it can.");
+
 DEFINE_string(db, VARVE_DEFAULT.path,
               "Directory of the database. Unless --use_existing_db is given, a database in it is "
               "removed. Empty: varve_bench-<user id> below $TMPDIR or /tmp.");
@@ -281,6 +285,7 @@ Status ParseCommandLine(int argc, char** argv, BenchOptions* options) {
   options->batch_size = FLAGS_batch_size;
   options->seek_nexts = FLAGS_seek_nexts;
   options->reverse_iterator = FLAGS_reverse_iterator;
+  options->write_bytes_per_second = FLAGS_benchmark_write_rate_limit;
   options->path = FLAGS_db;
   options->use_existing_db = FLAGS_use_existing_db;
   options->sync = FLAGS_sync;

@@ -7,21 +7,36 @@
 #include "tools/bench/key_codec.h"
 #include "tools/bench/op_budget.h"
 #include "tools/bench/random_data.h"
+#include "util/thread.h"
 
 namespace varve::bench {
 namespace {
 
-// Overwrites random keys until the threads in the foreground are done.
+// Overwrites random keys until the threads in the foreground are done, no faster than
+// --benchmark_write_rate_limit: it sleeps when it is a millisecond ahead.
 Status WriteInBackground(BenchRun* run, BenchThread* thread) {
   const BenchOptions& options = run->options;
   const auto value_bytes = static_cast<size_t>(options.value_bytes);
   RandomData values(thread->random.Next(), options.compression_ratio, value_bytes);
   KeyCodec keys(options.key_bytes);
   thread->stats.background = true;
+  const uint64_t entry_bytes = static_cast<uint64_t>(options.key_bytes) + value_bytes;
+  const double nanos_per_entry = options.write_bytes_per_second == 0
+                                     ? 0
+                                     : 1e9 * static_cast<double>(entry_bytes) /
+                                           static_cast<double>(options.write_bytes_per_second);
+  constexpr uint64_t kAheadNanos = 1'000'000;
+  const uint64_t started = run->clock->MonotonicNanos();
+  uint64_t entries = 0;
   while (run->foreground_threads.load(std::memory_order_relaxed) > 0) {
     const uint64_t number = thread->random.Uniform(static_cast<uint64_t>(options.num));
     Status status = run->db->Put(run->write_options, keys.Encode(number), values.Next(value_bytes));
     if (!status.ok()) return status.WithContext("write in the background");
+    ++entries;
+    if (nanos_per_entry == 0) continue;
+    const auto due = static_cast<uint64_t>(static_cast<double>(entries) * nanos_per_entry);
+    const uint64_t passed = run->clock->MonotonicNanos() - started;
+    if (due > passed + kAheadNanos) SleepFor(due - passed);
   }
   return Status::OK();
 }

@@ -114,7 +114,10 @@ Status Runner::Run() {
     if (status.ok()) status = RunOne(name);
   }
   if (status.ok() && options_.statistics) {
-    const std::string text = "STATISTICS:\n" + options_.engine.statistics->ToString();
+    std::string text = "STATISTICS:\n" + options_.engine.statistics->ToString();
+    if (uint64_t budget; database_.db()->GetIntProperty("varve.memory-budget", &budget)) {
+      text += Format("Memory budget: %" PRIu64 " bytes\n", budget);
+    }
     std::fputs(text.c_str(), options_.json ? err_ : out_);
   }
   Status closed = database_.Close();

@@ -7,10 +7,11 @@
 
 #include "table/segment_format.h"
 #include "util/coding.h"
+#include "util/hash.h"
 #include "varve/slice.h"
 
-// A blocked Bloom filter: the hash of a key picks one line of 64 bytes, and all its bits lie in
-// that line, so a probe costs one cache miss.
+// A blocked Bloom filter, of keys and perhaps of their prefixes: the hash of a key picks one line
+// of 64 bytes, and all its bits lie in that line, so a probe costs one cache miss.
 //
 //  1. line = (high 32 bits of the hash) * lines >> 32
 //  2. h = hash * kFilterMixA; probe i of the first seven sets bit (h >> (55 - 9 i)) & 511 of the
@@ -26,6 +27,9 @@ namespace varve {
 
 inline constexpr uint64_t kFilterMixA = 0x9e3779b97f4a7c15;
 inline constexpr uint64_t kFilterMixB = 0xd6e8feb86659fd93;
+
+// What stands for a prefix of keys in a filter, beside Hash64() of the keys.
+inline uint64_t PrefixHash(Slice prefix) { return Hash64(prefix, kPrefixHashSeed); }
 
 // Collects the hashes of the keys of a segment. Not thread-safe.
 class FilterBuilder {

@@ -220,6 +220,8 @@ Status OpenSegment::LoadFilter(Slice content) {
     return source_.Corrupt("filter", footer_.filter.offset, wrong);
   }
   filtered_ = identical_;
+  prefixed_ = filtered_ && options_.prefix_extractor != nullptr &&
+              properties_.prefix_extractor == options_.prefix_extractor->Name();
   return Status::OK();
 }
 
@@ -267,7 +269,7 @@ size_t OpenSegment::memory_bytes() const {
   return sizeof(*this) + index_size_ + last_seen_bytes + filter_size_ + source_.path.capacity() +
          properties_.smallest_key.capacity() + properties_.largest_key.capacity() +
          properties_.comparator.capacity() + properties_.creator.capacity() +
-         properties_.merge_operator.capacity() +
+         properties_.merge_operator.capacity() + properties_.prefix_extractor.capacity() +
          (range_tombstones_ != nullptr ? range_tombstones_->memory_bytes() : 0);
 }
 

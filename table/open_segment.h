@@ -74,6 +74,9 @@ class OpenSegment {
   const Index& index() const { return index_; }
   // Null if there is none, or none that may be used under this comparator.
   const Filter* filter() const { return filtered_ ? &filter_ : nullptr; }
+  // The same, if it holds the prefixes of the reader's extractor.
+  const Filter* prefix_filter() const { return prefixed_ ? &filter_ : nullptr; }
+  const PrefixExtractor& prefix_extractor() const { return *options_.prefix_extractor; }
   // Null if there are none, or where there is no comparator.
   const FragmentedRangeTombstones* range_tombstones() const { return range_tombstones_.get(); }
   // As they stand in their block, read again from the file.
@@ -142,6 +145,7 @@ class OpenSegment {
   size_t filter_size_ = 0;
   Filter filter_;
   bool filtered_ = false;
+  bool prefixed_ = false;
   std::unique_ptr<const FragmentedRangeTombstones> range_tombstones_;
 };
 

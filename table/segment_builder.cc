@@ -1,6 +1,7 @@
 #include "table/segment_builder.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -55,6 +56,7 @@ struct SegmentBuilder::Rep {
         comparator(o.comparator),
         identical(o.comparator->EqualMeansIdentical()),
         filtered(identical && o.filter_bits_per_key > 0),
+        prefixes(filtered ? o.prefix_extractor : nullptr),
         block(identical),
         compressor(o.compression),
         filter(o.filter_bits_per_key),
@@ -67,6 +69,7 @@ struct SegmentBuilder::Rep {
   const InternalKeyComparator comparator;
   const bool identical;
   const bool filtered;
+  const PrefixExtractor* const prefixes;  // null: the filter holds none
 
   Status status;
   bool finished = false;
@@ -77,6 +80,7 @@ struct SegmentBuilder::Rep {
   std::string last_key;      // the last one added, if there is one
   BlockCompressor compressor;
   FilterBuilder filter;
+  std::optional<std::string> last_prefix;  // the last one in the filter
   IndexBuilder index;
 
   std::vector<RangeTombstone> range_tombstones;
@@ -100,6 +104,7 @@ struct SegmentBuilder::Rep {
   void WriteDataBlock(Slice content, Slice tail);
   void AddLargeEntry(Slice internal_key, Slice value);
   void AddSeparator(Slice next_key);
+  void AddToFilter(Slice user_key, uint64_t hash);
   BlockHandle WriteRangeTombstones();
   // Keeps the first error and returns it.
   const Status& Latch(Status s) {
@@ -261,6 +266,17 @@ Status SegmentBuilder::Rep::CheckKey(Slice internal_key, Slice value, bool* new_
   return Status::OK();
 }
 
+// A prefix once, as all its keys stand together.
+void SegmentBuilder::Rep::AddToFilter(Slice user_key, uint64_t hash) {
+  filter.Add(hash);
+  if (prefixes == nullptr) return;
+  const std::optional<Slice> prefix = prefixes->Prefix(user_key);
+  if (!prefix.has_value() || last_prefix == *prefix) return;
+  filter.Add(PrefixHash(*prefix));
+  properties.prefixes++;
+  last_prefix.emplace(*prefix);
+}
+
 Status SegmentBuilder::Add(Slice internal_key, Slice value) {
   Rep& r = *rep_;
   if (!r.status.ok()) return r.status;
@@ -299,7 +315,7 @@ Status SegmentBuilder::Add(Slice internal_key, Slice value) {
   if (TrailerType(trailer) == ValueType::kMerge) p.merges++;
   if (new_user_key) {
     p.user_keys++;
-    if (r.filtered) r.filter.Add(hash);
+    if (r.filtered) r.AddToFilter(ExtractUserKey(internal_key), hash);
   }
   r.last_key.assign(internal_key);
   return r.status;
@@ -369,6 +385,7 @@ Status SegmentBuilder::Finish(SegmentProperties* properties) {
   p.created_ms = r.options.created_ms;
   p.creator = r.options.creator;
   if (p.merges != 0) p.merge_operator = r.options.merge_operator;
+  if (r.prefixes != nullptr) p.prefix_extractor = r.prefixes->Name();
 
   Footer footer;
   footer.filter = {r.offset, 0};

@@ -10,6 +10,7 @@
 #include "varve/comparator.h"
 #include "varve/env.h"
 #include "varve/options.h"
+#include "varve/prefix_extractor.h"
 #include "varve/slice.h"
 #include "varve/status.h"
 
@@ -27,6 +28,8 @@ struct SegmentBuilderOptions {
   uint64_t created_ms = 0;       // recorded: wall clock, since 1970
   std::string creator;           // recorded, for people: "flush", …
   std::string merge_operator;    // its name; recorded, for people, if there are operands
+  // Null, or it outlives the builder: the filter, if there is one, holds prefixes too.
+  const PrefixExtractor* prefix_extractor = nullptr;
 };
 
 // Writes one segment (table/FORMAT.md) from entries in order.
@@ -37,7 +40,8 @@ struct SegmentBuilderOptions {
 //
 // The first error latches: every later call returns it and writes nothing. A builder that is
 // destroyed without Finish leaves a file that is no segment; the caller removes it. Not
-// thread-safe. Memory: one block, an output buffer of 256 KiB, the index, and 8 bytes a user key.
+// thread-safe. Memory: one block, an output buffer of 256 KiB, the index, and 8 bytes a user
+// key and a prefix.
 class SegmentBuilder {
  public:
   // `file` is empty and outlives the builder.

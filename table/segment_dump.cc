@@ -103,6 +103,10 @@ class Dumper {
       Field("merge operands", p.merges);
       Field("merge operator", PrintableBytes(p.merge_operator, options_.bytes_max));
     }
+    if (!p.prefix_extractor.empty()) {
+      Field("prefix extractor", PrintableBytes(p.prefix_extractor, options_.bytes_max));
+      Field("prefixes", p.prefixes);
+    }
   }
 
   void RangeTombstoneLines() {

@@ -76,6 +76,8 @@ inline constexpr size_t kFilterLineBytes = 64;
 inline constexpr size_t kFilterHeaderBytes = 64;
 inline constexpr uint8_t kFilterKindBlockedBloom = 1;
 inline constexpr int kFilterProbesMax = 14;
+// Seeds the hash of a prefix, so that it is another than that of a key of the same bytes: "prefix".
+inline constexpr uint64_t kPrefixHashSeed = 0x786966657270;
 
 // ---- The footer --------------------------------------------------------------------------------
 
@@ -128,6 +130,9 @@ enum class PropertyTag : uint32_t {
   kRangeDeletes = 23,   // varint
   kMerges = 24,         // varint
   kMergeOperator = 25,  // bytes, for people
+  // Both where the filter holds prefixes.
+  kPrefixExtractor = 26,  // bytes, its name
+  kPrefixes = 27,         // varint
 };
 
 }  // namespace varve

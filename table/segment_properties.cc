@@ -59,6 +59,10 @@ void SegmentProperties::EncodeTo(std::string* out) const {
   if (range_deletes != 0) PutNumber(out, PropertyTag::kRangeDeletes, range_deletes);
   if (merges != 0) PutNumber(out, PropertyTag::kMerges, merges);
   if (!merge_operator.empty()) PutBytes(out, PropertyTag::kMergeOperator, merge_operator);
+  if (!prefix_extractor.empty()) {
+    PutBytes(out, PropertyTag::kPrefixExtractor, prefix_extractor);
+    PutNumber(out, PropertyTag::kPrefixes, prefixes);
+  }
 }
 
 Status SegmentProperties::Decode(Slice input, SegmentProperties* properties) {
@@ -87,6 +91,8 @@ Status SegmentProperties::Decode(Slice input, SegmentProperties* properties) {
       {PropertyTag::kRangeDeletes, "range deletes", &p.range_deletes, nullptr, true},
       {PropertyTag::kMerges, "merges", &p.merges, nullptr, true},
       {PropertyTag::kMergeOperator, "merge operator", nullptr, &p.merge_operator, true},
+      {PropertyTag::kPrefixExtractor, "prefix extractor", nullptr, &p.prefix_extractor, true},
+      {PropertyTag::kPrefixes, "prefixes", &p.prefixes, nullptr, true},
   };
   constexpr size_t kFields = sizeof(fields) / sizeof(fields[0]);
   bool seen[kFields] = {};

@@ -32,11 +32,13 @@ struct SegmentProperties {
   int filter_bits_per_key = 0;                   // 0: there is no filter
   std::string comparator;
   FileNumber number = 0;
-  uint64_t created_ms = 0;     // wall clock, since 1970
-  std::string creator;         // for people: "flush", …
-  uint64_t range_deletes = 0;  // range tombstones; no entries
-  uint64_t merges = 0;         // of the entries, of type kMerge
-  std::string merge_operator;  // for people: the name of the one they were written under
+  uint64_t created_ms = 0;       // wall clock, since 1970
+  std::string creator;           // for people: "flush", …
+  uint64_t range_deletes = 0;    // range tombstones; no entries
+  uint64_t merges = 0;           // of the entries, of type kMerge
+  std::string merge_operator;    // for people: the name of the one they were written under
+  std::string prefix_extractor;  // of whom the filter holds prefixes; empty: it holds none
+  uint64_t prefixes = 0;         // different ones
 
   // Bytes of the file; not stored in the properties block but known to builder and reader.
   uint64_t file_bytes = 0;

@@ -66,6 +66,15 @@ bool SegmentReader::MayContain(uint64_t key_hash) const {
   return false;
 }
 
+bool SegmentReader::MayContainPrefix(uint64_t prefix_hash) const {
+  const Filter* const filter = segment_->prefix_filter();
+  if (filter == nullptr) return true;
+  segment_->Count(Counter::kPrefixChecks);
+  if (filter->MayContain(prefix_hash)) return true;
+  segment_->Count(Counter::kPrefixSkips);
+  return false;
+}
+
 Status SegmentReader::Get(const SegmentReadOptions& options, const LookupKey& key,
                           uint64_t key_hash, PointResult* result) const {
   result->found = false;

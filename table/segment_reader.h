@@ -13,6 +13,7 @@
 #include "varve/comparator.h"
 #include "varve/env.h"
 #include "varve/pinned_value.h"
+#include "varve/prefix_extractor.h"
 #include "varve/slice.h"
 #include "varve/statistics.h"
 #include "varve/status.h"
@@ -30,6 +31,8 @@ struct SegmentReaderOptions {
   BlockCache* cache = nullptr;
   // May be null. Must outlive the reader.
   Statistics* statistics = nullptr;
+  // Null, or it outlives the reader: for MayContainPrefix().
+  const PrefixExtractor* prefix_extractor = nullptr;
 };
 
 struct SegmentReadOptions {
@@ -81,6 +84,10 @@ class SegmentReader {
 
   // False if no version of a key of this hash is in the segment. Counted as Get counts it.
   bool MayContain(uint64_t key_hash) const;
+
+  // False if no key in the segment has the prefix of this PrefixHash(): counted. True, and not
+  // counted, where its filter holds no prefixes of the reader's extractor.
+  bool MayContainPrefix(uint64_t prefix_hash) const;
 
   // Finds the newest version of key.user_key() at or below key.sequence(). `key_hash` is
   // Hash64(key.user_key()). OK with result->found false if there is none. At most one block is

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include "table/open_segment.h"
@@ -10,7 +11,8 @@
 //
 //  1. Load footer, properties, index and filter again, which checks each on its own.
 //  2. Read the data in stretches. Of each block: checksum, content, padding before it; of each
-//     entry: its order, its place between two separators, its tag, and that the filter accepts it.
+//     entry: its order, its place between two separators, its tag, and that the filter accepts it
+//     and its prefix.
 //  3. Compare what was counted with the properties, bounds and sequences of the range tombstones
 //     included.
 
@@ -95,6 +97,9 @@ class SegmentVerifier {
         if (segment_.filter() != nullptr && !segment_.filter()->MayContain(hash)) {
           return corrupt("the filter denies entry " + std::to_string(cursor.index()));
         }
+        if (segment_.prefix_filter() != nullptr && !CheckPrefix(user_key)) {
+          return corrupt("the filter denies the prefix of entry " + std::to_string(cursor.index()));
+        }
       }
       CountEntry(key, cursor.value().size(),
                  first || comparator.CompareUserKeys(ExtractUserKey(last_key_), user_key) != 0);
@@ -105,6 +110,14 @@ class SegmentVerifier {
       return corrupt("its last key comes after its separator");
     }
     return Status::OK();
+  }
+
+  bool CheckPrefix(Slice user_key) {
+    const std::optional<Slice> prefix = segment_.prefix_extractor().Prefix(user_key);
+    if (!prefix.has_value() || last_prefix_ == *prefix) return true;
+    counted_.prefixes++;
+    last_prefix_.emplace(*prefix);
+    return segment_.prefix_filter()->MayContain(PrefixHash(*prefix));
   }
 
   void CountEntry(Slice key, uint64_t value_bytes, bool new_user_key) {
@@ -149,6 +162,7 @@ class SegmentVerifier {
 
   Status CompareProperties() {
     const SegmentProperties& p = segment_.properties();
+    if (segment_.prefix_filter() == nullptr) counted_.prefixes = p.prefixes;  // nobody knows
     const struct {
       const char* name;
       uint64_t recorded, found;
@@ -157,6 +171,7 @@ class SegmentVerifier {
         {"deletes", p.deletes, counted_.deletes},
         {"range deletes", p.range_deletes, counted_.range_deletes},
         {"merges", p.merges, counted_.merges},
+        {"prefixes", p.prefixes, counted_.prefixes},
         {"user keys", p.user_keys, counted_.user_keys},
         {"raw key bytes", p.raw_key_bytes, counted_.raw_key_bytes},
         {"raw value bytes", p.raw_value_bytes, counted_.raw_value_bytes},
@@ -183,6 +198,7 @@ class SegmentVerifier {
   SegmentProperties counted_;
   std::string last_key_;
   std::string separator_;
+  std::optional<std::string> last_prefix_;
 };
 
 }  // namespace

@@ -58,6 +58,8 @@ constexpr const char* kCounterNames[] = {
     "ingestions",
     "ingested_files",
     "ingested_bytes",
+    "prefix_checks",
+    "prefix_skips",
 };
 static_assert(std::size(kCounterNames) == kCounters, "name each counter");
 

@@ -13,6 +13,7 @@
 #include "varve/env.h"
 #include "varve/logger.h"
 #include "varve/merge_operator.h"
+#include "varve/prefix_extractor.h"
 #include "varve/slice.h"
 #include "varve/statistics.h"
 #include "varve/status.h"
@@ -120,6 +121,13 @@ struct Options {
   size_t block_bytes = 4096;
   // Filter bits a key; 0 builds none. 10 give about 1 % false positives. At most 32.
   int filter_bits_per_key = 10;
+  // The part of a key by which iterators skip segments; null: none. Filters then hold the prefixes
+  // of keys too, filter_bits_per_key for each. An iterator uses them if lower_bound has a prefix
+  // and upper_bound has the same, or ends it (see PrefixExtractor::LeadingBytesDecide): bounds
+  // alone decide, so what is found never depends on this. It may be another at each open: segments
+  // written with another name than its own, or without, are not skipped. Nothing is, and nothing is
+  // written, where filters are not built.
+  std::shared_ptr<const PrefixExtractor> prefix_extractor;
   // Read segments with O_DIRECT: the block cache is then the only cache.
   bool use_direct_reads = false;
 

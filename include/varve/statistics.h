@@ -51,6 +51,8 @@ enum class Counter : uint32_t {
   kIngestions,
   kIngestedFiles,
   kIngestedBytes,  // of the segments that were made of them
+  kPrefixChecks,   // segments whose filter an iterator asked for the prefix of its bounds
+  kPrefixSkips,    // of them, skipped
   kCounterCount,
 };
 

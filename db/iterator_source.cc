@@ -1,6 +1,8 @@
 // Where the iterators of a database get their view from.
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,21 +11,27 @@
 #include "db/covering_tombstones.h"
 #include "db/db_iter.h"
 #include "db/merging_iterator.h"
+#include "db/prefix_bounds.h"
 #include "db/read_path.h"
 #include "db/run_iterator.h"
 #include "db/run_tombstones.h"
 #include "db/segment_read_options.h"
+#include "table/filter.h"
 
 namespace varve {
 
 // Gives an iterator its view, and holds what the view is made of. The cursor's children and the
 // range tombstones are those of the sources, newest first; sources out of the iterator's bounds are
-// left out.
+// left out. So are segments whose filter denies the prefix that all keys within the bounds have
+// (db/prefix_bounds.h): but only as children. Their range tombstones hide older keys elsewhere.
 class ReadPath::IteratorSource : public DbIterSource {
  public:
   IteratorSource(std::shared_ptr<ReadPath> reads, const ReadOptions& options)
       : reads_(std::move(reads)), options_(options) {
     reads_->live_iterators_.fetch_add(1, std::memory_order_relaxed);
+    const std::optional<Slice> prefix =
+        PrefixOfBounds(reads_->prefix_extractor_.get(), reads_->comparator_, options);
+    if (prefix.has_value()) prefix_hash_ = PrefixHash(*prefix);
   }
   ~IteratorSource() override {
     readers_.clear();
@@ -73,16 +81,17 @@ class ReadPath::IteratorSource : public DbIterSource {
   }
 
   Status AddRun(const SortedRun& run, std::vector<std::unique_ptr<InternalIterator>>* children) {
-    const SegmentList& segments = run.segments();
-    if (!InBounds(*segments.front(), *segments.back())) return Status::OK();
+    const RunPart part = WithinBounds(run);
+    if (part.first >= part.last) return Status::OK();
     const SegmentReadOptions segment_options = SegmentOptions(options_);
-    if (segments.size() > 1) {
-      children->push_back(NewRunIterator(&run, &reads_->segments_, segment_options));
+    if (part.last - part.first > 1) {
+      children->push_back(NewRunIterator(&run, part, &reads_->segments_, segment_options));
       return Status::OK();
     }
     std::shared_ptr<SegmentReader> reader;
-    Status status = reads_->segments_.Share(segments.front(), &reader);
+    Status status = reads_->segments_.Share(run.segments()[part.first], &reader);
     if (!status.ok()) return status;
+    if (prefix_hash_.has_value() && !reader->MayContainPrefix(*prefix_hash_)) return Status::OK();
     children->push_back(reader->NewIterator(segment_options));
     readers_.push_back(std::move(reader));
     return Status::OK();
@@ -96,11 +105,10 @@ class ReadPath::IteratorSource : public DbIterSource {
     view->tombstones->Add(std::move(source), first_older);
   }
 
-  bool InBounds(const SegmentFile& first, const SegmentFile& last) const {
-    const InternalKeyComparator& comparator = reads_->comparator_;
-    if (options_.lower_bound.has_value() && last.IsBefore(comparator, lower_bound_)) return false;
-    return !options_.upper_bound.has_value() ||
-           comparator.CompareUserKeys(first.smallest_user_key(), upper_bound_) < 0;
+  RunPart WithinBounds(const SortedRun& run) const {
+    return {options_.lower_bound.has_value() ? run.LowerBound(lower_bound_) : 0,
+            options_.upper_bound.has_value() ? run.UpperBound(upper_bound_) : run.segments().size(),
+            prefix_hash_};
   }
 
   const std::shared_ptr<ReadPath> reads_;
@@ -108,6 +116,7 @@ class ReadPath::IteratorSource : public DbIterSource {
   // Copies: the caller's bounds are borrowed only while the iterator is made.
   const std::string lower_bound_{options_.lower_bound.value_or(Slice())};
   const std::string upper_bound_{options_.upper_bound.value_or(Slice())};
+  std::optional<uint64_t> prefix_hash_;  // of the prefix of all keys within the bounds
   std::shared_ptr<const ReadView> view_;
   std::vector<std::shared_ptr<SegmentReader>> readers_;
 };

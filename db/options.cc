@@ -11,6 +11,8 @@ namespace varve {
 
 namespace {
 
+constexpr size_t kExtractorNameBytesMax = 256;
+
 // One option that is a number, or can be shown as one: its name, range, and how to reach it.
 struct Field {
   const char* name;
@@ -84,6 +86,13 @@ const Field* Find(const std::string& name) {
 
 Status Options::Validate() const {
   if (comparator == nullptr) return Status::InvalidArgument("comparator = null: must be set");
+  if (prefix_extractor != nullptr) {
+    const std::string name = prefix_extractor->Name();
+    if (name.empty() || name.size() > kExtractorNameBytesMax) {
+      return Status::InvalidArgument("prefix_extractor = \"" + name +
+                                     "\": its name must be of 1 to 256 bytes");
+    }
+  }
   for (const Field& field : Fields()) {
     const uint64_t value = field.get(*this);
     if (value < field.min || value > field.max) {
@@ -125,6 +134,8 @@ std::string DescribeOptions(const Options& options) {
   std::string text = "comparator = " + std::string(options.comparator->Name()) + "\n";
   text += "merge_operator = ";
   text += options.merge_operator == nullptr ? "none" : options.merge_operator->Name();
+  text += "\nprefix_extractor = ";
+  text += options.prefix_extractor == nullptr ? "none" : options.prefix_extractor->Name();
   text += "\n";
   for (const Field& field : Fields()) {
     text += std::string(field.name) + " = " + std::to_string(field.get(options)) + "\n";

@@ -17,6 +17,7 @@ ReadPath::ReadPath(const Options& options, const std::string& directory)
       blocks_(BlockCache::Create(options.block_cache_bytes)),
       snapshots_(std::make_shared<SnapshotList>()),
       merge_operator_(options.merge_operator),
+      prefix_extractor_(options.prefix_extractor),
       segments_(options, directory, blocks_.get(), &epochs_),
       points_(comparator_, merge_operator_.get(), &segments_),
       views_(&epochs_),

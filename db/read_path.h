@@ -100,6 +100,7 @@ class ReadPath : public std::enable_shared_from_this<ReadPath> {
   const std::shared_ptr<BlockCache> blocks_;
   const std::shared_ptr<SnapshotList> snapshots_;
   const std::shared_ptr<const MergeOperator> merge_operator_;
+  const std::shared_ptr<const PrefixExtractor> prefix_extractor_;
 
   // Internally synchronised. The epoch domain goes last: the others retire into it.
   EpochDomain epochs_;

@@ -12,6 +12,7 @@ SegmentCache::SegmentCache(const Options& options, std::string directory, BlockC
     : file_system_(options.env.file_system),
       clock_(options.env.clock),
       statistics_(options.statistics),
+      prefix_extractor_(options.prefix_extractor),
       directory_(std::move(directory)),
       direct_reads_(options.use_direct_reads),
       open_max_(options.open_segments_max),
@@ -20,6 +21,7 @@ SegmentCache::SegmentCache(const Options& options, std::string directory, BlockC
   options_.comparator = options.comparator;
   options_.cache = blocks;
   options_.statistics = options.statistics.get();
+  options_.prefix_extractor = prefix_extractor_.get();
 }
 
 Status SegmentCache::Share(const std::shared_ptr<SegmentFile>& file,

@@ -71,6 +71,7 @@ class SegmentCache {
   const std::shared_ptr<FileSystem> file_system_;
   const std::shared_ptr<Clock> clock_;
   const std::shared_ptr<Statistics> statistics_;
+  const std::shared_ptr<const PrefixExtractor> prefix_extractor_;
   const std::string directory_;
   const bool direct_reads_;
   const size_t open_max_;

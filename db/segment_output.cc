@@ -24,6 +24,7 @@ SegmentBuilderOptions BuilderOptions(const SegmentOutputOptions& output, const s
   builder.filter_bits_per_key = options.filter_bits_per_key;
   builder.created_ms = options.env.clock->WallMillis();
   builder.creator = output.creator;
+  builder.prefix_extractor = options.prefix_extractor.get();
   if (options.merge_operator != nullptr) builder.merge_operator = options.merge_operator->Name();
   return builder;
 }

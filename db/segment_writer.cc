@@ -34,6 +34,7 @@ struct SegmentWriter::Rep {
     built.filter_bits_per_key = options.filter_bits_per_key;
     built.created_ms = options.env.clock->WallMillis();
     built.creator = "segment writer";
+    built.prefix_extractor = options.prefix_extractor.get();
     if (options.merge_operator != nullptr) built.merge_operator = options.merge_operator->Name();
     builder = std::make_unique<SegmentBuilder>(built, file.get());
     return status;

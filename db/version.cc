@@ -83,6 +83,14 @@ size_t SortedRun::LowerBound(Slice user_key) const {
   return from;
 }
 
+size_t SortedRun::UpperBound(Slice user_key) const {
+  const auto first =
+      std::partition_point(segments_.begin(), segments_.end(), [&](const auto& segment) {
+        return comparator_.CompareUserKeys(segment->smallest_user_key(), user_key) < 0;
+      });
+  return static_cast<size_t>(first - segments_.begin());
+}
+
 std::span<const std::shared_ptr<SegmentFile>> SortedRun::Overlapping(Slice smallest,
                                                                      Slice largest) const {
   const size_t first = LowerBound(smallest);

@@ -126,6 +126,8 @@ class SortedRun {
 
   // The index of the first segment that is not wholly before the key; segments().size() if none.
   size_t LowerBound(Slice user_key) const;
+  // The index of the first segment that begins at or after the key; segments().size() if none.
+  size_t UpperBound(Slice user_key) const;
   // The one segment that may hold the key by its bounds, or null. `prefix` as in MayHold().
   const std::shared_ptr<SegmentFile>* Find(Slice user_key, uint64_t prefix) const {
     size_t i = 0;

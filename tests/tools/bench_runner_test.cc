@@ -174,6 +174,7 @@ TEST_F(RunnerTest, DurationEndsRandomOperations) {
 
 TEST_F(RunnerTest, AmplificationCountsWhatWasWrittenAndWhatIsLive) {
   options_.json = true;
+  options_.engine.compaction_style = CompactionStyle::kNone;  // what is flushed is what is written
   const std::string text = Run({"fillseq", "overwrite", "amplification"});
   ASSERT_TRUE(status_.ok()) << status_.ToString();
   EXPECT_THAT(text, HasSubstr("\"user_bytes\": 464000, "));  // 2 x 2000 x (16 + 100)

@@ -117,13 +117,19 @@ TEST_F(DbFaultTest, FailedSyncMakesItReadOnly) {
 TEST_F(DbFaultTest, FailedFlushIsTriedAgain) {
   Open();
   ASSERT_TRUE(Put("a", "1").ok());
-  const size_t fault = faults_->Inject(
-      {.op = FaultOp::kWrite, .path_part = ".seg", .status = Status::NoSpace("full")});
+  // Until it is told to stop: tried again after a tenth of a second it might succeed before who
+  // waits for it has looked.
+  const size_t fault = faults_->Inject({.op = FaultOp::kWrite,
+                                        .forever = true,
+                                        .path_part = ".seg",
+                                        .status = Status::NoSpace("full")});
   EXPECT_TRUE(db_->Flush().IsNoSpace());
-  EXPECT_EQ(faults_->hits(fault), 1u);
+  EXPECT_GE(faults_->hits(fault), 1u);
   ExpectAcknowledged();
   ASSERT_TRUE(Put("b", "2").ok());
-  const Status again = db_->Flush();
+  faults_->RemoveAll();
+  Status again = db_->Flush();
+  if (again.IsNoSpace()) again = db_->Flush();  // an attempt may have been under way
   EXPECT_TRUE(again.ok()) << again.ToString();
   ExpectAcknowledged();
   uint64_t segments = 0;
@@ -147,12 +153,11 @@ TEST_F(DbFaultTest, WritesThatWaitForAFailingFlushGetItsError) {
   EXPECT_TRUE(status.IsNoSpace()) << status.ToString();
   ExpectAcknowledged();
   faults_->RemoveAll();
-  // Room is back: writes go on without a reopen.
-  for (int tries = 0; tries < 100; ++tries) {
-    if (Put("later", "1").ok()) break;
-    SleepFor(50'000'000);
-  }
-  EXPECT_EQ(acknowledged_["later"], "1");
+  // Room is back: writes go on without a reopen. One that waits for an attempt which met the fault
+  // still gets its error.
+  Status later = Put("later", "1");
+  if (later.IsNoSpace()) later = Put("later", "1");
+  EXPECT_TRUE(later.ok()) << later.ToString();
   ReopenWithoutFaults();
 }
 
@@ -179,9 +184,9 @@ TEST_F(DbFaultTest, CloseTellsAnErrorThatNobodyHasHeardOf) {
     ASSERT_TRUE(Put("a", "1").ok());
     ASSERT_TRUE(db_->Flush({.wait = false}).ok());
     std::string error;
-    for (int tries = 0; tries < 1000 && error.empty(); ++tries) {
+    for (int tries = 0; tries < 60'000 && error.empty(); ++tries) {
+      SleepFor(1'000'000);
       ASSERT_TRUE(db_->GetProperty("varve.background-error", &error));
-      SleepFor(5'000'000);
     }
     EXPECT_GT(faults_->hits(fault), 0u);
     ASSERT_NE(error, "");
@@ -210,6 +215,7 @@ TEST_F(DbFaultTest, FailedLogCreationFailsOnlyTheWriteThatNeededIt) {
 // (Checklist C14, I5).
 TEST_F(DbFaultTest, ReadErrorIsReportedForThatKeyAlone) {
   options_.block_cache_bytes = 0;
+  options_.compaction_style = CompactionStyle::kNone;  // no other reads
   Open();
   ASSERT_TRUE(Put("a", "old").ok());
   ASSERT_TRUE(Put("z", "1").ok());

@@ -91,8 +91,25 @@ TEST_F(ListenerTest, FailedFlushesAreToldWithTheirStatus) {
   ASSERT_TRUE(db_->Put({}, "a", "1").ok());
   const size_t fault = faults_->Inject(
       {.op = FaultOp::kWrite, .path_part = ".seg", .status = Status::NoSpace("full")});
+  // The second attempt begins by itself, but does not end before the first one's error was seen.
+  Mutex mu;
+  CondVar changed;
+  bool seen = false;
+  faults_->Inject({.op = FaultOp::kCreate,
+                   .nth = 2,
+                   .path_part = ".seg",
+                   .status = Status::OK(),
+                   .action = [&](const std::string&) {
+                     MutexLock lock(&mu);
+                     while (!seen) changed.Wait(&mu);
+                   }});
   EXPECT_TRUE(db_->Flush().IsNoSpace());
   EXPECT_EQ(faults_->hits(fault), 1u);
+  {
+    MutexLock lock(&mu);
+    seen = true;
+    changed.SignalAll();
+  }
   ASSERT_TRUE(db_->Flush().ok());
   ASSERT_TRUE(db_->Close().ok());
   EXPECT_EQ(recorder_->Take(),

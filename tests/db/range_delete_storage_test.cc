@@ -230,6 +230,7 @@ TEST_F(RangeDeleteStorage, NothingButEmptyRangesIsNoSegment) {
   ASSERT_TRUE(db_->DeleteRange({}, "a", "B").ok());
   ASSERT_TRUE(db_->Flush().ok());
   EXPECT_EQ(Segments().size(), 1u);
+  ASSERT_TRUE(db_->Close().ok());  // who waits for a flush may return before its end is told
   const std::vector<FlushInfo> flushes = listener->flushes();
   ASSERT_EQ(flushes.size(), 2u);
   EXPECT_EQ(flushes[0].segment, 0u);
@@ -257,6 +258,7 @@ TEST_F(RangeDeleteStorage, ManyRangesFillMemtables) {
     }
   }
   ASSERT_TRUE(db_->Flush().ok());
+  ASSERT_TRUE(db_->Close().ok());  // all is told
   uint64_t memtables = 0;
   for (const FlushInfo& flush : listener->flushes()) memtables += flush.memtables;
   EXPECT_GT(memtables, 5u);  // keys alone are 22 KB

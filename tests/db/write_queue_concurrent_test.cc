@@ -46,29 +46,28 @@ TEST(WriteQueue, FirstLeadsAlone) {
   queue.Finish({&next}, Status::OK());
 }
 
-// Holds the lead while the writers of `start` queue up behind, in order; then groups.
-std::vector<size_t> GroupSizes(std::vector<TestWriter*> writers) {
-  WriteQueue queue;
-  ExclusiveWriter first;
-  EXPECT_TRUE(queue.Join(&first));
-  std::atomic<size_t> joined{0};
+// Holds the lead while `writers` queue up behind, in order; then groups. In virtual time, which
+// passes when nobody can run: after each sleep the writer that was started waits in the queue.
+std::vector<size_t> GroupSizes(const std::vector<TestWriter*>& writers) {
   std::vector<size_t> sizes;
-  std::vector<Thread> threads;
-  for (TestWriter* writer : writers) {
-    const size_t before = joined.load();
-    threads.emplace_back("writer", [&queue, &joined, &sizes, writer] {
-      ++joined;
-      if (!queue.Join(writer)) return;
-      std::vector<WriteQueue::Writer*> group;
-      queue.GroupOf(writer, &group);
-      sizes.push_back(group.size());
-      queue.Finish(group, Status::OK());
-    });
-    while (joined.load() == before) SleepFor(100'000);
-    SleepFor(5'000'000);  // from the count to the queue
-  }
-  queue.Finish({&first}, Status::OK());
-  for (Thread& thread : threads) thread.Join();
+  BatonScheduler scheduler({.seed = 1});
+  scheduler.Run([&] {
+    WriteQueue queue;
+    ExclusiveWriter first;
+    EXPECT_TRUE(queue.Join(&first));
+    std::vector<Thread> threads;
+    for (TestWriter* writer : writers) {
+      threads.emplace_back("writer", [&queue, &sizes, writer] {
+        if (!queue.Join(writer)) return;
+        std::vector<WriteQueue::Writer*> group;
+        queue.GroupOf(writer, &group);
+        sizes.push_back(group.size());
+        queue.Finish(group, Status::OK());
+      });
+      SleepFor(1'000'000'000);
+    }
+    queue.Finish({&first}, Status::OK());
+  });
   return sizes;
 }
 

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "tests/support/fault_file_system.h"
 #include "tests/support/temp_dir.h"
 #include "tools/bench/disk_sampler.h"
 #include "util/thread.h"
@@ -39,11 +40,13 @@ TEST_F(DiskSamplerTest, CountsTheBlocksOfFilesAlone) {
 }
 
 TEST_F(DiskSamplerTest, KeepsTheHighestAndTheLast) {
-  DiskSampler sampler(file_system_, dir_.path());
+  const auto counting = FaultFileSystem::New(file_system_);
+  DiskSampler sampler(counting, dir_.path());
   Write("stays", 50000);
   Write("goes", 1000000);
   ASSERT_TRUE(sampler.Start().ok());
-  SleepFor(3 * DiskSampler::kNanosBetweenSamples);
+  // A sample lists the directory and looks at both files: with the fourth look one is complete.
+  while (counting->count(FaultOp::kList) < 4) SleepFor(1'000'000);
   ASSERT_TRUE(file_system_->RemoveFile(dir_.File("goes")).ok());
   ASSERT_TRUE(sampler.Stop().ok());
   EXPECT_GE(sampler.bytes_max(), 1050000u);

@@ -21,15 +21,17 @@ TEST(PosixEnv, ClocksAreTheSystems) {
   const uint64_t monotonic = clock.MonotonicNanos();
   const uint64_t boot = clock.BootMillis();
   const uint64_t wall = clock.WallMillis();
-  EXPECT_NEAR(static_cast<double>(wall) / 1e3, static_cast<double>(time(nullptr)), 5.0);
+  EXPECT_NEAR(static_cast<double>(wall) / 1e3, static_cast<double>(time(nullptr)), 60.0);
   timespec pause{0, 20'000'000};
   nanosleep(&pause, nullptr);
   EXPECT_GE(clock.MonotonicNanos() - monotonic, 20'000'000u);
   EXPECT_LT(clock.MonotonicNanos() - monotonic, uint64_t{60'000'000'000});
   EXPECT_GE(clock.BootMillis() - boot, 19u);  // both readings are rounded down
   EXPECT_LT(clock.BootMillis() - boot, 60'000u);
-  // Since boot, sleep included: never behind the clock that stands still in sleep.
-  EXPECT_GE(clock.BootMillis() + 1, clock.MonotonicNanos() / 1'000'000);
+  // Since boot, sleep included: never behind the clock that stands still in sleep. That one is read
+  // first, as this thread may be held up in between.
+  const uint64_t earlier = clock.MonotonicNanos() / 1'000'000;
+  EXPECT_GE(clock.BootMillis() + 1, earlier);
 }
 
 TEST(PosixEnv, MonotonicClockNeverRunsBack) {

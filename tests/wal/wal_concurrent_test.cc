@@ -210,7 +210,7 @@ class WalConcurrentTest : public WalTest {
     for (int i = 0; i < 3; ++i) {
       threads.emplace_back("sync", [&, i] {
         Random random(i + 1);
-        while (!done) {
+        do {  // once at least, should this thread begin when all is over
           const LogPosition upto = wal_->end();
           const Status status = wal_->Sync(upto);
           ASSERT_TRUE(status.ok()) << status.ToString();
@@ -219,7 +219,7 @@ class WalConcurrentTest : public WalTest {
           if (durable.log != 0) checked->ToldDurable(Path(durable.log), durable);
           ++syncs;
           if (random.Uniform(4) == 0) SleepFor(random.Uniform(200000));
-        }
+        } while (!done);
       });
     }
     threads.emplace_back("retire", [&] {

@@ -28,10 +28,20 @@ MUTANTS = {
         "a merge does not see it either, and drops the tombstone",
         "put 1, rotate, del 1, rotate, begin flush 2, install",
     ),
+    "recovered on top": (
+        "R1.2",
+        "an older memtable, flushed by recovery, gets a place above a newer segment",
+        "put 1, rotate, put 1, rotate, begin flush 2, install, kill",
+    ),
     "versions split": (
         "R1.3",
         "the newest version expires in one sibling, the older one is in another",
         "put 1, snapshot, put 1 2, flush, time 3, evict 1.1",
+    ),
+    "versions split by a merge": (
+        "R1.3",
+        "the same, with the older version from another flush",
+        "put 1, snapshot, flush, put 1 2, flush, merge 1 2, time 3, evict 2.1",
     ),
     "ranges in one sibling": (
         "R1.3",

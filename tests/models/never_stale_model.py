@@ -242,12 +242,14 @@ class Engine:
             if stay:
                 kept[key] = stay
         ranges = [r for r, epoch in ranges if self.hides_anything(r, epoch, kept, inputs, memory)]
-        outputs = self.bucket(kept, ranges, top)
+        outputs = self.bucket(kept, ranges, top, flush)
         if risen:
             outputs.append(Source("segment", max(s.epoch for s in self.of_kind("segment")) + 0.5))
             outputs[-1].points = risen
         running = [job.stamp for job in self.jobs if job.stamp]
-        stamp = self.evictions if not running or self.is_broken("recorded beside an eviction") else min(running) - 1
+        stamp = self.evictions
+        if running and not self.is_broken("recorded beside an eviction"):
+            stamp = min(running) - 1
         for out in outputs:
             out.main, out.applied_to = salvage, stamp
             out.seal(self.rng, self.broken)
@@ -283,13 +285,14 @@ class Engine:
             return False
         return ghost.epoch > (top if self.is_broken("risen past a ghost") else epoch) and ghost.accepts(key)
 
-    def bucket(self, kept, ranges, epoch):
+    def bucket(self, kept, ranges, epoch, flush):
         """R1.3: outputs by expiry, all versions of a key in the one of the longest, range tombstones in all."""
         outputs = {}
+        split = self.is_broken("versions split" if flush else "versions split by a merge")
         for key, versions in kept.items():
             longest = max(v.expires_at for v in versions)
             for v in versions:
-                expiry = v.expires_at if self.is_broken("versions split") else longest
+                expiry = v.expires_at if split else longest
                 out = outputs.setdefault(expiry < FOREVER, Source("segment", epoch))
                 out.points.setdefault(key, []).append(v)
         if ranges:
@@ -335,7 +338,8 @@ class Engine:
             ghost.ranges = list(victim.ranges)
         if wide:
             ghost.filter = ghost.strays = frozenset()
-        sequences = [v.sequence for vs in victim.points.values() for v in vs] + [r.sequence for r in victim.ranges]
+        sequences = [v.sequence for vs in victim.points.values() for v in vs]
+        sequences += [r.sequence for r in victim.ranges]
         ghost.low = min(sequences, default=0)
         ghost.durable = not self.is_broken("ghost after the commit")
         self.sources.append(ghost)
@@ -409,6 +413,8 @@ class Engine:
         self.sources = [s for s in self.sources if s.durable]
         self.rotate()
         for memtable in [s for s in self.of_kind("memtable") if s is not self.active]:
+            if self.is_broken("recovered on top"):
+                memtable.epoch = self.epoch
             self.begin_merge([memtable])
             while self.jobs:
                 self.install(self.jobs[0])

@@ -1,5 +1,6 @@
 #include "db/log_supply.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace varve {
@@ -11,21 +12,23 @@ Status LogSupply::Make(uint64_t payload_bytes, std::unique_ptr<PreparedLog>* log
 }
 
 Status LogSupply::Take(uint64_t payload_bytes, std::unique_ptr<PreparedLog>* log) {
-  std::unique_ptr<PreparedLog> spare;
+  std::deque<std::unique_ptr<PreparedLog>> too_small;
   {
     MutexLock lock(&mu_);
+    if (spares_.empty() && state_ != State::kIdle) wanted_ = std::min(wanted_ + 1, kSparesMax);
+    while (spares_.empty() && state_ == State::kMaking) changed_.Wait(&mu_);
+    if (!stopped_ && !spares_.empty() && spares_.front()->Fits(payload_bytes)) {
+      *log = std::move(spares_.front());
+      spares_.pop_front();
+      return Status::OK();
+    }
     while (state_ == State::kMaking) changed_.Wait(&mu_);
     if (stopped_) return Status::Aborted("the database is closing");
-    spare = std::move(spare_);
+    too_small.swap(spares_);
     state_ = State::kMaking;  // a spare that was wanted and not begun is made here
   }
-  Status status;
-  if (spare != nullptr && spare->Fits(payload_bytes)) {
-    *log = std::move(spare);
-  } else {
-    spare.reset();  // first: its number is lower than the one made now, so it cannot be used later
-    status = Make(payload_bytes, log);
-  }
+  too_small.clear();  // first: their numbers are lower than the one made now, so they are of no use
+  const Status status = Make(payload_bytes, log);
   MutexLock lock(&mu_);
   state_ = State::kIdle;
   changed_.SignalAll();
@@ -34,7 +37,7 @@ Status LogSupply::Take(uint64_t payload_bytes, std::unique_ptr<PreparedLog>* log
 
 void LogSupply::MakeSpare() {
   MutexLock lock(&mu_);
-  if (state_ != State::kIdle || stopped_ || spare_ != nullptr) return;
+  if (state_ != State::kIdle || stopped_ || spares_.size() >= wanted_) return;
   if (!thread_.running() && !thread_.Start("varve-log", [this] { Run(); }).ok()) return;
   state_ = State::kSpareWanted;
   changed_.SignalAll();
@@ -53,20 +56,23 @@ void LogSupply::Run() {
     const Status status = Make(0, &log);
     mu_.Lock();
     state_ = State::kIdle;
-    if (status.ok() && !stopped_) spare_ = std::move(log);
+    if (status.ok() && !stopped_) {
+      spares_.push_back(std::move(log));
+      if (spares_.size() < wanted_) state_ = State::kSpareWanted;
+    }
     changed_.SignalAll();
   }
 }
 
 void LogSupply::Stop() {
-  std::unique_ptr<PreparedLog> spare;
+  std::deque<std::unique_ptr<PreparedLog>> spares;
   Thread thread;
   {
     MutexLock lock(&mu_);
     stopped_ = true;
     changed_.SignalAll();
     while (state_ == State::kMaking) changed_.Wait(&mu_);
-    spare = std::move(spare_);
+    spares.swap(spares_);
     thread = std::move(thread_);
   }
   thread.Join();

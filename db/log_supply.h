@@ -1,7 +1,9 @@
 #ifndef VARVE_DB_LOG_SUPPLY_H_
 #define VARVE_DB_LOG_SUPPLY_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 
 #include "db/manifest.h"
@@ -13,7 +15,9 @@
 namespace varve {
 
 // Has the next log ready before it is needed: making one writes and syncs a whole file, which no
-// write should wait for.
+// write should wait for. One spare log does as long as the device syncs faster than writers fill
+// logs. Each time they had to wait one more is kept ready, up to kSparesMax, so that a sync that
+// takes long now and then delays nobody.
 //
 // A thread of its own makes it: in the pool it would wait behind flushes and compactions, and the
 // write that needs it with it. At most one log is being made at a time, so numbers are taken in the
@@ -21,18 +25,20 @@ namespace varve {
 // leader), the rest from anywhere.
 class LogSupply {
  public:
+  static constexpr size_t kSparesMax = 3;
+
   LogSupply(Wal* wal, Manifest* manifest) : wal_(wal), manifest_(manifest) {}
   ~LogSupply() { Stop(); }
 
-  // A log with room for a record of `payload_bytes`: the spare one if it will do, else one made for
-  // it.
+  // A log with room for a record of `payload_bytes`: the first spare one if it will do, else one
+  // made for it.
   Status Take(uint64_t payload_bytes, std::unique_ptr<PreparedLog>* log);
 
-  // Makes a spare log in the background, unless there is one. An error is dropped: the next Take()
-  // makes its own, and says why if it cannot.
+  // Makes spare logs in the background, unless there are enough. An error is dropped: the next
+  // Take() makes its own, and says why if it cannot.
   void MakeSpare();
 
-  // Waits for a log that is being made and lets the spare go. Nothing is made afterwards.
+  // Waits for a log that is being made and lets the spare ones go. Nothing is made afterwards.
   void Stop();
 
  private:
@@ -48,7 +54,8 @@ class LogSupply {
   CondVar changed_;
   State state_ GUARDED_BY(mu_) = State::kIdle;
   bool stopped_ GUARDED_BY(mu_) = false;
-  std::unique_ptr<PreparedLog> spare_ GUARDED_BY(mu_);
+  std::deque<std::unique_ptr<PreparedLog>> spares_ GUARDED_BY(mu_);  // ascending numbers
+  size_t wanted_ GUARDED_BY(mu_) = 1;                                // so many of them
   Thread thread_ GUARDED_BY(mu_);  // started by the first MakeSpare()
 };
 

@@ -9,8 +9,9 @@ namespace varve {
 
 namespace {
 
-// Recycled logs kept for reuse: what is freed by one flush is enough for the next.
-constexpr size_t kRecycledLogsMax = 4;
+// Recycled logs kept for reuse: what one flush frees, when writers are fast, and the next ones
+// need. A log that is made anew costs as much writing as what is logged in it.
+constexpr size_t kRecycledLogsMax = 8;
 
 Options Complete(Options options) {
   const Env defaults = Env::Default();

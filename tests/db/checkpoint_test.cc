@@ -277,7 +277,7 @@ TEST_F(CheckpointTest, ATruncatedSegmentIsNotCopied) {
 }
 
 TEST_F(CheckpointTest, AFullDiskKeepsNothingOfIt) {
-  Start({.capacity_bytes = 3 << 20});
+  Start({.capacity_bytes = 5 << 20});
   Open();
   Fill(5000);
   ASSERT_TRUE(db_->Flush().ok());

@@ -98,7 +98,10 @@ struct Options {
   // Live.
   int memtables_max = 16;
   // Full memtables that wait until they are flushed together, into one sorted run: more make fewer
-  // and larger segments. 1 to memtables_max - 1. Live.
+  // and larger segments. 1 to memtables_max - 1. Live. With 8 in place of 4, overwriting 10M
+  // entries of 100 bytes at random wrote each byte 3.74 instead of 3.83 times; but it leaves
+  // writers so much less room while a flush runs that they are held back late and hard, unless
+  // memtables_max grows.
   int flush_memtables_min = 4;
   // See WalSyncMode; per write there is WriteOptions.sync.
   WalSyncMode wal_sync = WalSyncMode::kInterval;

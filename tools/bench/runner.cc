@@ -58,10 +58,11 @@ bool IsJob(const std::string& name) {
 }
 
 // Until neither a flush nor a compaction is due. As no call of the engine's tells, it is asked
-// again and again, and is to say so several times in a row: between two jobs it may look idle.
+// again and again, and is to say so for two seconds: between two jobs it may look idle, and what
+// only saves room is merged when nothing was written for a second.
 Status WaitForCompaction(DB* db) {
   constexpr uint64_t kNanosBetween = 20'000'000;
-  constexpr int kTimesInARow = 5;
+  constexpr int kTimesInARow = 100;
   Status status = db->Flush();
   for (int times = 0; status.ok() && times < kTimesInARow;) {
     uint64_t running = 0, immutable = 0;

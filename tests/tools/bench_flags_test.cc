@@ -57,6 +57,8 @@ TEST(Flags, NoFlagsGiveTheProgrammaticDefaults) {
   EXPECT_EQ(parsed.seek_nexts, expected.seek_nexts);
   EXPECT_EQ(parsed.reverse_iterator, expected.reverse_iterator);
   EXPECT_EQ(parsed.write_bytes_per_second, expected.write_bytes_per_second);
+  EXPECT_EQ(parsed.prefix_bytes, expected.prefix_bytes);
+  EXPECT_EQ(parsed.engine.prefix_extractor, nullptr);
   EXPECT_EQ(parsed.path, expected.path);
   EXPECT_EQ(parsed.use_existing_db, expected.use_existing_db);
   EXPECT_EQ(parsed.sync, expected.sync);
@@ -103,6 +105,7 @@ TEST(Flags, EveryFlagArrives) {
                      "--seek_nexts=12",
                      "--reverse_iterator",
                      "--benchmark_write_rate_limit=1300",
+                     "--prefix_size=4",
                      "--db=/d",
                      "--use_existing_db=true",
                      "--sync",
@@ -144,6 +147,9 @@ TEST(Flags, EveryFlagArrives) {
   EXPECT_EQ(o.seek_nexts, 12);
   EXPECT_EQ(o.write_bytes_per_second, 1300u);
   EXPECT_TRUE(o.reverse_iterator);
+  EXPECT_EQ(o.prefix_bytes, 4);
+  ASSERT_NE(o.engine.prefix_extractor, nullptr);
+  EXPECT_STREQ(o.engine.prefix_extractor->Name(), "varve.FixedPrefix.4");
   EXPECT_EQ(o.path, "/d");
   EXPECT_TRUE(o.use_existing_db);
   EXPECT_TRUE(o.sync);
@@ -193,6 +199,7 @@ TEST(Flags, BadValuesAreNamed) {
   EXPECT_THAT(ErrorOf({"--key_size=0"}), HasSubstr("--key_size=0"));
   EXPECT_THAT(ErrorOf({"--key_size=1", "--num=257"}), HasSubstr("--num=257"));
   EXPECT_THAT(ErrorOf({"--value_size=-1"}), HasSubstr("--value_size=-1"));
+  EXPECT_THAT(ErrorOf({"--prefix_size=17"}), HasSubstr("--prefix_size=17"));
   EXPECT_THAT(ErrorOf({"--batch_size=0"}), HasSubstr("--batch_size=0"));
   EXPECT_THAT(ErrorOf({"--cache_size=-1"}), HasSubstr("--cache_size=-1"));
   EXPECT_THAT(ErrorOf({"--compression_type=lzma"}), HasSubstr("--compression_type=lzma"));

@@ -116,6 +116,20 @@ TEST_F(RunnerTest, ReadsAndStepsAreAsManyAsAsked) {
   EXPECT_THAT(Run({"fillseq", "seekrandom"}), HasSubstr("(300 of 300 found)"));
 }
 
+// Ten steps do not leave the prefix: of the keys 0 to 1999 it is all eight bytes of the number.
+TEST_F(RunnerTest, SeeksStayWithinAPrefix) {
+  options_.seek_nexts = 10;
+  options_.prefix_bytes = 8;
+  options_.engine.prefix_extractor = NewFixedPrefixExtractor(8);
+  const std::string text = Run({"fillseq", "seekrandom"});
+  ASSERT_TRUE(status_.ok()) << status_.ToString();
+  EXPECT_THAT(text, HasSubstr("(2000 of 2000 found)"));
+  options_.json = true;
+  const std::string bytes_of_one = std::to_string(2000 * 116);
+  EXPECT_THAT(Run({"fillseq", "seekrandom"}),
+              ContainsRegex("seekrandom.*\"bytes\": " + bytes_of_one));
+}
+
 TEST_F(RunnerTest, ExistingDatabaseIsKept) {
   Run({"fillseq"});
   options_.use_existing_db = true;

@@ -47,6 +47,7 @@ Status BenchOptions::Validate() const {
       {"value_size", value_bytes, 0, static_cast<int64_t>(WriteBatch::kValueBytesMax)},
       {"batch_size", batch_size, 1, kBatchEntriesMax},
       {"seek_nexts", seek_nexts, 0, INT32_MAX},
+      {"prefix_size", prefix_bytes, 0, key_bytes},
   };
   for (const Bound& bound : bounds) {
     Status status = CheckRange(bound.flag, bound.value, bound.low, bound.high);

@@ -36,6 +36,7 @@ struct BenchOptions {
   int seek_nexts = 0;                   // steps after a seek
   bool reverse_iterator = false;        // seekrandom steps backwards
   uint64_t write_bytes_per_second = 0;  // of readwhilewriting's writer; 0: no limit
+  int prefix_bytes = 0;                 // of a key, within which seekrandom stays; 0: no bounds
 
   // ---- The database ----
   std::string path;  // empty: DefaultPath()

@@ -82,6 +82,9 @@ DEFINE_int64(batch_size, VARVE_DEFAULT.batch_size,
 DEFINE_int32(seek_nexts, VARVE_DEFAULT.seek_nexts, "Steps after each seek of seekrandom.");
 DEFINE_bool(reverse_iterator, VARVE_DEFAULT.reverse_iterator,
             "seekrandom steps backwards after the seek.");
+DEFINE_int32(prefix_size, VARVE_DEFAULT.prefix_bytes,
+             "seekrandom stays within the keys that share so many first bytes with the one sought, "
+             "and filters hold those prefixes; 0: neither.");
 
 DEFINE_uint64(benchmark_write_rate_limit, VARVE_DEFAULT.write_bytes_per_second,
               "Bytes of keys and values a second that the writer of readwhilewriting writes; 0: as "
@@ -286,6 +289,11 @@ Status ParseCommandLine(int argc, char** argv, BenchOptions* options) {
   options->seek_nexts = FLAGS_seek_nexts;
   options->reverse_iterator = FLAGS_reverse_iterator;
   options->write_bytes_per_second = FLAGS_benchmark_write_rate_limit;
+  options->prefix_bytes = FLAGS_prefix_size;
+  if (FLAGS_prefix_size > 0) {
+    options->engine.prefix_extractor =
+        NewFixedPrefixExtractor(static_cast<size_t>(FLAGS_prefix_size));
+  }
   options->path = FLAGS_db;
   options->use_existing_db = FLAGS_use_existing_db;
   options->sync = FLAGS_sync;

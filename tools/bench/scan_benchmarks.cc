@@ -1,10 +1,12 @@
 // readseq, readreverse: each thread scans up to --reads entries from one end of the keys.
 // seekrandom: a new iterator for each seek, to a uniformly random number below --num, and up to
 // --seek_nexts entries from there, whose values are copied. One seek with its steps is one
-// operation.
+// operation. With --prefix_size the iterator is bounded by the keys that share the prefix.
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
+#include <string>
 
 #include "tools/bench/benchmark.h"
 #include "tools/bench/key_codec.h"
@@ -51,6 +53,29 @@ Status Scan(BenchRun* run, BenchThread* thread) {
   return status.WithContext("scan");
 }
 
+// The bounds of the keys that begin as one does.
+class PrefixBounds {
+ public:
+  explicit PrefixBounds(int bytes) : bytes_(static_cast<size_t>(bytes)) {}
+
+  // Valid until the next call.
+  void Set(Slice key, ReadOptions* options) {
+    if (bytes_ == 0) return;
+    lower_.assign(key.substr(0, bytes_));
+    upper_ = lower_;
+    while (!upper_.empty() && upper_.back() == '\xff') upper_.pop_back();
+    options->lower_bound = lower_;
+    options->upper_bound.reset();
+    if (upper_.empty()) return;
+    ++upper_.back();
+    options->upper_bound = upper_;
+  }
+
+ private:
+  const size_t bytes_;
+  std::string lower_, upper_;
+};
+
 }  // namespace
 
 Status ReadSequential(BenchRun* run, BenchThread* thread) {
@@ -67,6 +92,8 @@ Status SeekRandom(BenchRun* run, BenchThread* thread) {
   ThreadStats& stats = thread->stats;
   stats.latency_of = "seek";
   KeyCodec keys(options.key_bytes);
+  PrefixBounds bounds(options.prefix_bytes);
+  ReadOptions read_options = run->read_options;
   char copied[256];
 
   stats.Start(run->clock);
@@ -78,7 +105,8 @@ Status SeekRandom(BenchRun* run, BenchThread* thread) {
   while (status.ok() && budget.Take(1)) {
     const Slice key = keys.Encode(thread->random.Uniform(num));
     timer.Start();
-    std::unique_ptr<Iterator> iterator = run->db->NewIterator(run->read_options);
+    bounds.Set(key, &read_options);
+    std::unique_ptr<Iterator> iterator = run->db->NewIterator(read_options);
     iterator->Seek(key);
     if (iterator->Valid() && iterator->key() == key) ++found;
     for (int i = 0; i < options.seek_nexts && iterator->Valid(); ++i) {

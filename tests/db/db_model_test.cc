@@ -68,6 +68,7 @@ class ModelRun {
     options_.compression = static_cast<Compression>(random_.Uniform(4));
     options_.block_bytes = size_t{1024} << random_.Uniform(4);
     options_.filter_bits_per_key = random_.Uniform(2) * 10;
+    DrawExtractor();
     options_.block_cache_bytes = random_.Uniform(2) * (256 << 10);
     options_.open_segments_max = 16;
     options_.wal_mapped = random_.Uniform(2) != 0;
@@ -117,7 +118,18 @@ class ModelRun {
   void Reopen() {
     Close();
     options_.wal_mapped = random_.Uniform(2) != 0;
+    if (random_.Uniform(2) == 0) DrawExtractor();
     Open();
+  }
+  void DrawExtractor() {
+    const uint64_t dice = random_.Uniform(6);
+    if (dice == 0) {
+      options_.prefix_extractor = nullptr;
+    } else if (dice < 5) {
+      options_.prefix_extractor = NewFixedPrefixExtractor(dice);
+    } else {
+      options_.prefix_extractor = NewDelimiterPrefixExtractor('x', 1);
+    }
   }
 
   std::string Key() {
@@ -200,6 +212,8 @@ class ModelRun {
       ASSERT_TRUE(db_->SyncWAL().ok());
     } else if (dice < 996) {
       Reopen();
+    } else if (dice < 997) {
+      for (int n = 0; n < 20; ++n) ComparePrefix();
     } else if (dice < 998 && !held_.empty()) {
       const Held& held = held_[random_.Uniform(held_.size())];
       CompareAll(held.snapshot.get(), held.state);
@@ -296,6 +310,30 @@ class ModelRun {
       ASSERT_EQ(it->value(), backward->second);
     }
     ASSERT_EQ(backward, state.rend());
+  }
+
+  // All keys that begin alike, or a part of them.
+  void ComparePrefix() {
+    const std::string key = Key();
+    const std::string prefix = key.substr(0, 1 + random_.Uniform(5));
+    const std::string lower = random_.Uniform(4) == 0 ? key : prefix;
+    std::string upper = prefix + '~';  // behind all keys that begin so
+    if (random_.Uniform(2) == 0 && !prefix.empty()) {
+      upper = prefix;
+      ++upper.back();
+    }
+    ReadOptions options;
+    const State& state = PickState(&options.snapshot);
+    options.lower_bound = lower;
+    options.upper_bound = upper;
+    const State expected(state.lower_bound(lower), state.lower_bound(upper));
+    State found, backwards;
+    const auto it = db_->NewIterator(options);
+    for (it->SeekToFirst(); it->Valid(); it->Next()) found.emplace(it->key(), it->value());
+    for (it->SeekToLast(); it->Valid(); it->Prev()) backwards.emplace(it->key(), it->value());
+    ASSERT_TRUE(it->status().ok()) << it->status().ToString();
+    ASSERT_EQ(found, expected) << "of [" << lower << ", " << upper << ")";
+    ASSERT_EQ(backwards, expected) << "of [" << lower << ", " << upper << ")";
   }
 
   void NewCursor() {

@@ -32,7 +32,7 @@ Generator::Generator(uint64_t seed) : random_(seed) {
       {Kind::kRefresh, 80},     {Kind::kSnapshot, 80},
       {Kind::kRelease, 40},     {Kind::kMark, 60},
       {Kind::kDeleteRange, 30}, {Kind::kMerge, merges_ ? uint64_t{600} : 1},
-      {Kind::kScan, 20},        {Kind::kFlush, 40},
+      {Kind::kScan, 60},        {Kind::kFlush, 40},
       {Kind::kSyncWal, 20},     {Kind::kCompactRange, 8},
       {Kind::kCheckpoint, 6},   {Kind::kIngest, 12},
       {Kind::kSetOptions, 20},  {Kind::kOpen, 10},
@@ -50,7 +50,7 @@ std::vector<Operation> Generator::Generate(uint64_t count) {
   operations.push_back(DrawOfKind(Kind::kOpen));
   while (operations.size() + 1 < count) operations.push_back(Draw());
   operations.push_back(DrawOfKind(Kind::kOpen));
-  operations.push_back(DrawOfKind(Kind::kScan));
+  operations.emplace_back().kind = Kind::kScan;
   return operations;
 }
 
@@ -102,10 +102,15 @@ Operation Generator::DrawOfKind(Kind kind) {
       break;
     case Kind::kScan:
       DrawView(&operation);
+      if (!random_.OneIn(3)) DrawPrefixBounds(&operation);
       break;
     case Kind::kCursor:
       DrawView(&operation);
-      DrawBounds(&operation);
+      if (random_.OneIn(4)) {
+        DrawPrefixBounds(&operation);
+      } else {
+        DrawBounds(&operation);
+      }
       operation.slot = DrawSlot();
       break;
     case Kind::kSeek:
@@ -224,6 +229,21 @@ void Generator::DrawThreads(Operation* operation) {
       operation->parts.push_back(std::move(part));
     }
   }
+}
+
+// All keys that begin alike, or a part of them.
+void Generator::DrawPrefixBounds(Operation* cursor) {
+  std::string lower = DrawAnyKey();
+  const std::string prefix = lower.substr(0, random_.Between(1, 4));
+  std::string upper = prefix;
+  if (random_.OneIn(3)) {
+    upper += DrawKey("");
+  } else {
+    while (!upper.empty() && upper.back() == '\xff') upper.pop_back();
+    if (!upper.empty()) ++upper.back();
+  }
+  cursor->lower = random_.OneIn(3) ? std::move(lower) : prefix;
+  cursor->upper = std::move(upper);
 }
 
 void Generator::DrawBounds(Operation* operation) {

@@ -33,6 +33,7 @@ class Generator {
   void DrawIngestion(Operation* operation);
   void DrawThreads(Operation* operation);
   void DrawBounds(Operation* operation);
+  void DrawPrefixBounds(Operation* cursor);
   void DrawDurability(Operation* operation);
 
   std::string DrawKey(const std::string& prefix);

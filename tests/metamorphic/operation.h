@@ -39,7 +39,7 @@ enum class Kind : uint8_t {
   // Reads.
   kGet,
   kMultiGet,
-  kScan,  // all of it, forwards and backwards
+  kScan,  // all of it, or of [lower, upper), forwards and backwards
   // Cursors: iterators that stay open across other operations.
   kCursor,
   kCloseCursor,

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <iterator>
+#include <memory>
 #include <string>
 
 #include "tests/metamorphic/merge_operators.h"
@@ -19,6 +20,12 @@ struct OptionRow {
   uint64_t (*draw)(Random* random);
   void (*set)(uint64_t value, Options* options);
 };
+
+// Of keys like "t3/417xxx": none, of some fixed length, or up to a delimiter.
+std::shared_ptr<const PrefixExtractor> PrefixExtractorOf(uint64_t number) {
+  if (number < 2) return nullptr;
+  return number < 5 ? NewFixedPrefixExtractor(number - 1) : NewDelimiterPrefixExtractor('/', 1);
+}
 
 // Live ones are drawn so that any mixture of them is valid: flush_memtables_min stays below
 // memtables_max.
@@ -42,6 +49,8 @@ const OptionRow kRows[] = {
      [](uint64_t v, Options* o) { o->block_bytes = v; }},
     {"filter_bits_per_key", Change::kAtOpen, [](Random* r) { return r->Uniform(2) * 10; },
      [](uint64_t v, Options* o) { o->filter_bits_per_key = static_cast<int>(v); }},
+    {"prefix_extractor", Change::kAtOpen, [](Random* r) { return r->Uniform(6); },
+     [](uint64_t v, Options* o) { o->prefix_extractor = PrefixExtractorOf(v); }},
     {"use_direct_reads", Change::kAtOpen, [](Random* r) { return uint64_t{r->OneIn(4)}; },
      [](uint64_t v, Options* o) { o->use_direct_reads = v != 0; }},
     {"block_cache_bytes", Change::kLive, [](Random* r) { return r->Uniform(3) << 18; },

@@ -184,6 +184,16 @@ MUTANTS = {
         "an entry left behind uncovers an older one",
         "put 1, flush, put 1, flush, salvage 2",
     ),
+    "risen key by key": (
+        "R1.4",
+        "salvage lifts one key of a victim over a newer version",
+        "put 1, flush, put 1, flush, put 0, flush, hot, lift 1",
+    ),
+    "risen past its range": (
+        "R1.7",
+        "salvage lifts what a range tombstone hides, which stays",
+        "put 1, snapshot, range 1 2, flush, put 0, flush, hot, lift 1",
+    ),
     "salvage keeps the newest": (
         "R1.7",
         "an older version that a snapshot sees is left behind without a tombstone",
@@ -228,7 +238,7 @@ class Script:
         jobs = len(engine.jobs)
         if name == "begin":
             self.begin(rest)
-        elif name in ("evict", "merge", "salvage"):
+        elif name in ("evict", "merge", "salvage", "lift"):
             self.begin(words)
             if len(engine.jobs) > jobs:
                 engine.install(engine.jobs[-1])
@@ -265,7 +275,8 @@ class Script:
             for victim in self.segments(words[1:]):
                 self.engine.begin_eviction(victim)
         else:
-            self.engine.begin_merge(self.segments(words[1:]), salvage=words[0] == "salvage")
+            name = words[0]
+            self.engine.begin_merge(self.segments(words[1:]), salvage=name != "merge", lift=name == "lift")
 
     def segments(self, places):
         """By epoch, or one sibling: "3.0" is the one that does not expire, "3.1" the one that does."""
@@ -288,7 +299,8 @@ STEPS = {
     "evict": 6,
     "expire": 3,
     "merge": 7,
-    "salvage": 5,
+    "salvage": 3,
+    "lift": 4,
     "install": 17,
     "retire": 6,
     "damage": 1,
@@ -360,6 +372,11 @@ class RandomEngine(Engine):
 
     def step_salvage(self):
         self.step_merge(salvage=True)
+
+    def step_lift(self):
+        segments = self.of_kind("segment")
+        if segments:
+            self.begin_merge([self.rng.choice(segments)], salvage=True, lift=True)
 
     def step_install(self):
         if self.jobs:

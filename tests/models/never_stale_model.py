@@ -190,8 +190,11 @@ class Engine:
                 return self.is_broken("rise freely")
         return True
 
-    def begin_merge(self, inputs, salvage=False):
-        """A flush is a merge of memtables. What becomes of every entry is decided here."""
+    def begin_merge(self, inputs, salvage=False, lift=False):
+        """A flush is a merge of memtables. What becomes of every entry is decided here.
+
+        `lift`: keys that no other source from here to the newest segment accepts rise to that one's epoch.
+        """
         if not inputs or self.active in inputs or not self.may_begin(inputs):
             return
         flush = inputs[0].kind == "memtable"
@@ -242,7 +245,9 @@ class Engine:
             if stay:
                 kept[key] = stay
         ranges = [r for r, epoch in ranges if self.hides_anything(r, epoch, kept, inputs, memory)]
-        outputs = self.bucket(kept, ranges, top, flush)
+        newest = max((s.epoch for s in self.of_kind("segment")), default=top)
+        lifted = {k: kept.pop(k) for k in list(kept) if lift and self.may_rise(k, kept[k], top, newest, inputs)}
+        outputs = self.bucket(kept, ranges, top, flush) + self.bucket(lifted, [], newest, flush)
         if risen:
             outputs.append(Source("segment", max(s.epoch for s in self.of_kind("segment")) + 0.5))
             outputs[-1].points = risen
@@ -269,6 +274,14 @@ class Engine:
 
         self.jobs.append(Job("flush" if flush else "salvage" if salvage else "merge", inputs, install, 0))
         self.note("begin", self.jobs[-1].what, inputs, "->", outputs)
+
+    def may_rise(self, key, versions, epoch, to, inputs):
+        """One key of a salvage, with all its versions. Its range tombstones stay where they are."""
+        ranges = [r for s in inputs for r in s.ranges if r.low <= key < r.high]
+        if any(v.sequence < r.sequence for r in ranges for v in versions):
+            return self.is_broken("risen past its range")
+        others = [s for s in self.of_kind("segment", "memtable") if s not in inputs and epoch <= s.epoch <= to]
+        return self.is_broken("risen key by key") or not any(s.accepts(key) for s in others)
 
     def hides_anything(self, tombstone, epoch, kept, inputs, kinds):
         for key in range(tombstone.low, tombstone.high):

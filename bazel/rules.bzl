@@ -52,7 +52,8 @@ def varve_tests(
       deps: what the tests use; gtest, its main function and //tests/support come by themselves.
       concurrent: names of tests that tsan runs as well, besides those whose file name says
         "concurrent" or "stress".
-      sizes: test name to size; the default is "small" (60 s).
+      sizes: test name to size; the default is "small", with the time that "medium" has (300 s), since
+        a machine may be busy with others and the build one of a sanitizer.
       shards: test name to the number of processes it is split into.
       extra_deps: test name to what it alone needs.
       tags: test name to its further tags.
@@ -90,6 +91,7 @@ def varve_tests(
         cc_test(
             name = name,
             size = sizes.get(name, "small"),
+            timeout = "moderate" if sizes.get(name, "small") == "small" else None,
             srcs = [source],
             args = args.get(name, []),
             copts = VARVE_COPTS,

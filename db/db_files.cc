@@ -2,17 +2,18 @@
 //
 // An ingestion at the newest place:
 //  1. The files are checked, and memory is flushed.
-//  2. By the leader of the write queue: a sequence is chosen that lies ahead of the writers,
-//  further
-//     than they will come.
-//  3. The segments are written with it, beside the writers.
-//  4. By the leader: what is in memory is flushed, so that all before the ingestion is in segments
+//  2. By the leader of the write queue: a sequence is chosen that lies ahead of the writers, and of
+//     every ingestion under way, further than they will come.
+//  3. The segments are written with it, beside the writers and other ingestions.
+//  4. In the order of their sequences, by the leader: what is in memory is flushed, so that all
+//  before the ingestion is in segments
 //     (nothing that is durable may lack what came before it, and no memtable lies beneath it). The
 //     segments get an epoch above all others, and the active memtable, which is empty, one above
 //     that (RULES R1.1). Commit; then the view, then the sequence is published: a reader takes them
 //     in the other order. A seal, because no log holds it (RULES R4.2).
 // At the oldest place (3) is done by the leader too, next to an iterator that says what is there.
 
+#include <algorithm>
 #include <utility>
 
 #include "db/checkpoint.h"
@@ -53,24 +54,18 @@ Status DBImpl::Ingest(const std::vector<std::string>& files, const IngestOptions
   Status status = ingestion.Open(files, options.verify_checksums);
   if (status.ok()) status = Flush({});
   if (!status.ok()) return status;
-  SequenceNumber sequence = 0;
-  std::vector<FileNumber> numbers;
   if (options.place == IngestPlace::kOldest) {
     status = Lead([&] {
-      Status s = BeginIngestion(ingestion, 0, &sequence, &numbers);
+      std::vector<FileNumber> numbers;
+      const SequenceNumber sequence = next_sequence_;
+      Status s = BeginIngestion(ingestion, sequence, &numbers);
       if (!s.ok()) return s;
       const auto present = reads_->NewIterator({});
       s = ingestion.Write(sequence, numbers, present.get());
       return s.ok() ? InstallIngestion(&ingestion, sequence) : s;
     });
   } else {
-    status = Lead([&] { return BeginIngestion(ingestion, kSequencesAhead, &sequence, &numbers); });
-    if (status.ok()) status = ingestion.Write(sequence, numbers, nullptr);
-    if (!status.ok()) return status;
-    status = Lead([&] {
-      return next_sequence_ > sequence ? Status::Busy(path_ + ": writers outran the ingestion")
-                                       : InstallIngestion(&ingestion, sequence);
-    });
+    status = IngestAhead(&ingestion);
   }
   events_.Deliver();
   if (!status.ok()) return status;
@@ -90,10 +85,42 @@ Status DBImpl::Ingest(const std::vector<std::string>& files, const IngestOptions
   return status;
 }
 
-Status DBImpl::BeginIngestion(const Ingestion& ingestion, uint64_t sequences_ahead,
-                              SequenceNumber* sequence, std::vector<FileNumber>* numbers) {
-  Status status = ReserveSequences(sequences_ahead + 1);
-  *sequence = next_sequence_ + sequences_ahead;
+Status DBImpl::IngestAhead(Ingestion* ingestion) {
+  SequenceNumber sequence = 0;
+  std::vector<FileNumber> numbers;
+  Status status = Lead([&] {
+    sequence = next_sequence_;
+    {
+      MutexLock lock(&mu_);
+      if (!ingesting_.empty()) sequence = std::max(sequence, *ingesting_.rbegin());
+    }
+    sequence += kSequencesAhead;
+    Status s = BeginIngestion(*ingestion, sequence, &numbers);
+    MutexLock lock(&mu_);
+    if (s.ok()) ingesting_.insert(sequence);
+    return s;
+  });
+  if (!status.ok()) return status;
+  status = ingestion->Write(sequence, numbers, nullptr);
+  if (status.ok()) {
+    {
+      MutexLock lock(&mu_);
+      while (*ingesting_.begin() != sequence) changed_.Wait(&mu_);
+    }
+    status = Lead([&] {
+      return next_sequence_ > sequence ? Status::Busy(path_ + ": writers outran the ingestion")
+                                       : InstallIngestion(ingestion, sequence);
+    });
+  }
+  MutexLock lock(&mu_);
+  ingesting_.erase(sequence);
+  changed_.SignalAll();
+  return status;
+}
+
+Status DBImpl::BeginIngestion(const Ingestion& ingestion, SequenceNumber sequence,
+                              std::vector<FileNumber>* numbers) {
+  Status status = ReserveSequences(sequence - next_sequence_ + 1);
   numbers->assign(ingestion.segments_max(), 0);
   for (FileNumber& number : *numbers) {
     if (status.ok()) status = manifest_->NewFileNumber(&number);

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -199,9 +200,11 @@ class DBImpl : public DB {
 
   // ---- Whole files (db_files.cc) ----
   // By the leader, both.
-  Status BeginIngestion(const Ingestion& ingestion, uint64_t sequences_ahead,
-                        SequenceNumber* sequence, std::vector<FileNumber>* numbers);
+  Status BeginIngestion(const Ingestion& ingestion, SequenceNumber sequence,
+                        std::vector<FileNumber>* numbers);
   Status InstallIngestion(Ingestion* ingestion, SequenceNumber sequence) EXCLUDES(mu_);
+  // At the newest place.
+  Status IngestAhead(Ingestion* ingestion) EXCLUDES(mu_);
 
   // ---- Errors ----
   Status CheckOpen() const {
@@ -287,7 +290,8 @@ class DBImpl : public DB {
       0;  // manual compactions that could not start; they go first
   BackgroundErrors errors_ GUARDED_BY(mu_);
   uint64_t resumes_ GUARDED_BY(mu_) = 0;  // calls of Resume(): what waits to try again does so now
-  int pauses_ GUARDED_BY(mu_) = 0;        // calls of PauseBackgroundWork() that were not taken back
+  std::set<SequenceNumber> ingesting_ GUARDED_BY(mu_);  // ahead of the writers, in their order
+  int pauses_ GUARDED_BY(mu_) = 0;  // calls of PauseBackgroundWork() that were not taken back
   ManifestStats manifest_counted_ GUARDED_BY(mu_);  // what the statistics have of it
   bool error_told_ GUARDED_BY(mu_) = false;         // a caller has got the read-only error
   bool will_close_ GUARDED_BY(mu_) = false;         // Close() waits for the lead of the write queue

@@ -40,7 +40,7 @@ Status CopyFile(FileSystem* file_system, const std::string& from, const std::str
 }
 
 // A directory of a database that is being made. Unless it is published it is removed, with all in
-// it; the manifest first, so that what an interrupted removal leaves is no database with holes.
+// it.
 class Draft {
  public:
   Draft(FileSystem* file_system, std::string directory)
@@ -106,17 +106,23 @@ class Draft {
     return Status::OK();
   }
 
+  // The manifest first, and for good: were its name lost later than those of segments, a crash
+  // would leave a database with holes.
   Status RemoveFiles() {
     std::vector<std::string> names;
     Status status = file_system_->ListDirectory(path_, &names);
+    const std::string manifest = ManifestFileName(path_);
+    if (status.ok()) {
+      status = file_system_->RemoveFile(manifest);
+      if (status.IsNotFound()) status = Status::OK();
+    }
+    if (status.ok()) status = file_system_->SyncDirectory(path_);
     if (!status.ok()) return status;
-    std::stable_partition(names.begin(), names.end(), [](const std::string& name) {
-      return JoinPath("", name) == ManifestFileName("");
-    });
     for (const std::string& name : names) {
       FileNumber number;
       FileType type;
       if (!ParseFileName(name, &number, &type) || type == FileType::kLock) continue;
+      if (JoinPath(path_, name) == manifest) continue;
       const Status removed = file_system_->RemoveFile(JoinPath(path_, name));
       if (status.ok()) status = removed;
     }

@@ -1,7 +1,5 @@
 #include "varve/merge_operator.h"
 
-#include <utility>
-
 namespace varve {
 
 bool AssociativeMergeOperator::FullMerge(Slice key, const Slice* existing,
@@ -13,13 +11,16 @@ bool AssociativeMergeOperator::FullMerge(Slice key, const Slice* existing,
   } else {
     result->assign(*existing);
   }
-  std::string merged;
   for (const Slice operand : operands) {
-    merged.clear();
-    if (!Merge(key, *result, operand, &merged)) return false;
-    std::swap(*result, merged);
+    if (!Merge(key, operand, result)) return false;
   }
   return true;
+}
+
+bool AssociativeMergeOperator::PartialMerge(Slice key, Slice older, Slice newer,
+                                            std::string* result) const {
+  result->assign(older);
+  return Merge(key, newer, result);
 }
 
 }  // namespace varve

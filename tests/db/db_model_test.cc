@@ -49,9 +49,9 @@ class ListOperator final : public MergeOperator {
 class SumOperator final : public AssociativeMergeOperator {
  public:
   const char* Name() const override { return "test.Sum"; }
-  bool Merge(Slice, Slice older, Slice newer, std::string* result) const override {
-    *result = std::to_string(std::strtoull(std::string(older).c_str(), nullptr, 10) +
-                             std::strtoull(std::string(newer).c_str(), nullptr, 10));
+  bool Merge(Slice, Slice newer, std::string* value) const override {
+    *value = std::to_string(std::strtoull(value->c_str(), nullptr, 10) +
+                            std::strtoull(std::string(newer).c_str(), nullptr, 10));
     return true;
   }
 };

@@ -227,8 +227,8 @@ TEST_F(IngestTest, OldestAddsOnlyWhatIsNotThere) {
 class Append : public AssociativeMergeOperator {
  public:
   const char* Name() const override { return "append"; }
-  bool Merge(Slice, Slice older, Slice newer, std::string* result) const override {
-    result->assign(older).append(newer);
+  bool Merge(Slice, Slice newer, std::string* value) const override {
+    value->append(newer);
     return true;
   }
 };

@@ -105,5 +105,28 @@ TEST(MergeOperands, JoinsNeighboursAsFarAsItCan) {
   EXPECT_EQ(Partial(kNewestFirst, {"Z", "X"}), "0:Z 1:X");
 }
 
+// A hundred thousand operands that grow when they are joined: each byte is copied once a round, of
+// which there are seventeen.
+TEST(MergeOperands, JoinsALongListInFewRounds) {
+  class Append final : public AssociativeMergeOperator {
+   public:
+    const char* Name() const override { return "test.Append"; }
+    bool Merge(Slice, Slice newer, std::string* value) const override {
+      bytes += value->size() + newer.size();
+      value->append(newer);
+      return true;
+    }
+    mutable uint64_t bytes = 0;
+  } append;
+  constexpr uint64_t kOperands = 100'000;
+  MergeOperands operands;
+  operands.Begin(kNewestFirst);
+  for (uint64_t i = 0; i < kOperands; ++i) operands.AddBorrowed("0123456789");
+  const auto joined = operands.PartialMerge(append, "k");
+  ASSERT_EQ(joined.size(), 1u);
+  EXPECT_EQ(joined[0].operand.size(), 10 * kOperands);
+  EXPECT_LE(append.bytes, 17 * 10 * kOperands);
+}
+
 }  // namespace
 }  // namespace varve

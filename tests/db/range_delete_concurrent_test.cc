@@ -32,8 +32,8 @@ bool Has(uint64_t n, int key) {
 class Join final : public AssociativeMergeOperator {
  public:
   const char* Name() const override { return "test.Join"; }
-  bool Merge(Slice, Slice older, Slice newer, std::string* result) const override {
-    *result = std::string(older) + "+" + std::string(newer);
+  bool Merge(Slice, Slice newer, std::string* value) const override {
+    value->append("+").append(newer);
     return true;
   }
 };

@@ -24,8 +24,8 @@ using Ranges = std::vector<RangeTombstone>;
 class Append final : public AssociativeMergeOperator {
  public:
   const char* Name() const override { return "test.Append"; }
-  bool Merge(Slice, Slice older, Slice newer, std::string* result) const override {
-    *result = std::string(older) + std::string(newer);
+  bool Merge(Slice, Slice newer, std::string* value) const override {
+    value->append(newer);
     return true;
   }
 };

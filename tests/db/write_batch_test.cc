@@ -43,8 +43,8 @@ class Recorder final : public WriteBatch::Handler {
 class Concatenation final : public AssociativeMergeOperator {
  public:
   const char* Name() const override { return "test.Concatenation"; }
-  bool Merge(Slice, Slice older, Slice newer, std::string* result) const override {
-    *result = std::string(older) + std::string(newer);
+  bool Merge(Slice, Slice newer, std::string* value) const override {
+    value->append(newer);
     return true;
   }
 };

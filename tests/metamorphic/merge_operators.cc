@@ -25,8 +25,8 @@ class Append : public MergeOperator {
 class Add : public AssociativeMergeOperator {
  public:
   const char* Name() const override { return "add"; }
-  bool Merge(Slice, Slice older, Slice newer, std::string* result) const override {
-    *result = MergeOne(MergeKind::kAdd, older, newer);
+  bool Merge(Slice, Slice newer, std::string* value) const override {
+    *value = MergeOne(MergeKind::kAdd, Slice(*value), newer);
     return true;
   }
 };

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -12,10 +13,9 @@ namespace {
 class Append final : public AssociativeMergeOperator {
  public:
   const char* Name() const override { return "test.Append"; }
-  bool Merge(Slice key, Slice older, Slice newer, std::string* result) const override {
+  bool Merge(Slice key, Slice newer, std::string* value) const override {
     EXPECT_EQ(key, "key");
-    EXPECT_TRUE(result->empty());
-    *result = std::string(older) + "," + std::string(newer);
+    value->append(",").append(newer);
     return newer != "bad";
   }
 };
@@ -45,6 +45,30 @@ TEST(AssociativeMergeOperator, FailsWhereOneStepDoes) {
   const std::vector<Slice> operands = {"1", "bad", "3"};
   std::string result;
   EXPECT_FALSE(append.FullMerge("key", nullptr, operands, &result));
+}
+
+// Each operand is put to the value where it is: a value that was copied, or moved, between any two
+// would make a long list quadratic.
+TEST(AssociativeMergeOperator, FoldsALongListInPlace) {
+  class Counting final : public AssociativeMergeOperator {
+   public:
+    const char* Name() const override { return "test.Counting"; }
+    bool Merge(Slice, Slice newer, std::string* value) const override {
+      if (value->data() != last_) ++moves;
+      value->append(newer);
+      last_ = value->data();
+      return true;
+    }
+    mutable uint64_t moves = 0;
+
+   private:
+    mutable const char* last_ = nullptr;
+  } append;
+  const std::vector<Slice> operands(100'000, "0123456789");
+  std::string result;
+  EXPECT_TRUE(append.FullMerge("key", nullptr, operands, &result));
+  EXPECT_EQ(result.size(), operands.size() * 10);
+  EXPECT_EQ(append.moves, 1u);  // the first call's: what grows moves within a call
 }
 
 TEST(MergeOperator, LeavesOperandsApartUnlessToldHowToJoinThem) {

@@ -399,13 +399,13 @@ std::vector<std::string> SimDisk::Paths() const {
   return paths;
 }
 
-uint64_t SimDisk::CachedHash() const {
+uint64_t SimDisk::CachedHash(InodeNumber directory) const {
   uint64_t hash = 0;
   const auto mix = [&hash](uint64_t x) { hash = Mix64(hash ^ x); };
   std::map<InodeNumber, uint64_t> order;  // numbers differ between equal disks; order of first use
-  std::vector<InodeNumber> todo = {kRoot};
+  std::vector<InodeNumber> todo = {directory};
   while (!todo.empty()) {
-    const InodeNumber directory = todo.back();
+    directory = todo.back();
     todo.pop_back();
     mix(directories_.at(directory).cached.size());
     for (const auto& [name, number] : directories_.at(directory).cached) {

@@ -156,8 +156,9 @@ class SimDisk {
   // file is pending afterwards.
   void Damage(InodeNumber inode, uint64_t offset, Slice bytes);
 
-  // Of names, lengths and content as a process would now see them. Equal disks, equal hashes.
-  uint64_t CachedHash() const;
+  // Of names, lengths and content below `directory`, as a process would now see them. Equal disks,
+  // equal hashes.
+  uint64_t CachedHash(InodeNumber directory = kRoot) const;
 
   // Drops what neither a name, now or after any power loss, nor `open` can reach.
   void Collect(const std::map<InodeNumber, int>& open);

@@ -26,27 +26,15 @@ class NullLogger : public Logger {
 // Background work that needs no one to wait for it has ended after that much virtual time.
 constexpr uint64_t kSettleNanos = 60'000'000'000;
 
-Options OptionsFor(const DbRunOptions& run, std::shared_ptr<SimFileSystem> fs,
+Options OptionsFor(const DbRunOptions& run, std::shared_ptr<FileSystem> fs,
                    const BatonScheduler& scheduler, uint64_t seed) {
   static const auto* const logger = new std::shared_ptr<Logger>(std::make_shared<NullLogger>());
   Options options = run.db;
-  options.env = MakeSimEnv(std::move(fs), seed);
+  options.env = MakeSimEnv(nullptr, seed);
+  options.env.file_system = std::move(fs);
   options.env.clock = scheduler.clock();
   options.logger = *logger;
   return options;
-}
-
-std::vector<uint64_t> HashesOf(const Ledger::State& state, int writers, std::string* fault) {
-  std::vector<uint64_t> hashes(static_cast<size_t>(writers), 0);
-  for (const auto& [key, value] : state) {
-    const int writer = WriterOf(key);
-    if (writer < 0 || writer >= writers) {
-      *fault = "key '" + key + "' was never written";
-      continue;
-    }
-    hashes[static_cast<size_t>(writer)] += Ledger::HashEntry(key, value);
-  }
-  return hashes;
 }
 
 class DbSession : public Session {
@@ -68,16 +56,24 @@ class DbSession : public Session {
         {.seed = seed, .record = true, .mapped_logs = run_.options.db.wal_mapped}, std::move(disk));
     ledger_ = std::make_shared<Ledger>(before.ledger_, boundary, kill);
     run_.SetSequence(before.HighestSequence(boundary), 0);
+    run_.checkpoints.GoOn(before.run_.checkpoints, fs_->disk(), boundary, kill);
     resolve_ = true;
     Live(seed);
   }
 
-  Observation Observe(SimDisk disk, uint64_t /*boundary*/, Ledger::State* state) const override {
+  uint64_t Context(uint64_t boundary) const override { return run_.checkpoints.Context(boundary); }
+
+  Observation Observe(SimDisk disk, uint64_t boundary, Ledger::State* state) const override {
     const uint64_t seed = disk.CachedHash();
     BatonScheduler scheduler({.seed = seed, .switch_one_in = 1 << 20, .spurious_one_in = 0});
     Observation observation;
     Ledger::State found;
-    scheduler.Run([&] { ObserveTask(std::move(disk), seed, scheduler, &observation, &found); });
+    scheduler.Run([&] {
+      observation.fault = run_.checkpoints.Judge(
+          disk, boundary, *ledger_, OptionsFor(run_.options, nullptr, scheduler, seed));
+      if (!observation.fault.empty()) return;
+      ObserveTask(std::move(disk), seed, scheduler, &observation, &found);
+    });
     if (observation.fault.empty()) {
       observation.hashes = HashesOf(found, ledger_->writers(), &observation.fault);
     }
@@ -98,9 +94,11 @@ class DbSession : public Session {
   void Live(uint64_t seed) {
     run_.fs = fs_;
     run_.ledger = ledger_;
+    run_.imports = std::make_shared<ImportDevice>(fs_);
     BatonScheduler scheduler({.seed = seed});
     scheduler.Run([&] { LiveTask(seed, scheduler); });
     fault_ = run_.fault();
+    if (fault_.empty()) fault_ = run_.checkpoints.Verify(*ledger_);
     keys_ = ledger_->Keys();
   }
 
@@ -110,7 +108,8 @@ class DbSession : public Session {
     for (int life = 0; life < run_.options.lives && run_.fault().empty(); ++life) {
       std::unique_ptr<DB> db;
       const uint64_t life_seed = Mix64(seed + static_cast<uint64_t>(life));
-      const Status s = DB::Open(OptionsFor(run_.options, fs_, scheduler, life_seed), kPath, &db);
+      run_.opened = OptionsFor(run_.options, run_.imports, scheduler, life_seed);
+      const Status s = DB::Open(run_.opened, kPath, &db);
       if (!s.ok()) {
         run_.Explained("Open", s);
         return;

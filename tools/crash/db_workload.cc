@@ -8,6 +8,7 @@
 #include "tools/crash/db_reader.h"
 #include "util/scheduler.h"
 #include "util/thread.h"
+#include "varve/segment_writer.h"
 
 namespace varve::crash {
 namespace {
@@ -51,6 +52,11 @@ class Client {
     for (int i = 0; i < options_.steps && run_->fault().empty(); ++i) {
       if (random_.OneIn(options_.flush_one_in)) {
         Flush();
+      } else if (options_.checkpoint_one_in > 0 && random_.OneIn(options_.checkpoint_one_in)) {
+        Checkpoint();
+      } else if (may_write_ && options_.ingest_one_in > 0 &&
+                 random_.OneIn(options_.ingest_one_in)) {
+        Ingest();
       } else if (random_.OneIn(50)) {
         SyncLog();
       } else if (random_.OneIn(8)) {
@@ -114,11 +120,15 @@ class Client {
     run_->SetSequence(LastSequence(db_), run_->fs->op_count());
     const bool durable = write.sync || (!unlogged_ && options_.db.wal_sync == WalSyncMode::kAlways);
     run_->ledger->Acknowledge(writer_, number, durable, run_->fs->op_count());
-    for (const Ledger::Op& op : done) {
+    Apply(done, state_);
+  }
+
+  static void Apply(const std::vector<Ledger::Op>& ops, Ledger::State* state) {
+    for (const Ledger::Op& op : ops) {
       if (op.value.has_value()) {
-        (*state_)[op.key] = *op.value;
+        (*state)[op.key] = *op.value;
       } else {
-        state_->erase(op.key);
+        state->erase(op.key);
       }
     }
   }
@@ -150,6 +160,102 @@ class Client {
       DB* const db_;
     } single(write, db_);
     return batch.Iterate(&single);
+  }
+
+  // One file or two with some of the client's keys. At the newest place it is a batch like any
+  // other: first what its range deletes hide, then its entries. At the oldest it is a batch of puts
+  // of those keys that have no value.
+  void Ingest() {
+    IngestOptions how;
+    how.place = random_.OneIn(3) ? IngestPlace::kOldest : IngestPlace::kNewest;
+    how.move_files = random_.OneIn(2);
+    const int keys = options_.keys_per_writer;
+    const int middle = static_cast<int>(random_.Between(1, static_cast<uint64_t>(keys)));
+    std::vector<std::string> files;
+    std::vector<Ledger::Op> hidden, entries;
+    MakeFile(0, middle, &files, &hidden, &entries);
+    if (middle < keys) MakeFile(middle, keys, &files, &hidden, &entries);
+    ++batch_;
+    std::vector<Ledger::Op> ops;
+    if (how.place == IngestPlace::kNewest) {
+      ops = std::move(hidden);
+      ops.insert(ops.end(), entries.begin(), entries.end());
+    } else {
+      for (const Ledger::Op& op : entries) {
+        if (op.value.has_value() && state_->count(op.key) == 0) ops.push_back(op);
+      }
+    }
+    const auto acknowledged = run_->ledger->Acknowledged();
+    const auto number = run_->ledger->Begin(writer_, ops, /*logged=*/true, run_->fs->op_count());
+    const Status s = db_->Ingest(files, how);
+    if (!s.ok()) {
+      may_write_ = false;
+      if (run_->Explained("Ingest", s)) Settle(ops);
+      return;
+    }
+    // It flushed what was acknowledged; and a file is removed when its content is durable.
+    uint64_t position = run_->fs->op_count();
+    run_->ledger->AllDurable(acknowledged, position);
+    run_->SetSequence(LastSequence(db_), position);
+    for (const std::string& file : files) {
+      position = std::min(position, run_->imports->RemovedAt(file));
+    }
+    run_->ledger->Acknowledge(writer_, number, /*durable=*/true, position);
+    Apply(ops, state_);
+  }
+
+  // A file of keys in [from, to), what its range deletes hide, and its entries.
+  void MakeFile(int from, int to, std::vector<std::string>* files, std::vector<Ledger::Op>* hidden,
+                std::vector<Ledger::Op>* entries) {
+    files->push_back(run_->imports->NewPath());
+    SegmentWriter file(run_->opened, files->back());
+    for (int i = from; i < to; ++i) {
+      if (i > from && !random_.OneIn(3)) continue;
+      const std::string key = KeyOf(writer_, i);
+      if (random_.OneIn(6)) {
+        Must("file", file.Delete(key));
+        entries->push_back({key, std::nullopt});
+        continue;
+      }
+      std::string value = MakeValue(key, writer_, batch_, static_cast<uint32_t>(i),
+                                    random_.Uniform(options_.value_bytes_max + 1));
+      Must("file", random_.OneIn(5) ? file.Merge(key, value) : file.Put(key, value));
+      entries->push_back({key, std::move(value)});
+    }
+    if (random_.OneIn(3)) {
+      const auto count = static_cast<uint64_t>(to - from);
+      const int start = from + static_cast<int>(random_.Uniform(count));
+      const int end = static_cast<int>(
+          random_.Between(static_cast<uint64_t>(start) + 1, static_cast<uint64_t>(to)));
+      Must("file", file.DeleteRange(KeyOf(writer_, start), KeyOf(writer_, end)));
+      for (int i = start; i < end; ++i) hidden->push_back({KeyOf(writer_, i), std::nullopt});
+    }
+    Must("file", file.Finish());
+  }
+
+  // An ingestion that failed shows or not; it stays so (CHECKLIST W4).
+  void Settle(const std::vector<Ledger::Op>& ops) {
+    Ledger::State with = *state_, found;
+    Apply(ops, &with);
+    const std::string wrong = ReadRange(db_, nullptr, first_, limit_, &found);
+    if (wrong.empty() && found == with) {
+      *state_ = std::move(found);
+    } else {
+      Check("after a failed ingestion", wrong.empty() ? Difference(found, *state_) : wrong);
+    }
+  }
+
+  void Checkpoint() {
+    const auto acknowledged = run_->ledger->Acknowledged();
+    const std::string path =
+        run_->checkpoints.Begin(run_->fs->disk(), acknowledged, run_->fs->op_count());
+    const Status s = db_->Checkpoint(path);
+    const uint64_t position = run_->fs->op_count();
+    if (!s.ok()) run_->Explained("Checkpoint", s);
+    if (s.ok()) run_->ledger->AllDurable(acknowledged, position);  // it flushed
+    const std::string wrong =
+        run_->checkpoints.Returned(path, s.ok(), run_->fs->disk(), position, run_->opened);
+    if (!wrong.empty()) run_->Fault(wrong);
   }
 
   void Read() {
@@ -285,6 +391,19 @@ int WriterOf(Slice key) {
   return key[1] >= '0' && key[1] <= '9' ? key[1] - '0' : -1;
 }
 
+std::vector<uint64_t> HashesOf(const Ledger::State& state, int writers, std::string* fault) {
+  std::vector<uint64_t> hashes(static_cast<size_t>(writers), 0);
+  for (const auto& [key, value] : state) {
+    const int writer = WriterOf(key);
+    if (writer < 0 || writer >= writers) {
+      *fault = "key '" + key + "' was never written";
+      continue;
+    }
+    hashes[static_cast<size_t>(writer)] += Ledger::HashEntry(key, value);
+  }
+  return hashes;
+}
+
 DbRunOptions DbRunOptions::FromSeed(uint64_t seed, const std::string& variant, bool short_run) {
   Random random(seed ^ 0x6f7074696f6e);
   DbRunOptions options;
@@ -321,6 +440,11 @@ DbRunOptions DbRunOptions::FromSeed(uint64_t seed, const std::string& variant, b
   db.level0_runs_trigger = static_cast<int>(random.Between(1, 4));
   db.tiered_runs_trigger = static_cast<int>(random.Between(2, 4));
   db.segment_bytes = db.level_base_bytes = uint64_t{64} << 10;
+  const bool brief = short_run || chosen.nth > 0;
+  if (random.OneIn(2))
+    options.ingest_one_in = static_cast<uint32_t>(random.Between(6, brief ? 12 : 60));
+  if (random.OneIn(2))
+    options.checkpoint_one_in = static_cast<uint32_t>(random.Between(8, brief ? 16 : 80));
   options.fault.nth = 0;
   if (chosen.nth > 0) {
     options.fault = {.calls = kSimAll, .nth = chosen.nth, .forever = chosen.forever};

@@ -10,12 +10,15 @@
 
 #include "tests/support/ledger.h"
 #include "tests/support/sim_file_system.h"
+#include "tools/crash/checkpoints.h"
+#include "tools/crash/import_device.h"
 #include "util/mutex.h"
 #include "util/random.h"
 #include "varve/db.h"
 
-// What the clients of a crashed database did: seeded writes, reads, flushes, syncs, snapshots and
-// iterators, each recorded in the ledger and checked against what the client knows.
+// What the clients of a crashed database did: seeded writes, ingestions, reads, flushes, syncs,
+// checkpoints, snapshots and iterators, each recorded in the ledger and checked against what the
+// client knows.
 
 namespace varve::crash {
 
@@ -30,7 +33,8 @@ struct DbRunOptions {
   uint32_t sync_one_in = 8;
   uint32_t unlogged_one_in = 0;  // sections without a log begin so often; 0: never
   uint32_t flush_one_in = 60;
-  SimFault fault;  // nth 0: none
+  uint32_t ingest_one_in = 0, checkpoint_one_in = 0;  // 0: never
+  SimFault fault;                                     // nth 0: none
 
   static DbRunOptions FromSeed(uint64_t seed, const std::string& variant, bool short_run);
 };
@@ -38,13 +42,18 @@ struct DbRunOptions {
 std::string KeyOf(int writer, int key);
 // Whose a key is; -1 if nobody's.
 int WriterOf(Slice key);
+// Of a state, one sum a writer. *fault says of a key that nobody has.
+std::vector<uint64_t> HashesOf(const Ledger::State& state, int writers, std::string* fault);
 
 // What the clients of one run share.
 struct DbRun {
   DbRunOptions options;
   std::shared_ptr<SimFileSystem> fs;
   std::shared_ptr<Ledger> ledger;
+  std::shared_ptr<ImportDevice> imports;
+  Checkpoints checkpoints;
   DB* db = nullptr;
+  Options opened;  // what `db` was opened with
 
   // The first thing that went wrong.
   void Fault(const std::string& what);

@@ -29,7 +29,8 @@ struct ExternalFileInfo {
 // where one is over its limit (see WriteBatch); nothing is added then, and the writer goes on.
 // DeleteRange may come at any time: it deletes what the database held before, never what the same
 // file adds. An error of the file latches. Of the options the comparator, which must be that of the
-// database, the merge operator, env, and those of blocks, compression and filter count.
+// database, the merge operator, the prefix extractor, env, and those of blocks, compression and
+// filter count.
 //
 // A writer that is destroyed without a successful Finish() removes the file. Not thread-safe.
 class SegmentWriter {

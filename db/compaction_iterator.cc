@@ -74,13 +74,18 @@ bool CompactionIterator::ReadEntry() {
     any_ = true;
     newer_ = kNone;
   }
-  ++stats_.entries_read;
-  return stats_.entries_read % kEntriesPerCheck != 0 || CheckIn();
+  return CountRead();
 }
 
-bool CompactionIterator::CheckIn() {
+bool CompactionIterator::CountRead() {
+  ++stats_.entries_read;
+  const uint64_t untold = stats_.entries_read - entries_told_;
+  bytes_untold_ += input_->value().size();
+  if (untold < kEntriesPerCheck && bytes_untold_ < kBytesPerCheck) return true;
+  entries_told_ += untold;
+  bytes_untold_ = 0;
   if (context_.entries_done != nullptr) {
-    context_.entries_done->fetch_add(kEntriesPerCheck, std::memory_order_relaxed);
+    context_.entries_done->fetch_add(untold, std::memory_order_relaxed);
   }
   if (context_.cancelled == nullptr || !context_.cancelled->load(std::memory_order_relaxed)) {
     return true;
@@ -199,12 +204,12 @@ void CompactionIterator::FoldOperands() {
     if (Covering(reader) > sequence_ || type_ == ValueType::kDelete) {
       has_base = true;  // on nothing; what is there is hidden then, and goes by (1)
     } else if (type_ == ValueType::kValue) {
-      ++stats_.entries_read;
+      if (!CountRead()) return;
       has_base = true;
       base.emplace(sequence_, input_->value());
       input_->Next();
     } else if (type_ == ValueType::kMerge) {
-      ++stats_.entries_read;
+      if (!CountRead()) return;
       take();
     } else {
       break;  // FindNext() says what is wrong

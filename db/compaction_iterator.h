@@ -103,14 +103,16 @@ class CompactionIterator {
  private:
   static constexpr SequenceNumber kNone = UINT64_MAX;
   static constexpr uint64_t kEntriesPerCheck = 1024;
+  static constexpr uint64_t kBytesPerCheck = 1 << 20;
 
   // The entry the input is at; false at the end of the range, of the input, or on an error.
   bool ReadEntry();
   // The same, but false as well where another key begins.
   bool ReadEntryOfSameKey();
   bool SplitInput();
-  // Once every kEntriesPerCheck entries: says how far it is. False if it is cancelled.
-  bool CheckIn();
+  // Counts an entry that was read. Once every so many of them, or of their bytes, it says how far
+  // it is; false if it is cancelled then.
+  bool CountRead();
   bool IsHidden(SequenceNumber sequence) const;
   // The newest range tombstone at or below `at` that covers the current key.
   SequenceNumber Covering(SequenceNumber at) const;
@@ -156,6 +158,8 @@ class CompactionIterator {
 
   Status status_;
   Stats stats_;
+  uint64_t entries_told_ = 0;  // of those read, by entries_done
+  uint64_t bytes_untold_ = 0;
 };
 
 }  // namespace varve

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -248,6 +249,45 @@ TEST(CompactionIterator, KeepsToItsPart) {
   EXPECT_EQ(Kept({.tombstones = {"a..z@2"}, .older = {"b", "c", "d"}, .begin = "b", .end = "d"},
                  {"a@9=1", "b@9=2", "c@9=3", "d@9=4"}),
             "b@9=2 c@9=3 | b..d@2");
+}
+
+// Checklist L1: whatever the keys look like, folded ones too, it looks at the flag every so often.
+TEST(CompactionIterator, NoticesThatItIsCancelled) {
+  const Appender append(true);
+  const InternalKeyComparator comparator(BytewiseComparator());
+  struct Case {
+    int operands;  // above a value, of each key
+    size_t value_bytes;
+    uint64_t entries_max;  // read, at most, before it notices
+  };
+  for (const auto& [operands, value_bytes, entries_max] :
+       {Case{0, 1, 2048}, {1, 1, 2048}, {2, 1, 2048}, {5000, 1, 2048}, {0, 64 << 10, 32}}) {
+    SCOPED_TRACE(std::to_string(operands) + " operands, " + std::to_string(value_bytes) + " bytes");
+    std::vector<std::pair<std::string, std::string>> entries;
+    for (int i = 10'000; entries.size() < 20 * entries_max / 2; ++i) {
+      for (int n = operands; n >= 0; --n) {
+        std::string key;
+        AppendInternalKey(&key, std::to_string(i),
+                          PackTrailer(7 + n, n == 0 ? ValueType::kValue : ValueType::kMerge));
+        entries.emplace_back(std::move(key), std::string(value_bytes, 'v'));
+      }
+    }
+    VectorIterator input(comparator, &entries);
+    const std::atomic<bool> cancelled{true};
+    std::atomic<uint64_t> done{0};
+    CompactionIterator::Context context;
+    context.readers = ReadSequences({}, 1'000'000);
+    context.older_may_hold = [](Slice) { return true; };
+    context.merge_operator = &append;
+    context.cancelled = &cancelled;
+    context.entries_done = &done;
+    CompactionIterator iterator(std::move(context), &input);
+    for (iterator.Start(nullptr, nullptr); iterator.Valid(); iterator.Next()) {
+    }
+    EXPECT_TRUE(iterator.status().IsAborted());
+    EXPECT_LE(iterator.stats().entries_read, entries_max);
+    EXPECT_EQ(done.load(), iterator.stats().entries_read);
+  }
 }
 
 TEST(CompactionIterator, AnUnknownTypeEndsIt) {

@@ -277,7 +277,7 @@ Status DBImpl::CloseParts() {
     status = options_.env.file_system->RenameFile(LogFileName(path_, last_log),
                                                   RecycledLogFileName(path_, last_log));
   }
-  manifest_.reset();
+  manifest_->Shut();  // not gone: a call that began before may still ask it
   file_lock_.reset();
   MutexLock lock(&mu_);
   const bool told = error_told_ && !errors_.read_only().ok();

@@ -50,6 +50,7 @@ Status Manifest::NewFileNumber(FileNumber* number) { return writer_->NewFileNumb
 SequenceNumber Manifest::sequence_limit() const { return writer_->sequence_limit(); }
 Status Manifest::ReserveSequences(SequenceNumber upto) { return writer_->ReserveSequences(upto); }
 Status Manifest::Close(const ManifestEdit& last) { return writer_->Close(last); }
+void Manifest::Shut() { writer_->Shut(); }
 std::vector<FileNumber> Manifest::TakeReleased() { return writer_->TakeReleased(); }
 FileNumber Manifest::lowest_log_needed() const { return writer_->lowest_log_needed(); }
 Status Manifest::poisoned() const { return writer_->poisoned(); }

@@ -192,6 +192,9 @@ class Manifest {
   // everything, and last.next_sequence is the next free one, exactly. Afterwards every call that
   // changes something answers Aborted. Called twice it does nothing.
   Status Close(const ManifestEdit& last);
+  // Closes the file; commits nothing. Every call that changes something answers Aborted, or the
+  // error of before. For an owner whose users may still be about to call.
+  void Shut();
 
   // Segments that neither root needs any more, each told once: their files may be unlinked when no
   // version refers to them. Numbers that were never committed are the caller's own to remove.

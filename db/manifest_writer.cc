@@ -265,6 +265,15 @@ Status Writer::Close(const ManifestEdit& last) {
   return CommitLocked({}, Counters::kExact);
 }
 
+void Writer::Shut() {
+  MutexLock lock(&commit_mutex_);
+  {
+    MutexLock state_lock(&state_mutex_);
+    closed_ = true;
+  }
+  file_.reset();
+}
+
 std::vector<FileNumber> Writer::TakeReleased() {
   MutexLock lock(&state_mutex_);
   return std::exchange(released_, {});

@@ -46,6 +46,7 @@ class Writer {
   Status NewFileNumber(FileNumber* number);
   Status ReserveSequences(SequenceNumber upto);
   Status Close(const ManifestEdit& last);
+  void Shut();
   std::vector<FileNumber> TakeReleased();
   Status poisoned() const;
   ManifestStats stats() const;

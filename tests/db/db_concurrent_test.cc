@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -204,6 +205,43 @@ TEST_F(ConcurrentDb, CloseAmidWrites) {
     it.reset();
     EXPECT_GE(found, static_cast<uint64_t>(acknowledged.load()));
     ASSERT_TRUE(db_->Close().ok());
+    db_.reset();
+    ASSERT_TRUE(DB::Destroy(options_, dir_.File("db")).ok());
+  }
+}
+
+// Checklist L1: calls that go to the manifest when they have waited for a flush, or that ask what
+// it has done, find it there.
+TEST_F(ConcurrentDb, CloseAmidCallsThatNeedTheManifest) {
+  for (int round = 0; round < 20; ++round) {
+    Open();
+    std::atomic<int> calls{0};
+    std::vector<Thread> threads;
+    const auto until_closed = [&](const std::function<Status()>& call) {
+      threads.emplace_back("caller", [&, call] {
+        Status status;
+        while (status.ok()) {
+          status = call();
+          ++calls;
+        }
+        EXPECT_TRUE(status.IsAborted()) << status.ToString();
+      });
+    };
+    until_closed(
+        [&] { return db_->CompactRange({.rewrite_deepest = true}, std::nullopt, std::nullopt); });
+    until_closed([&] {
+      WriteOptions unlogged;
+      unlogged.disable_wal = true;
+      const Status status = db_->Put(unlogged, "k", "v");
+      return status.ok() ? db_->Flush() : status;
+    });
+    until_closed([&] {
+      std::string text;
+      return db_->GetProperty("varve.stats", &text) ? Status::OK() : Status::Aborted();
+    });
+    while (calls.load() < 20 + round) SleepFor(100'000);
+    EXPECT_TRUE(db_->Close().ok());
+    for (Thread& thread : threads) thread.Join();
     db_.reset();
     ASSERT_TRUE(DB::Destroy(options_, dir_.File("db")).ok());
   }

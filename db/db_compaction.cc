@@ -99,7 +99,13 @@ bool DBImpl::MayCompact() const {
 }
 
 void DBImpl::ScheduleCompactions() {
-  while (MayCompact() && !backing_off_ && manual_waiting_ == 0) {
+  while (MayCompact() && manual_waiting_ == 0) {
+    if (retry_at_ != 0 && options_.env.clock->MonotonicNanos() < retry_at_) {
+      if (!retry_awaited_ && compactions_.empty()) {
+        retry_awaited_ = pool_->Schedule(ThreadPool::Priority::kLow, [this] { AwaitRetry(); }).ok();
+      }
+      return;
+    }
     std::optional<CompactionPlan> plan = PickUrgent();
     if (!plan.has_value() || StartCompaction(*std::move(plan)) == nullptr) return;
   }
@@ -134,15 +140,29 @@ void DBImpl::AwaitQuiet() {
   const uint64_t switched = tables_switched_;
   const uint64_t until = clock->MonotonicNanos() + kQuietNanos;
   uint64_t now = clock->MonotonicNanos();
-  // A compaction that somebody wants now needs this thread, perhaps.
-  while (now < until && switched == tables_switched_ && compactions_.empty() &&
-         manual_waiting_ == 0 && !closing_) {
+  while (now < until && switched == tables_switched_ && !WaitingThreadIsWanted()) {
     changed_.WaitFor(&mu_, until - now);
     now = clock->MonotonicNanos();
   }
   if (now >= until && switched == tables_switched_) quiet_since_ = switched;
   quiet_awaited_ = false;
   if (!closing_) ScheduleCompactions();
+}
+
+void DBImpl::AwaitRetry() {
+  Clock* const clock = options_.env.clock.get();
+  MutexLock lock(&mu_);
+  for (uint64_t now = clock->MonotonicNanos(); now < retry_at_ && !WaitingThreadIsWanted();
+       now = clock->MonotonicNanos()) {
+    changed_.WaitFor(&mu_, retry_at_ - now);
+  }
+  retry_awaited_ = false;
+  if (!closing_) ScheduleCompactions();
+}
+
+bool DBImpl::WaitingThreadIsWanted() const {
+  return closing_ || !compactions_.empty() || manual_waiting_ != 0 ||
+         (flush_running_ && options_.background_threads == 1);
 }
 
 void DBImpl::OnHiddenRun(Slice smallest, Slice largest) {
@@ -164,7 +184,7 @@ std::shared_ptr<DBImpl::Compaction> DBImpl::StartCompaction(CompactionPlan plan)
                                         [this, compaction] { CompactInBackground(compaction); });
   if (!status.ok()) return nullptr;
   compactions_.push_back(compaction);
-  if (quiet_awaited_) changed_.SignalAll();  // who waits for quiet holds the thread this one needs
+  if (quiet_awaited_ || retry_awaited_) changed_.SignalAll();  // who waits holds its thread
   return compaction;
 }
 
@@ -172,6 +192,7 @@ void DBImpl::CompactInBackground(const std::shared_ptr<Compaction>& compaction) 
   const Status status = Compact(*compaction);
   if (!status.ok() && !status.IsAborted()) {
     options_.logger->Log(LogLevel::kWarning, path_ + ": compaction failed: " + status.ToString());
+    FreeRoom();
   }
   bool idle;
   {
@@ -185,7 +206,6 @@ void DBImpl::CompactInBackground(const std::shared_ptr<Compaction>& compaction) 
       compactions_failed_in_a_row_ = 0;
       errors_.Succeeded(BackgroundErrorSource::kCompaction);
     } else {
-      ++compactions_failed_in_a_row_;
       BackOff();
     }
     ScheduleCompactions();
@@ -200,18 +220,9 @@ void DBImpl::CompactInBackground(const std::shared_ptr<Compaction>& compaction) 
 }
 
 void DBImpl::BackOff() {
-  if (backing_off_ || closing_) return;  // somebody else waits already
-  Clock* const clock = options_.env.clock.get();
-  const uint64_t doublings = std::min<uint64_t>(compactions_failed_in_a_row_ - 1, 10);
-  const uint64_t until =
-      clock->MonotonicNanos() + std::min(kBackOffNanosMin << doublings, kBackOffNanosMax);
-  backing_off_ = true;
-  const uint64_t resumes = resumes_;
-  for (uint64_t now = clock->MonotonicNanos(); now < until && !closing_ && resumes_ == resumes;
-       now = clock->MonotonicNanos()) {
-    changed_.WaitFor(&mu_, until - now);
-  }
-  backing_off_ = false;
+  const uint64_t doublings = std::min<uint64_t>(compactions_failed_in_a_row_++, 10);
+  retry_at_ = options_.env.clock->MonotonicNanos() +
+              std::min(kBackOffNanosMin << doublings, kBackOffNanosMax);
 }
 
 double DBImpl::Level0RunsWaiting(const RunPressure& pressure) const {
@@ -384,7 +395,10 @@ Status DBImpl::CompactManually(const ManualCompaction& manual) {
     bool blocked = false;
     std::optional<CompactionPlan> plan =
         picker_->PickManual(*version_, Busy(), RunningPlans(), manual, &blocked);
-    if (!plan.has_value() && !blocked) return Status::OK();
+    if (!plan.has_value() && !blocked) {
+      ScheduleCompactions();  // they stood back
+      return Status::OK();
+    }
     if (!plan.has_value() || !MayCompact()) {
       ++manual_waiting_;
       changed_.Wait(&mu_);

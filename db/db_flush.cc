@@ -56,7 +56,8 @@ void DBImpl::ScheduleFlush() {
   const Status status =
       pool_->Schedule(ThreadPool::Priority::kHigh, [this] { FlushInBackground(); });
   flush_running_ = status.ok();
-  if (!status.ok()) {  // no thread can be had: who waits should not wait for ever
+  changed_.SignalAll();  // who only waits for a time may hold its thread
+  if (!status.ok()) {    // no thread can be had: who waits should not wait for ever
     flush_error_ = status;
     ++flush_failures_;
     changed_.SignalAll();
@@ -94,7 +95,10 @@ void DBImpl::FlushWhileDue() {
     if (status.ok()) {
       retry_nanos = kRetryNanosMin;
     } else {
-      changed_.WaitFor(&mu_, retry_nanos);
+      mu_.Unlock();
+      FreeRoom();
+      mu_.Lock();
+      if (!closing_) changed_.WaitFor(&mu_, retry_nanos);
       if (closing_) return;
       retry_nanos = std::min(2 * retry_nanos, kRetryNanosMax);
     }
@@ -269,6 +273,13 @@ void DBImpl::SealWhenIdle() {
   }
   if (!Seal().ok()) return;
   RetireLogs();
+  RemoveObsoleteSegments();
+}
+
+void DBImpl::FreeRoom() {
+  if (!BackgroundError().ok()) return;
+  if (Seal().ok()) RetireLogs();
+  reads_->epochs().Collect();
   RemoveObsoleteSegments();
 }
 

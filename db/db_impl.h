@@ -155,6 +155,9 @@ class DBImpl : public DB {
   // A seal, after which what the older root needed is free.
   Status Seal() EXCLUDES(mu_);
   void SealWhenIdle() EXCLUDES(mu_);
+  // After work that failed, perhaps for want of room: gives free what only the older root needs,
+  // since no commit may come to do it.
+  void FreeRoom() EXCLUDES(mu_);
   void RetireLogs();
   // Adds to the statistics what the manifest has done since the last call.
   void CountManifest() EXCLUDES(mu_);
@@ -177,8 +180,11 @@ class DBImpl : public DB {
   void SetPicker(const Options& options) REQUIRES(mu_);
   // What should run now, if anything.
   std::optional<CompactionPlan> PickUrgent() REQUIRES(mu_);
-  // Returns when a while has passed in which no memtable was filled, or one is.
+  // On a thread of the pool, which they give up when it is wanted: the first waits until no
+  // memtable has been filled for a while, the second until compactions may be tried again.
   void AwaitQuiet() EXCLUDES(mu_);
+  void AwaitRetry() EXCLUDES(mu_);
+  bool WaitingThreadIsWanted() const REQUIRES(mu_);
   // An iterator has passed very many entries between these keys that do not show.
   void OnHiddenRun(Slice smallest, Slice largest) EXCLUDES(mu_);
   // Null if no thread can be had.
@@ -281,7 +287,8 @@ class DBImpl : public DB {
   std::unique_ptr<const CompactionPicker> picker_ GUARDED_BY(mu_);        // made of these
   std::vector<std::shared_ptr<Compaction>> compactions_ GUARDED_BY(mu_);  // under way
   uint64_t compactions_failed_in_a_row_ GUARDED_BY(mu_) = 0;
-  bool backing_off_ GUARDED_BY(mu_) = false;
+  uint64_t retry_at_ GUARDED_BY(mu_) = 0;  // monotonic ns; no automatic compaction before
+  bool retry_awaited_ GUARDED_BY(mu_) = false;
   bool quiet_awaited_ GUARDED_BY(mu_) = false;
   // What tables_switched_ was when no memtable had been filled for a while.
   uint64_t quiet_since_ GUARDED_BY(mu_) = UINT64_MAX;
@@ -289,7 +296,6 @@ class DBImpl : public DB {
   int manual_waiting_ GUARDED_BY(mu_) =
       0;  // manual compactions that could not start; they go first
   BackgroundErrors errors_ GUARDED_BY(mu_);
-  uint64_t resumes_ GUARDED_BY(mu_) = 0;  // calls of Resume(): what waits to try again does so now
   std::set<SequenceNumber> ingesting_ GUARDED_BY(mu_);  // ahead of the writers, in their order
   int pauses_ GUARDED_BY(mu_) = 0;  // calls of PauseBackgroundWork() that were not taken back
   ManifestStats manifest_counted_ GUARDED_BY(mu_);  // what the statistics have of it

@@ -59,8 +59,9 @@ Status DBImpl::Resume() {
 Status DBImpl::ResumeWrites() {
   {
     MutexLock lock(&mu_);
-    ++resumes_;
+    retry_at_ = 0;  // what waits to be tried again is tried now
     changed_.SignalAll();
+    ScheduleCompactions();
     if (errors_.read_only().ok()) return Status::OK();
     while (flush_running_) changed_.Wait(&mu_);
     if (Status refused = errors_.WhyNotResumable(); !refused.ok()) return refused;

@@ -14,7 +14,7 @@
 #include "db/manifest.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/quiet_logger.h"
-#include "tests/support/sim_file_system.h"
+#include "tests/support/sim_env.h"
 #include "tests/support/temp_dir.h"
 #include "util/filename.h"
 #include "util/mutex.h"
@@ -46,6 +46,20 @@ class Listener : public EventListener {
     }
     if (info.status.ok()) ++(info.trivial_move ? moves_ : merges_);
     if (!info.status.ok()) ++failures_;
+    if (info.trivial_move) return;
+    held_ = hold_;
+    changed_.SignalAll();
+    while (hold_) changed_.Wait(&mu_);
+  }
+  // While it is set, merges do not return from their end.
+  void HoldMerges(bool hold) {
+    MutexLock lock(&mu_);
+    hold_ = hold;
+    changed_.SignalAll();
+  }
+  void AwaitHeldMerge() {
+    MutexLock lock(&mu_);
+    while (!held_) changed_.Wait(&mu_);
   }
   uint64_t merges() {
     MutexLock lock(&mu_);
@@ -58,6 +72,9 @@ class Listener : public EventListener {
 
  private:
   Mutex mu_;
+  CondVar changed_;
+  bool hold_ GUARDED_BY(mu_) = false;
+  bool held_ GUARDED_BY(mu_) = false;
   std::set<uint64_t> busy_ GUARDED_BY(mu_);
   uint64_t merges_ GUARDED_BY(mu_) = 0;
   uint64_t moves_ GUARDED_BY(mu_) = 0;
@@ -367,6 +384,76 @@ TEST_F(DbCompactionTest, FailedWritesAreTriedAgain) {
   }
   options_.env.file_system = nullptr;
   CloseAndCheck();
+}
+
+// A disk without room, but for segments that only the older root still names: a flush that finds no
+// room frees them, and then succeeds by itself. The compaction ends while the flush fails, so no
+// commit and no idle moment comes to release its inputs.
+TEST_F(DbCompactionTest, AFlushThatFindsNoRoomFreesWhatTheOlderRootHolds) {
+  const auto faults = FaultFileSystem::New(Env::Default().file_system);
+  options_.env.file_system = faults;
+  options_.compaction_style = CompactionStyle::kNone;
+  Open();
+  for (uint32_t round = 0; round < 2; ++round) {
+    Churn(100, 50, round);
+    ASSERT_TRUE(db_->Flush().ok());
+  }
+  listener_->HoldMerges(true);
+  Thread compaction("compaction", [this] { CompactAll(); });
+  listener_->AwaitHeldMerge();
+  const size_t full = faults->Inject({.op = FaultOp::kCreate,
+                                      .forever = true,
+                                      .path_part = ".seg",
+                                      .status = Status::NoSpace("full")});
+  const size_t freed =
+      faults->Inject({.op = FaultOp::kRemove,
+                      .path_part = ".seg",
+                      .status = Status::OK(),
+                      .action = [&](const std::string&) { faults->Remove(full); }});
+  Put(7, "needs room");
+  EXPECT_TRUE(db_->Flush().IsNoSpace());
+  listener_->HoldMerges(false);
+  compaction.Join();
+  Status status = Status::NoSpace();
+  for (int tries = 0; tries < 100 && status.IsNoSpace(); ++tries) {
+    SleepFor(10'000'000);
+    ASSERT_TRUE(db_->Resume().ok());  // it need not wait for its next attempt
+    status = db_->Flush();
+  }
+  EXPECT_TRUE(status.ok()) << status.ToString();
+  EXPECT_EQ(faults->hits(freed), 1u);
+  ExpectModel();
+  faults->RemoveAll();
+  CloseAndCheck();
+}
+
+// The only thread is not kept from a flush by a compaction that waits to be tried again. On the
+// simulated clock that wait has no end.
+TEST_F(DbCompactionTest, WaitingToTryAgainHoldsNothingUp) {
+  const auto faults = FaultFileSystem::New(Env::Default().file_system);
+  options_.env.file_system = faults;
+  const auto clock = std::make_shared<SimClock>();
+  options_.env.clock = clock;
+  options_.background_threads = 1;
+  options_.level0_runs_trigger = 2;
+  Open();
+  const size_t fault = faults->Inject({.op = FaultOp::kRead, .forever = true, .path_part = ".seg"});
+  for (uint32_t round = 0; faults->hits(fault) == 0; ++round) {
+    Churn(100, 50, round);
+    ASSERT_TRUE(db_->Flush().ok());
+  }
+  for (uint32_t round = 0; round < 3; ++round) {
+    Churn(100, 50, round);
+    ASSERT_TRUE(db_->Flush().ok());
+    EXPECT_FALSE(db_->CompactRange({}, std::nullopt, std::nullopt).ok());
+  }
+  faults->RemoveAll();
+  EXPECT_EQ(listener_->merges(), 0u);
+  ASSERT_TRUE(db_->Resume().ok());  // it need not wait
+  CompactAll();
+  ExpectModel();
+  CloseAndCheck();
+  options_.env = Env::Default();
 }
 
 TEST_F(DbCompactionTest, CloseCancelsWhatRuns) {

@@ -155,6 +155,7 @@ bool CompactionIterator::KeepsValue() {
       case CompactionFilter::Decision::kKeep:
         break;
       case CompactionFilter::Decision::kChange:
+        if (changed_value_.size() > WriteBatch::kValueBytesMax) break;
         Emit(input_key_, changed_value_);
         return true;
       case CompactionFilter::Decision::kRemove:

@@ -171,8 +171,11 @@ Status DBImpl::InstallIngestion(Ingestion* ingestion, SequenceNumber sequence) {
   reads_->epochs().Collect();  // the view before
   const bool skipped = sequence > next_sequence_;
   next_sequence_ = sequence + 1;
-  reads_->PublishSequence(sequence);
+  // Before it is published: who asks for the retained sequence in between would take what was
+  // skipped for entries, and let the history go.
   if (skipped) reads_->history().Begin(sequence);
+  reads_->PublishSequence(sequence);
+  unlogged_in_memory_ = true;  // if the seal fails, the next synced write has to do it (RULES R4.2)
   status = Seal();
   if (status.ok()) unlogged_in_memory_ = false;
   return status;

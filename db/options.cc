@@ -1,11 +1,13 @@
 #include "varve/options.h"
 
+#include <algorithm>
 #include <charconv>
 #include <functional>
 #include <limits>
 #include <vector>
 
 #include "db/live_options.h"
+#include "varve/compaction_filter.h"
 
 namespace varve {
 
@@ -93,6 +95,9 @@ Status Options::Validate() const {
                                      "\": its name must be of 1 to 256 bytes");
     }
   }
+  if (std::find(listeners.begin(), listeners.end(), nullptr) != listeners.end()) {
+    return Status::InvalidArgument("listeners: one is null");
+  }
   for (const Field& field : Fields()) {
     const uint64_t value = field.get(*this);
     if (value < field.min || value > field.max) {
@@ -136,6 +141,8 @@ std::string DescribeOptions(const Options& options) {
   text += options.merge_operator == nullptr ? "none" : options.merge_operator->Name();
   text += "\nprefix_extractor = ";
   text += options.prefix_extractor == nullptr ? "none" : options.prefix_extractor->Name();
+  text += "\ncompaction_filter = ";
+  text += options.compaction_filter == nullptr ? "none" : options.compaction_filter->Name();
   text += "\n";
   for (const Field& field : Fields()) {
     text += std::string(field.name) + " = " + std::to_string(field.get(options)) + "\n";

@@ -11,10 +11,12 @@ namespace varve {
 // Lets a program remove or change values when compactions come by: to drop what no longer means
 // anything, without deleting it key by key.
 //
-// It is asked about the newest version of a key that a compaction meets, if no live snapshot sees
-// that version, and never about deletes or merge operands. When it is asked about a key, and how
-// often, depends on compactions alone, so its answers must not depend on that: what it would remove
-// may be read until then. A removed value never uncovers an older one.
+// It is asked about the newest version of a key that a compaction meets, if no snapshot sees that
+// version which was there when the compaction began, and never about deletes or merge operands.
+// When it is asked about a key, and how often, depends on compactions alone, so its answers must
+// not depend on that: what it would remove may be read until then. A removed value never uncovers
+// an older one. Reads that may look back are not spared: a snapshot taken while a compaction runs,
+// and ReadOptions::at_sequence, may find a value first and later what the filter made of it.
 //
 // Called from several background threads at once, without locks of the database; it must not call
 // the database. Slices live during the call alone.
@@ -23,7 +25,8 @@ class CompactionFilter {
   enum class Decision : uint8_t {
     kKeep,
     kRemove,  // as if the key were deleted at that version
-    kChange,  // the value becomes *new_value; key and sequence stay
+    kChange,  // the value becomes *new_value; key and sequence stay. Too large a one changes
+              // nothing
   };
 
   virtual ~CompactionFilter() = default;

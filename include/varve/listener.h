@@ -93,7 +93,8 @@ struct BackgroundErrorInfo {
 // them: a background thread, or one that writes. So they may come from several threads at once, but
 // OnStallChanged, OnBackgroundError and OnErrorRecovered come one at a time and in the order of
 // what they tell. They should be quick, must not throw, and may read the database and its
-// properties, but not write, flush, resume, pause or close it.
+// properties; what writes, flushes, compacts, ingests, makes a checkpoint, sets options, resumes,
+// pauses or closes must not be called.
 class EventListener {
  public:
   virtual ~EventListener() = default;

@@ -179,10 +179,13 @@ struct Options {
   // Bytes of indexes and filters of open segments, about 2 bytes for each key of 10 filter bits in
   // 4 KiB blocks of 100-byte values. Past it segments that were not read lately are closed, and
   // opened again when they are; less than what is read often makes reads slow. At least 1 MiB.
+  // Iterators keep what they read open beyond it: one segment of each sorted run.
   size_t open_segments_bytes = size_t{512} << 20;
 
   // ---- Background ----
-  // Threads for flushes and other work; started when first needed. 1 to 64.
+  // Threads for flushes and other work; started when first needed. 1 to 64. Where there are two,
+  // one is kept for flushes; a single one leaves a flush waiting until the compaction before it
+  // ends.
   int background_threads = 2;
   // Bytes a second that background work writes; 0: no limit. Live.
   uint64_t background_bytes_per_second = 0;
@@ -231,7 +234,7 @@ enum class IngestPlace : uint8_t {
   kNewest = 0,
   // Beneath all: only keys that the database does not hold when the call is made. Deletions in the
   // files mean nothing, and a key that was deleted is not held. Writes wait while the files are
-  // read.
+  // read and written, at the rate that background_bytes_per_second leaves to compactions.
   kOldest = 1,
 };
 

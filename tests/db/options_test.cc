@@ -18,6 +18,7 @@ TEST(Options, ValidateNamesTheField) {
     return std::string(status.message());
   };
   EXPECT_EQ(message([](Options* o) { o->comparator = nullptr; }), "comparator = null: must be set");
+  EXPECT_EQ(message([](Options* o) { o->listeners = {nullptr}; }), "listeners: one is null");
   EXPECT_EQ(message([](Options* o) { o->memtable_bytes = 1000; }),
             "memtable_bytes = 1000: must be from 65536 to 1073741824");
   EXPECT_EQ(message([](Options* o) { o->memtables_max = 1; }),

@@ -438,10 +438,11 @@ TEST_F(DbCompactionTest, WaitingToTryAgainHoldsNothingUp) {
   options_.level0_runs_trigger = 2;
   Open();
   const size_t fault = faults->Inject({.op = FaultOp::kRead, .forever = true, .path_part = ".seg"});
-  for (uint32_t round = 0; faults->hits(fault) == 0; ++round) {
+  for (uint32_t round = 0; round < 2; ++round) {
     Churn(100, 50, round);
     ASSERT_TRUE(db_->Flush().ok());
   }
+  while (faults->hits(fault) == 0) SleepFor(1'000'000);
   for (uint32_t round = 0; round < 3; ++round) {
     Churn(100, 50, round);
     ASSERT_TRUE(db_->Flush().ok());

@@ -253,7 +253,8 @@ Status DBImpl::ReplaceActive() {
   Table fresh;
   if (Status status = manifest_->NewFileNumber(&fresh.epoch); !status.ok()) return status;
   fresh.memtable =
-      std::make_shared<MemTable>(reads_->comparator(), active_.memtable->CommonPrefix());
+      std::make_shared<MemTable>(reads_->comparator(), active_.memtable->CommonPrefix(),
+                                 live_.memtable_bytes.load(std::memory_order_relaxed));
   {
     MutexLock lock(&mu_);
     immutables_.push_back(std::move(active_));

@@ -9,7 +9,6 @@
 #include "db/merge_operands.h"
 #include "db/segment_read_options.h"
 #include "db/visibility.h"
-#include "util/hash.h"
 
 namespace varve {
 
@@ -116,7 +115,7 @@ bool PointLookup::InMemtables(const ReadView& view, const ReadOptions& options,
 Status PointLookup::InSegments(const ReadView& view, const ReadOptions& options,
                                const LookupKey& key, PinnedValue* value) const {
   const Version::Runs& runs = view.version->runs();
-  const uint64_t hash = Hash64(key.user_key());
+  const uint64_t hash = key.hash();
   const uint64_t prefix = Prefix(key.user_key());
   const SegmentReadOptions segment_options = SegmentOptions(options);
   for (const auto& run : runs) {
@@ -244,7 +243,7 @@ Status PointLookup::GetMerged(const ReadView& view, const ReadOptions& options,
   size_t i = source - Memtables(view);
   // Others of the source were asked before, and may have a tombstone.
   while (i > 0 && i < runs.size() && runs[i]->IsOneSourceWith(*runs[i - 1])) --i;
-  const uint64_t hash = Hash64(key.user_key());
+  const uint64_t hash = key.hash();
   SequenceNumber covering = 0;
   for (const size_t first = i; i < runs.size(); ++i) {
     if (i > first && covering != 0 && !runs[i]->IsOneSourceWith(*runs[i - 1])) break;

@@ -5,7 +5,6 @@
 #include <string>
 #include <utility>
 
-#include "util/hash.h"
 #include "util/stopwatch.h"
 
 namespace varve {
@@ -90,7 +89,7 @@ void ReadPath::MultiGet(const ReadOptions& options, std::span<const Slice> keys,
       continue;
     }
     requests[i].key = &*lookups[i];
-    requests[i].key_hash = Hash64(keys[i]);
+    requests[i].key_hash = lookups[i]->hash();
     requests[i].result.value = &values[i];
     in_segments.push_back(&requests[i]);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "memtable/skiplist.h"
+#include "util/hash.h"
 
 namespace varve {
 
@@ -75,8 +76,11 @@ void Increase(std::atomic<uint64_t>* counter, uint64_t by) {
 
 }  // namespace
 
-MemTable::MemTable(const InternalKeyComparator& comparator, Slice common_prefix)
-    : comparator_(comparator), list_(std::make_unique<SkipList>(comparator, common_prefix)) {}
+MemTable::MemTable(const InternalKeyComparator& comparator, Slice common_prefix,
+                   size_t expected_bytes)
+    : comparator_(comparator),
+      filter_(comparator.user_comparator()->EqualMeansIdentical() ? expected_bytes : 0),
+      list_(std::make_unique<SkipList>(comparator, common_prefix)) {}
 
 MemTable::~MemTable() { delete ranges(); }
 
@@ -84,6 +88,7 @@ void MemTable::Add(SequenceNumber sequence, ValueType type, Slice key, Slice val
   if (type == ValueType::kRangeDelete) [[unlikely]] {
     AddRange(sequence, key, value);
   } else {
+    if (filter_.used()) filter_.Add(Hash64(key));
     list_->Insert(list_->MakeTarget(key, PackTrailer(sequence, type)), value);
   }
   Increase(&entries_, 1);
@@ -101,6 +106,7 @@ void MemTable::AddConcurrently(SequenceNumber sequence, ValueType type, Slice ke
   if (type == ValueType::kRangeDelete) [[unlikely]] {
     AddRange(sequence, key, value);
   } else {
+    if (filter_.used()) filter_.AddConcurrently(Hash64(key));
     list_->InsertConcurrently(list_->MakeTarget(key, PackTrailer(sequence, type)), value);
   }
   tally->Count(sequence, type);
@@ -136,6 +142,7 @@ void MemTable::AddRange(SequenceNumber sequence, Slice start, Slice end) {
 }
 
 bool MemTable::Get(const LookupKey& lookup, Slice* value, uint64_t* trailer) const {
+  if (filter_.used() && !filter_.MayContain(lookup.hash())) return false;
   const Slice user_key = lookup.user_key();
   const SkipList::Target target =
       list_->MakeTarget(user_key, ExtractTrailer(lookup.internal_key()));
@@ -167,7 +174,7 @@ std::unique_ptr<InternalIterator> MemTable::NewIterator() const {
 }
 
 size_t MemTable::bytes() const {
-  return sizeof(*this) + sizeof(SkipList) + list_->memory_bytes() +
+  return sizeof(*this) + filter_.bytes() + sizeof(SkipList) + list_->memory_bytes() +
          (has_range_tombstones() ? sizeof(RangeTombstoneStack) + ranges()->charge() : 0);
 }
 size_t MemTable::used_bytes() const {

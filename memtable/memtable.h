@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "memtable/key_filter.h"
 #include "memtable/range_stack.h"
 #include "util/internal_iterator.h"
 #include "util/internal_key.h"
@@ -18,8 +19,8 @@ namespace varve {
 class SkipList;
 
 // The newest writes, in memory and in order: a skiplist of entries in an arena
-// (memtable/skiplist.h). It only grows; a full one becomes immutable by being left alone, and goes
-// when its last owner does.
+// (memtable/skiplist.h), with a filter of their keys before it (memtable/key_filter.h). It only
+// grows; a full one becomes immutable by being left alone, and goes when its last owner does.
 //
 // Range tombstones (kRangeDelete: the key is the range's start, the value its end) lie apart, as a
 // key is covered by those that start anywhere before it (memtable/range_stack.h). Get() and the
@@ -49,8 +50,11 @@ class MemTable {
     }
   };
 
-  // `common_prefix`: what most keys are expected to begin with, for speed alone.
-  explicit MemTable(const InternalKeyComparator& comparator, Slice common_prefix = Slice());
+  // For speed alone: `common_prefix` is what most keys are expected to begin with, and
+  // `expected_bytes` what it will hold, which sizes the filter; 0 for none. Where the comparator
+  // takes keys of different bytes for equal, there is none either.
+  explicit MemTable(const InternalKeyComparator& comparator, Slice common_prefix = Slice(),
+                    size_t expected_bytes = 0);
   ~MemTable();
   MemTable(const MemTable&) = delete;
   MemTable& operator=(const MemTable&) = delete;
@@ -120,6 +124,7 @@ class MemTable {
   void AddRange(SequenceNumber sequence, Slice start, Slice end);
 
   const InternalKeyComparator comparator_;
+  KeyFilter filter_;
   std::unique_ptr<SkipList> list_;
 
   // Made with the first range tombstone: most memtables have none. Release and acquire publish it.

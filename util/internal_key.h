@@ -6,6 +6,7 @@
 #include <string>
 
 #include "util/coding.h"
+#include "util/hash.h"
 #include "varve/comparator.h"
 #include "varve/slice.h"
 
@@ -120,6 +121,7 @@ class LookupKey {
     data_ = size_ <= sizeof(inline_) ? inline_ : new char[size_];
     if (!user_key.empty()) std::memcpy(data_, user_key.data(), user_key.size());
     EncodeFixed64(data_ + user_key.size(), SeekTrailer(sequence));
+    hash_ = Hash64(user_key);
   }
   ~LookupKey() {
     if (data_ != inline_) delete[] data_;
@@ -130,10 +132,12 @@ class LookupKey {
   Slice internal_key() const { return Slice(data_, size_); }
   Slice user_key() const { return Slice(data_, size_ - kTrailerBytes); }
   SequenceNumber sequence() const { return TrailerSequence(ExtractTrailer(internal_key())); }
+  uint64_t hash() const { return hash_; }  // Hash64(user_key()), as filters want it
 
  private:
   char* data_;
   size_t size_;
+  uint64_t hash_;
   char inline_[200];
 };
 

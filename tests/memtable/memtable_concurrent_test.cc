@@ -75,7 +75,8 @@ TEST(MemTableConcurrent, ReadersSeeWholeEntriesInOrder) {
   constexpr int kPerGroup = 100;
   constexpr int kWriters = 3;
   constexpr uint64_t kSpread = 3000;  // so that keys come again
-  MemTable table{InternalKeyComparator(BytewiseComparator())};
+  // A filter of few words: writers meet in them.
+  MemTable table(InternalKeyComparator(BytewiseComparator()), Slice(), 64 << 10);
   std::atomic<SequenceNumber> published{0};
   std::atomic<bool> done{false};
 

@@ -123,6 +123,9 @@ struct ModelCase {
   const char* common_prefix = "";
 };
 
+// So small that the filter of most cases is full of bits, and that of the others is not.
+constexpr size_t kExpectedBytes = 256 << 10;
+
 class MemTableModelTest : public testing::TestWithParam<ModelCase> {};
 
 TEST_P(MemTableModelTest, AgreesWithAnOrderedMap) {
@@ -130,7 +133,7 @@ TEST_P(MemTableModelTest, AgreesWithAnOrderedMap) {
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   Random random(seed);
   const InternalKeyComparator comparator(GetParam().comparator);
-  MemTable table(comparator, GetParam().common_prefix);
+  MemTable table(comparator, GetParam().common_prefix, kExpectedBytes);
   Model model(comparator);
   std::vector<std::string> keys;
   uint64_t deletes = 0;
@@ -343,7 +346,7 @@ TEST(MemTable, HoldsEmptyKeysLargestKeysAndBigValues) {
 }
 
 TEST(MemTable, KeysThatCompareEqualAreVersionsOfOne) {
-  MemTable table{InternalKeyComparator(CaseInsensitiveComparator())};
+  MemTable table(InternalKeyComparator(CaseInsensitiveComparator()), Slice(), kExpectedBytes);
   table.Add(1, ValueType::kValue, "Key", "one");
   table.Add(2, ValueType::kValue, "kEY", "two");
   Slice value;

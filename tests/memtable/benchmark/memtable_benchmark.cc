@@ -50,7 +50,7 @@ const std::string kValue(kValueBytes, 'v');
 
 std::unique_ptr<MemTable> Filled(size_t bytes, KeyKind kind, uint64_t seed,
                                  const std::string& common_prefix = "") {
-  auto table = std::make_unique<MemTable>(kComparator, common_prefix);
+  auto table = std::make_unique<MemTable>(kComparator, common_prefix, bytes);
   Random random(seed);
   Key key(kind);
   for (SequenceNumber s = 1; table->used_bytes() < bytes; ++s) {
@@ -63,12 +63,12 @@ template <typename Next>
 void Insert(benchmark::State& state, KeyKind kind, const Next& next) {
   const size_t bytes = static_cast<size_t>(state.range(0)) << 20;
   Key key(kind);
-  auto table = std::make_unique<MemTable>(kComparator);
+  auto table = std::make_unique<MemTable>(kComparator, Slice(), bytes);
   SequenceNumber sequence = 0;
   for (auto _ : state) {
     if (table->used_bytes() >= bytes) {
       const std::string common_prefix = table->CommonPrefix();
-      table = std::make_unique<MemTable>(kComparator, common_prefix);
+      table = std::make_unique<MemTable>(kComparator, common_prefix, bytes);
     }
     ++sequence;
     table->Add(sequence, ValueType::kValue, key.Of(next(sequence)), kValue);

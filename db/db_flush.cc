@@ -289,7 +289,7 @@ Status DBImpl::Seal() {
   if (const Status poisoned = manifest_->poisoned(); !poisoned.ok()) {
     LatchError(poisoned, BackgroundErrorSource::kManifest);
   }
-  if (!status.ok()) {
+  if (!status.ok() && !status.IsAborted()) {  // not where the database was closed meanwhile
     options_.logger->Log(LogLevel::kWarning, path_ + ": seal failed: " + status.ToString());
   }
   return status;

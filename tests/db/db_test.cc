@@ -114,6 +114,8 @@ TEST_F(DbTest, DestructorCloses) {
   EXPECT_EQ(Get("a"), "1");
 }
 
+// The engine keeps nothing of its own among the keys, and a key's end is not guessed from its bytes
+// (Checklist S12, C6).
 TEST_F(DbTest, EmptyKeyAndBytesOfAllKinds) {
   const std::string zeros("\0\0", 2), high("\xff\xff", 2);
   Put("", "empty");
@@ -149,7 +151,29 @@ TEST_F(DbTest, KeysAndValuesAtTheirLimits) {
   EXPECT_EQ(Get("after"), "1");
 }
 
-// Checklist W15: in a batch the last entry of a key wins, whatever the kinds.
+// Checklist L6.
+TEST_F(DbTest, WhatWasGivenMayBeReusedAtOnce) {
+  std::string key = "a", value(1000, '1');
+  ASSERT_TRUE(db_->Put({}, key, value).ok());
+  key = "b";
+  value.assign(value.size(), '2');
+  ASSERT_TRUE(db_->Put({}, key, value).ok());
+  WriteBatch batch;
+  ASSERT_TRUE(batch.Put(key = "c", value.assign(value.size(), '3')).ok());
+  key = "x", value.assign(value.size(), 'x');
+  ASSERT_TRUE(db_->Write({}, batch).ok());
+  batch.Clear();
+  ASSERT_TRUE(batch.Put("d", value).ok());
+  for (int n = 0; n < 2; ++n) {
+    EXPECT_EQ(Get("a"), std::string(1000, '1'));
+    EXPECT_EQ(Get("b"), std::string(1000, '2'));
+    EXPECT_EQ(Get("c"), std::string(1000, '3'));
+    EXPECT_EQ(Get("d"), "NotFound");
+    Reopen();
+  }
+}
+
+// Checklist L3, W15: in a batch the last entry of a key wins, whatever the kinds.
 TEST_F(DbTest, BatchIsAppliedInOrder) {
   WriteBatch batch;
   ASSERT_TRUE(batch.Put("a", "1").ok());

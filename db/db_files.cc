@@ -8,9 +8,10 @@
 //  4. In the order of their sequences, by the leader: what is in memory is flushed, so that all
 //  before the ingestion is in segments
 //     (nothing that is durable may lack what came before it, and no memtable lies beneath it). The
-//     segments get an epoch above all others, and the active memtable, which is empty, one above
-//     that (RULES R1.1). Commit; then the view, then the sequence is published: a reader takes them
-//     in the other order. A seal, because no log holds it (RULES R4.2).
+//     segments get an epoch above all others, and a new active memtable one above that (RULES
+//     R1.1). Commit; then the view, then the sequence is published. A reader that has the view
+//     before and the sequence after finds neither the segments nor what was written over them. A
+//     seal, because no log holds it (RULES R4.2).
 // At the oldest place (3) is done by the leader too, next to an iterator that says what is there.
 
 #include <algorithm>
@@ -129,7 +130,6 @@ Status DBImpl::BeginIngestion(const Ingestion& ingestion, SequenceNumber sequenc
 }
 
 Status DBImpl::InstallIngestion(Ingestion* ingestion, SequenceNumber sequence) {
-  if (ingestion->entries().empty()) return Status::OK();
   Status status;
   if (!active_.memtable->empty()) status = SwitchMemtable();
   if (!status.ok()) return status;
@@ -139,6 +139,8 @@ Status DBImpl::InstallIngestion(Ingestion* ingestion, SequenceNumber sequence) {
     all = tables_switched_;
   }
   status = WaitForFlush(all);
+  // What is there in place of all the files hold was perhaps written after the first flush.
+  if (status.ok() && ingestion->entries().empty()) return FlushUnlogged();
   uint64_t epoch = 0, next_epoch = 0;
   if (status.ok()) status = manifest_->NewFileNumber(&epoch);
   if (status.ok()) status = manifest_->NewFileNumber(&next_epoch);
@@ -161,19 +163,23 @@ Status DBImpl::InstallIngestion(Ingestion* ingestion, SequenceNumber sequence) {
   }
   if (!status.ok()) return status;
   ingestion->Installed();
+  // Empty as the one before is, that one stays with the view before: a read that has pinned that
+  // and takes its sequence later must not find in it what is written over the segments.
+  auto memtable = std::make_shared<MemTable>(reads_->comparator(), Slice(),
+                                             live_.memtable_bytes.load(std::memory_order_relaxed));
   {
     MutexLock lock(&mu_);
+    active_.memtable = active_memtable_ = std::move(memtable);
     version_ = version_->With(reads_->comparator(), {}, added);
     PublishView();
     ScheduleCompactions();
     UpdateStall();
   }
   reads_->epochs().Collect();  // the view before
-  const bool skipped = sequence > next_sequence_;
-  next_sequence_ = sequence + 1;
   // Before it is published: who asks for the retained sequence in between would take what was
   // skipped for entries, and let the history go.
-  if (skipped) reads_->history().Begin(sequence);
+  if (sequence > next_sequence_) reads_->history().Skip(next_sequence_ - 1, sequence);
+  next_sequence_ = sequence + 1;
   reads_->PublishSequence(sequence);
   unlogged_in_memory_ = true;  // if the seal fails, the next synced write has to do it (RULES R4.2)
   status = Seal();

@@ -53,9 +53,11 @@ class History {
 
   History(Clock* clock, const HistoryRetention& retention) : clock_(clock), retention_(retention) {}
 
-  // The database is open, with everything up to `published`. Also where sequences were skipped:
-  // what was there counts as written now, since the retention is of sequences in use.
+  // The database is open, with everything up to `published`.
   void Begin(SequenceNumber published);
+  // No sequence between the two is in use, so the retention does not count them. Before `above` is
+  // published.
+  void Skip(SequenceNumber below, SequenceNumber above);
   void SetRetention(const HistoryRetention& retention);
 
   // Every state from the result on must stay readable. `published` is read before the call.
@@ -70,7 +72,13 @@ class History {
     SequenceNumber published;
   };
 
+  // Two sequences in use, and none between them.
+  struct Gap {
+    SequenceNumber below, above;
+  };
+
   SequenceNumber FloorByTime(SequenceNumber published) REQUIRES(mu_);
+  SequenceNumber FloorBySequences(SequenceNumber published) REQUIRES(mu_);
 
   Clock* const clock_;
 
@@ -78,6 +86,7 @@ class History {
   HistoryRetention retention_ GUARDED_BY(mu_);
   SequenceNumber opened_at_ GUARDED_BY(mu_) = 0;
   std::deque<Sample> samples_ GUARDED_BY(mu_);  // ascending in both
+  std::deque<Gap> gaps_ GUARDED_BY(mu_);        // ascending, those above the last floor
 };
 
 }  // namespace varve

@@ -17,6 +17,7 @@
 #include "db/snapshot_list.h"
 #include "util/epoch.h"
 #include "util/mutex.h"
+#include "util/scheduler.h"
 #include "varve/iterator.h"
 #include "varve/merge_operator.h"
 #include "varve/options.h"
@@ -85,6 +86,7 @@ class ReadPath : public std::enable_shared_from_this<ReadPath> {
   // Requires that `version` is pinned already. TooOld, InvalidArgument: see at_sequence.
   Status SequenceFor(const ReadOptions& options, const Version& version,
                      SequenceNumber* sequence) const {
+    SchedulePoint();  // what is published in between, the read does not see, and nothing over it
     if (options.at_sequence.has_value()) [[unlikely]]
       return ExplicitSequence(options, version, sequence);
     *sequence = options.snapshot != nullptr ? options.snapshot->sequence() : published();

@@ -54,6 +54,36 @@ TEST(History, KeepsSoManySequences) {
   EXPECT_EQ(history.Floor(5000), 4900u);
 }
 
+TEST(History, SkippedSequencesAreNotCounted) {
+  ManualClock clock;
+  History history(&clock, Retention(0, 100));
+  history.Begin(0);
+  history.Skip(50, 1000);
+  EXPECT_EQ(history.Floor(50), 0u);  // by who does not see 1000 yet
+  EXPECT_EQ(history.Floor(1000), 0u);
+  EXPECT_EQ(history.Floor(1049), 0u);  // 50 in use from 1000 on, and 50 below
+  EXPECT_EQ(history.Floor(1050), 1u);
+  EXPECT_EQ(history.Floor(1099), 50u);
+  EXPECT_EQ(history.Floor(1100), 1000u);
+  EXPECT_EQ(history.Floor(1101), 1001u);
+}
+
+// However often sequences are skipped, history is let go: all that is older than a hundred in use.
+TEST(History, SkipsMoreFrequentThanTheRetentionLetGoToo) {
+  ManualClock clock;
+  History history(&clock, Retention(0, 100));
+  SequenceNumber published = 0;
+  history.Begin(published);
+  std::vector<SequenceNumber> used{published};
+  for (int round = 0; round < 100; ++round) {
+    history.Skip(published, published + 1'000'000);
+    published += 1'000'000;
+    used.push_back(published);
+    for (int i = 0; i < 9; ++i) used.push_back(++published);
+    EXPECT_EQ(history.Floor(published), used.size() > 100 ? used[used.size() - 101] : 0);
+  }
+}
+
 TEST(History, LargestRetentionNeverLetsGo) {
   ManualClock clock;
   History history(&clock, Retention(UINT64_MAX, UINT64_MAX));

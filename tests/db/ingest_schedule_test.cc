@@ -272,5 +272,44 @@ TEST(IngestSchedule, TakesItsPlaceInTheOrderOfTheWrites) {
   }
 }
 
+// A read has its view, and another thread goes on: an ingestion, and a write over it. With that
+// view and the sequence of the write it must not find the write alone.
+TEST(IngestSchedule, NoReadFindsAWriteWithoutTheIngestionBeneath) {
+  for (uint64_t seed = 1; seed <= 60 && !testing::Test::HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    BatonScheduler scheduler({.seed = seed});
+    scheduler.Run([&] {
+      Options options;
+      options.create_if_missing = true;
+      options.wal_sync = WalSyncMode::kNever;
+      options.env = MakeSimEnv(SimFileSystem::New({.seed = seed, .track = false}), seed);
+      options.env.clock = scheduler.clock();
+      std::unique_ptr<DB> db;
+      ASSERT_TRUE(DB::Open(options, "/db", &db).ok());
+      ASSERT_TRUE(db->Put({}, "ingested", "0").ok());
+      ASSERT_TRUE(db->Put({}, "written", "0").ok());
+      bool done = false;
+      Thread reader("reader", [&] {
+        const Slice keys[] = {"written", "ingested"};
+        while (!done && !testing::Test::HasFailure()) {
+          PinnedValue values[2];
+          Status statuses[2];
+          db->MultiGet({}, keys, values, statuses);
+          EXPECT_LE(std::stoi(values[0].ToString()), std::stoi(values[1].ToString()));
+        }
+      });
+      for (int n = 1; n <= 40; ++n) {
+        const std::string number = std::to_string(n);
+        SegmentWriter file(options, "/" + number);
+        EXPECT_TRUE(file.Put("ingested", number).ok());
+        EXPECT_TRUE(file.Finish().ok());
+        EXPECT_TRUE(db->Ingest({"/" + number}).ok());
+        EXPECT_TRUE(db->Put({}, "written", number).ok());
+      }
+      done = true;
+    });
+  }
+}
+
 }  // namespace
 }  // namespace varve

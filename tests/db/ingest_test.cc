@@ -325,6 +325,39 @@ TEST_F(IngestTest, MovesFilesWhenAsked) {
   EXPECT_EQ(ReadAll(db_.get()), (State{{"a", "1"}}));
 }
 
+// At the oldest place a key that is there is left out. Where that was written while the ingestion
+// flushed, it is durable when the ingestion returns, as nothing else has the key any more.
+TEST_F(IngestTest, WhatIsThereInPlaceOfTheFilesIsDurable) {
+  for (const bool logged : {true, false}) {
+    SCOPED_TRACE(logged ? "logged" : "unlogged");
+    Start({});
+    options_.wal_sync = WalSyncMode::kNever;
+    Open();
+    ASSERT_TRUE(db_->Put({}, "x", "1").ok());
+    Content content;
+    content.keys = {{"a", "file"}};
+    WriteFile(options_, "/in/1", content);
+    const size_t flush =
+        faults_->Inject({.op = FaultOp::kSync,
+                         .path_part = ".seg",
+                         .status = Status::OK(),
+                         .action = [&](const std::string&) {
+                           EXPECT_TRUE(db_->Put({.disable_wal = !logged}, "a", "memory").ok());
+                         }});
+    IngestOptions move;
+    move.place = IngestPlace::kOldest;
+    move.move_files = true;
+    ASSERT_TRUE(db_->Ingest({"/in/1"}, move).ok());
+    EXPECT_EQ(faults_->hits(flush), 1u);
+    faults_->RemoveAll();
+    const auto after = SimFileSystem::New({}, disk_->disk().PowerLoss(SimLoss::DropAll()));
+    std::unique_ptr<DB> db;
+    const Status status = DB::Open(SimDatabaseOptions(after), "/db", &db);
+    ASSERT_TRUE(status.ok()) << status.ToString();
+    EXPECT_EQ(ReadAll(db.get()), (State{{"a", "memory"}, {"x", "1"}}));
+  }
+}
+
 // The sequences an ingestion skips are not what a retention counts.
 TEST_F(IngestTest, SkippedSequencesDoNotCostHistory) {
   options_.history_retention_sequences = 10;

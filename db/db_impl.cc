@@ -84,11 +84,15 @@ Status DB::Destroy(const Options& options, const std::string& path) {
   std::unique_ptr<FileLock> lock;
   status = file_system->LockFile(LockFileName(path), &lock);
   if (!status.ok()) return status;
-  // The manifest first: what is left of an interrupted Destroy is then no database with holes.
-  std::stable_partition(ours.begin(), ours.end(), [](const std::string& name) {
-    return JoinPath("", name) == ManifestFileName("");
-  });
+  // The manifest first, and for good: were its name lost later than those of segments, a crash
+  // would leave a database with holes.
+  const std::string manifest = ManifestFileName(path);
+  status = file_system->RemoveFile(manifest);
+  if (status.IsNotFound()) status = Status::OK();
+  if (status.ok()) status = file_system->SyncDirectory(path);
+  if (!status.ok()) return status;
   for (const std::string& name : ours) {
+    if (JoinPath(path, name) == manifest) continue;
     const Status removed = file_system->RemoveFile(JoinPath(path, name));
     if (status.ok() && !removed.IsNotFound()) status = removed;
   }

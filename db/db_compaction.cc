@@ -192,7 +192,7 @@ void DBImpl::CompactInBackground(const std::shared_ptr<Compaction>& compaction) 
   const Status status = Compact(*compaction);
   if (!status.ok() && !status.IsAborted()) {
     options_.logger->Log(LogLevel::kWarning, path_ + ": compaction failed: " + status.ToString());
-    FreeRoom();
+    FreeRoom(status);
   }
   bool idle;
   {
@@ -210,7 +210,8 @@ void DBImpl::CompactInBackground(const std::shared_ptr<Compaction>& compaction) 
     }
     ScheduleCompactions();
     UpdateStall();
-    idle = compactions_.empty() && !flush_running_ && !FlushIsDue() && !closing_ &&
+    // A flush that runs and is not due is at its seal, or past it.
+    idle = status.ok() && compactions_.empty() && !FlushIsDue() && !closing_ &&
            errors_.read_only().ok();
   }
   events_.Deliver();

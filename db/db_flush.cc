@@ -95,12 +95,14 @@ void DBImpl::FlushWhileDue() {
     if (status.ok()) {
       retry_nanos = kRetryNanosMin;
     } else {
-      mu_.Unlock();
-      FreeRoom();
-      mu_.Lock();
-      if (!closing_) changed_.WaitFor(&mu_, retry_nanos);
+      // Still with the lock, or the signal of a Resume(), a pause or an error would be missed.
+      changed_.WaitFor(&mu_, retry_nanos);
       if (closing_) return;
       retry_nanos = std::min(2 * retry_nanos, kRetryNanosMax);
+      mu_.Unlock();
+      FreeRoom(status);
+      mu_.Lock();
+      if (closing_) return;
     }
   }
 }
@@ -276,8 +278,8 @@ void DBImpl::SealWhenIdle() {
   RemoveObsoleteSegments();
 }
 
-void DBImpl::FreeRoom() {
-  if (!BackgroundError().ok()) return;
+void DBImpl::FreeRoom(const Status& failed) {
+  if (!failed.IsNoSpace() || !BackgroundError().ok()) return;
   if (Seal().ok()) RetireLogs();
   reads_->epochs().Collect();
   RemoveObsoleteSegments();
@@ -339,7 +341,9 @@ Status DBImpl::SyncWAL() {
   });
   if (!status.ok()) return status;
   status = wal_->Sync(end);
-  if (!status.ok()) LatchError(status, BackgroundErrorSource::kLog);
+  if (!status.ok() && !status.IsAborted()) {  // not where the database was closed meanwhile
+    LatchError(status, BackgroundErrorSource::kLog);
+  }
   return status;
 }
 

@@ -155,9 +155,10 @@ class DBImpl : public DB {
   // A seal, after which what the older root needed is free.
   Status Seal() EXCLUDES(mu_);
   void SealWhenIdle() EXCLUDES(mu_);
-  // After work that failed, perhaps for want of room: gives free what only the older root needs,
-  // since no commit may come to do it.
-  void FreeRoom() EXCLUDES(mu_);
+  // After work that failed. If it was for want of room, gives free what only the older root needs,
+  // since no commit may come to do it. After any other failure the manifest is left alone: a root
+  // that cannot be written poisons it, and ends what a device that was away for a moment need not.
+  void FreeRoom(const Status& failed) EXCLUDES(mu_);
   void RetireLogs();
   // Adds to the statistics what the manifest has done since the last call.
   void CountManifest() EXCLUDES(mu_);

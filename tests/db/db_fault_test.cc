@@ -138,6 +138,36 @@ TEST_F(DbFaultTest, FailedFlushIsTriedAgain) {
   ReopenWithoutFaults();
 }
 
+// Checklist C12: while the device of the segments is away, no root is written. One that fails could
+// not be taken back, and the database would stay read-only until it is opened again.
+TEST_F(DbFaultTest, FailedWorkThatFoundRoomLeavesTheManifestAlone) {
+  options_.compaction_style = CompactionStyle::kNone;
+  Open();
+  ASSERT_TRUE(Put("a", "1").ok());
+  ASSERT_TRUE(db_->Flush().ok());
+  ASSERT_TRUE(Put("a", "2").ok());
+  ASSERT_TRUE(db_->Flush().ok());
+  // An attempt, after which the flush before is surely over, its seal included.
+  const size_t segments =
+      faults_->Inject({.op = FaultOp::kWrite, .forever = true, .path_part = ".seg"});
+  ASSERT_TRUE(Put("b", "1").ok());
+  EXPECT_TRUE(db_->Flush().IsIOError());
+  const size_t roots =
+      faults_->Inject({.op = FaultOp::kWrite, .forever = true, .path_part = "MANIFEST"});
+  // Two more attempts: whatever followed the first of them is over when the second has failed.
+  EXPECT_TRUE(db_->Flush().IsIOError());
+  EXPECT_TRUE(db_->Flush().IsIOError());
+  EXPECT_GE(faults_->hits(segments), 3u);
+  EXPECT_EQ(faults_->hits(roots), 0u);
+  faults_->RemoveAll();
+  Status again = db_->Flush();
+  if (again.IsIOError()) again = db_->Flush();  // an attempt may have been under way
+  EXPECT_TRUE(again.ok()) << again.ToString();
+  EXPECT_TRUE(Put("c", "1").ok());
+  ExpectAcknowledged();
+  ReopenWithoutFaults();
+}
+
 TEST_F(DbFaultTest, WritesThatWaitForAFailingFlushGetItsError) {
   options_.memtables_max = 2;
   options_.flush_memtables_min = 1;

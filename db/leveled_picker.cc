@@ -13,7 +13,7 @@ namespace varve {
 namespace {
 
 // Of the last level's bytes, one in so many may lie above it when the database is at rest.
-constexpr uint64_t kSpaceShare = 10;
+constexpr uint64_t kSpaceShare = 16;
 
 struct Score {
   uint32_t level;

@@ -22,8 +22,8 @@ namespace varve {
 //     its own; of equals the oldest.
 //  4. With no level over its target, tombstones that weigh on reads are brought down to what they
 //     hide, and rewritten away where nothing older is beneath them (Checklist C5).
-//  5. Then, with a score below 1: while more than a tenth of the last level lies above it,
-//     something of that sinks. So a database at rest takes at most 1.1 times its data.
+//  5. Then, with a score below 1: while more than a sixteenth of the last level lies above it,
+//     something of that sinks. So a database at rest takes at most 1.07 times its data.
 //
 // `automatic` false: nothing but manual compactions.
 //

@@ -234,11 +234,11 @@ TEST_F(LeveledPickerTest, TombstonesAreBroughtDownAndRewrittenAway) {
 TEST_F(LeveledPickerTest, WhatLiesAboveTheLastLevelIsBounded) {
   const std::string last = " | L6: a-c#1(100M) d-z#2(220M)";
   options_.level_base_bytes = 60 << 20;
-  EXPECT_EQ(Pick("L0@9: a-z#9(8M) | L5: a-b#3(12M) d-e#4(12M)" + last), "none");
+  EXPECT_EQ(Pick("L0@9: a-z#9(8M) | L5: a-b#3(6M) d-e#4(6M)" + last), "none");
   EXPECT_EQ(Pick("L0@9: a-z#9(30M) | L5: a-b#3(15M) d-e#4(15M)" + last),
-            "L5:#3 + L6:#1 -> L6 (space, score 0.47)");
+            "L5:#3 + L6:#1 -> L6 (space, score 0.67)");
   EXPECT_EQ(Pick("L0@9: m-z#9(30M) | L0@8: a-k#8(20M)" + last),
-            "L0:#9,#8 -> L5 (space, score 0.36)");
+            "L0:#9,#8 -> L5 (space, score 0.60)");
 }
 
 TEST_F(LeveledPickerTest, ManualCompactionsSinkThenRewrite) {

@@ -30,9 +30,12 @@ uint64_t DBImpl::MemoryBudget() const {
   const uint64_t memtables_max = live_.memtables_max.load(std::memory_order_relaxed);
   const uint64_t memtable_bytes = live_.memtable_bytes.load(std::memory_order_relaxed);
   uint64_t bytes = reads_->blocks().capacity() + options_.open_segments_bytes + kFixedBytes;
-  bytes += memtables_max * memtable_bytes;
-  // Each memtable has a log, and some are ready for the next ones.
-  if (options_.wal_mapped) bytes += (memtables_max + LogSupply::kSparesMax) * LogBytes();
+  bytes += memtables_max * (memtable_bytes + memtable_bytes / KeyFilter::kBytesPerFilterByte);
+  // Each memtable has a log. Those of the last flush are needed until a commit follows it, as the
+  // older root has nothing else; and some are ready for the next ones.
+  if (options_.wal_mapped) {
+    bytes += (memtables_max + FlushMemtablesMax() + LogSupply::kSparesMax) * LogBytes();
+  }
   bytes += static_cast<uint64_t>(options_.background_threads) * kWorkBytesPerThread;
   return bytes;
 }

@@ -166,10 +166,11 @@ struct Options {
 
   // ---- Memory ----
   // The property memory-budget is what a database with these options may take: block_cache_bytes,
-  // open_segments_bytes, memtables_max times memtable_bytes, with wal_mapped the logs of so many
-  // memtables and three more, each a quarter larger than its memtable (pages of the page cache,
-  // which count as the process's while they are mapped), 16 MiB for each background thread, and
-  // 32 MiB. Iterators and pinned values come on top, as they keep what they read.
+  // open_segments_bytes, memtables_max times 65/64 of memtable_bytes, with wal_mapped the logs of
+  // so many memtables, of those that one flush takes (64 MiB of them, but no more than half) and
+  // three more, each a quarter larger than its memtable (pages of the page cache, which count as
+  // the process's while they are mapped), 16 MiB for each background thread, and 32 MiB. Iterators
+  // and pinned values come on top, as they keep what they read.
 
   // Bytes of the block cache, which holds the blocks of segments, uncompressed and charged with all
   // they take. 0: no cache. Live.

@@ -6,12 +6,11 @@
 //     every ingestion under way, further than they will come.
 //  3. The segments are written with it, beside the writers and other ingestions.
 //  4. In the order of their sequences, by the leader: what is in memory is flushed, so that all
-//  before the ingestion is in segments
-//     (nothing that is durable may lack what came before it, and no memtable lies beneath it). The
-//     segments get an epoch above all others, and a new active memtable one above that (RULES
-//     R1.1). Commit; then the view, then the sequence is published. A reader that has the view
-//     before and the sequence after finds neither the segments nor what was written over them. A
-//     seal, because no log holds it (RULES R4.2).
+//     before the ingestion is in segments (nothing that is durable may lack what came before it,
+//     and no memtable lies beneath it). The segments get an epoch above all others, and a new
+//     active memtable one above that (RULES R1.1). Commit; then the view, then the sequence is
+//     published. A reader that has the view before and the sequence after finds neither the
+//     segments nor what was written over them. A seal, because no log holds it (RULES R4.2).
 // At the oldest place (3) is done by the leader too, next to an iterator that says what is there.
 
 #include <algorithm>

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/db/schedule_options.h"
 #include "tests/support/baton_scheduler.h"
 #include "tests/support/sim_env.h"
 #include "util/random.h"
@@ -42,18 +43,7 @@ class Scenario {
  public:
   explicit Scenario(uint64_t seed)
       : seed_(seed), random_(seed), scheduler_({.seed = seed}), clients_(random_.Between(2, 4)) {
-    options_.create_if_missing = true;
-    options_.memtable_bytes = 64 << 10;
-    options_.memtables_max = static_cast<int>(random_.Between(2, 5));
-    options_.flush_memtables_min =
-        static_cast<int>(random_.Between(1, static_cast<uint64_t>(options_.memtables_max) - 1));
-    options_.wal_sync = static_cast<WalSyncMode>(random_.Uniform(3));
-    options_.background_threads = static_cast<int>(random_.Between(1, 3));
-    options_.level0_runs_trigger = static_cast<int>(random_.Between(1, 4));
-    options_.compaction_style =
-        random_.OneIn(2) ? CompactionStyle::kLeveled : CompactionStyle::kTiered;
-    options_.segment_bytes = 64 << 10;
-    options_.level_base_bytes = 64 << 10;
+    options_ = BusyOptions(&random_);
     events_.resize(1 + clients_);
   }
 

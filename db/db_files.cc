@@ -164,8 +164,7 @@ Status DBImpl::InstallIngestion(Ingestion* ingestion, SequenceNumber sequence) {
   ingestion->Installed();
   // Empty as the one before is, that one stays with the view before: a read that has pinned that
   // and takes its sequence later must not find in it what is written over the segments.
-  auto memtable = std::make_shared<MemTable>(reads_->comparator(), Slice(),
-                                             live_.memtable_bytes.load(std::memory_order_relaxed));
+  std::shared_ptr<MemTable> memtable = NewMemTable();
   {
     MutexLock lock(&mu_);
     active_.memtable = active_memtable_ = std::move(memtable);

@@ -172,8 +172,7 @@ Status DBImpl::Start(Recovered recovered) {
   syncer_ = std::make_unique<IntervalSyncer>(wal_.get(), options_.env.clock.get(),
                                              options_.wal_sync_interval_ms);
 
-  active_.memtable =
-      std::make_shared<MemTable>(reads_->comparator(), Slice(), options_.memtable_bytes);
+  active_.memtable = NewMemTable();
   {
     MutexLock lock(&mu_);
     active_memtable_ = active_.memtable;

@@ -114,6 +114,8 @@ class DBImpl : public DB {
   Status SwitchMemtable();
   // The same, whether there is room or not.
   Status ReplaceActive() EXCLUDES(mu_);
+  // Of the size that the options say now, for keys like those of the active one, if there is one.
+  std::shared_ptr<MemTable> NewMemTable() const;
   // Until no unlogged entry is in memory only: flushed, in both roots (RULES R4.2).
   Status FlushUnlogged() EXCLUDES(mu_);
   Status ReserveSequences(uint64_t count);

@@ -248,13 +248,18 @@ Status DBImpl::SwitchMemtable() {
   return ReplaceActive();
 }
 
+std::shared_ptr<MemTable> DBImpl::NewMemTable() const {
+  return std::make_shared<MemTable>(
+      reads_->comparator(),
+      active_.memtable == nullptr ? std::string() : active_.memtable->CommonPrefix(),
+      live_.memtable_bytes.load(std::memory_order_relaxed));
+}
+
 Status DBImpl::ReplaceActive() {
   Stopwatch watch(options_.statistics.get(), options_.env.clock.get(), Latency::kMemtableSwitch);
   Table fresh;
   if (Status status = manifest_->NewFileNumber(&fresh.epoch); !status.ok()) return status;
-  fresh.memtable =
-      std::make_shared<MemTable>(reads_->comparator(), active_.memtable->CommonPrefix(),
-                                 live_.memtable_bytes.load(std::memory_order_relaxed));
+  fresh.memtable = NewMemTable();
   {
     MutexLock lock(&mu_);
     immutables_.push_back(std::move(active_));

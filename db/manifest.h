@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,11 +50,16 @@ namespace manifest {
 class Writer;
 }
 
+// What a directory is, from its creation on. Bits that a later build added are kept.
+enum ModeBit : uint32_t {
+  kCacheMode = 1u << 0,  // a cache; else a database
+};
+
 struct ManifestOptions {
   std::shared_ptr<FileSystem> file_system;
   std::shared_ptr<Machine> machine;  // seeds and the boot id
   std::string comparator;            // its name; at most 256 bytes
-  // Bits that a new database gets; the manifest only keeps them (see ManifestState::mode_bits).
+  // Bits of ModeBit: what is made, or what an existing one is to be.
   uint32_t mode_bits = 0;
   // How far ahead each root reserves; an unclean end skips that many.
   uint64_t file_numbers_ahead = 128;
@@ -78,8 +82,8 @@ struct ManifestState {
   DatabaseId database_id;
   uint64_t generation = 0;
   std::string comparator;
-  std::string boot_id;  // of the machine when this root was written
-  uint32_t mode_bits = 0;
+  std::string boot_id;     // of the machine when this root was written
+  uint32_t mode_bits = 0;  // of ModeBit
   // Set by Close(): the counters are exact and nothing was open since.
   bool clean_close = false;
   // The first that may not have been used yet. After an unclean end that is the reservation.
@@ -112,7 +116,6 @@ struct ManifestEdit {
   SequenceNumber next_sequence = 0;
   SequenceNumber retained_sequence = 0;
   uint64_t clock_mark_ms = 0;
-  std::optional<uint32_t> mode_bits;
 };
 
 struct ManifestStats {
@@ -148,12 +151,14 @@ class Manifest {
   // directory up must leave that name alone.
   // NotFound: there is none. Corruption: file, offset, what is wrong; a damaged manifest is never
   // taken for an empty one. NotSupported: a newer format, or unknown feature bits. InvalidArgument:
-  // another comparator. IOError, NoSpace.
+  // another comparator; a cache that was asked for as a database, or the other way round. IOError,
+  // NoSpace.
   static Status Open(const ManifestOptions& options, const std::string& directory,
                      ManifestState* state, std::unique_ptr<Manifest>* manifest);
 
   // Reads the manifest of `directory` as Open would, and writes nothing. For tools, for checks, and
-  // for a look before Open; the comparator is not checked, read-only-compatible bits are accepted.
+  // for a look before Open; comparator and mode are not checked, read-only-compatible bits are
+  // accepted.
   static Status Inspect(FileSystem* file_system, const std::string& directory,
                         ManifestState* state);
 

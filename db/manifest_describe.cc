@@ -86,6 +86,7 @@ class Describer {
                 s.durable_log.ToString() + ", clock mark " + std::to_string(s.clock_mark_ms) +
                 " ms");
     Line(1, "mode bits " + Hex(s.mode_bits) +
+                ((s.mode_bits & kCacheMode) != 0 ? " (a cache)" : " (a database)") +
                 (s.clean_close ? ", closed cleanly" : ", not closed") + ", boot " +
                 Printable(s.boot_id));
     Line(1, std::to_string(root.segments) + " segments, tree of height " +

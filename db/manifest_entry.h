@@ -46,6 +46,9 @@ enum SegmentEntryFlag : uint64_t {
   kSegmentGhost = 1u << 2,
   kSegmentHasGhostFile = 1u << 3,
   kHasRangeDeletes = 1u << 4,  // the segment has range tombstones
+  // Every entry has an expiry (with kHasExpiry): at max_expires_at the points of the segment are
+  // gone for everybody. Its range tombstones, if it has any, are not.
+  kAllExpire = 1u << 5,
 };
 
 // Appends everything but the number.

@@ -58,9 +58,11 @@ enum StateBit : uint32_t {
 };
 
 inline constexpr uint32_t kFormatVersion = 1;
+// There may be ghosts: a build that overlooks one serves what it hides. Every cache has the bit.
+inline constexpr uint32_t kFeatureGhosts = 1u << 0;
 // Feature bits that this build knows.
 inline constexpr uint32_t kKnownReadOnlyCompatible = 0;
-inline constexpr uint32_t kKnownIncompatible = 0;
+inline constexpr uint32_t kKnownIncompatible = kFeatureGhosts;
 
 // A link to a page is | page: fixed32 | generation: fixed64 | checksum: fixed64 |; to a child of
 // the tree its first number (fixed64) stands before it.

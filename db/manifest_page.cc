@@ -225,6 +225,9 @@ Status DecodeRoot(Slice image, uint32_t slot, Root* root) {
   root->segments = DecodeFixed64(p + kSegmentCountAt);
   s.mode_bits = DecodeFixed32(p + kModeBitsAt);
   s.clean_close = (DecodeFixed32(p + kStateBitsAt) & kCleanClose) != 0;
+  if ((s.incompatible_features & kFeatureGhosts) != 0 && (s.mode_bits & kCacheMode) == 0) {
+    return Status::Corruption("the root may have ghosts, and is not of a cache");
+  }
   root->height = static_cast<uint8_t>(p[kHeightAt]);
   const size_t links = DecodeFixed16(p + kLinksAt);
 

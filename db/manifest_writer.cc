@@ -43,6 +43,7 @@ Status Writer::Create(const ManifestEdit& content) {
   root_.state.database_id = database_id_;
   root_.state.comparator = options_.comparator;
   root_.state.mode_bits = options_.mode_bits;
+  if (options_.mode_bits & kCacheMode) root_.state.incompatible_features |= kFeatureGhosts;
   root_.state.generation = options_.machine->RandomSeed() % kGenerationJump;
   root_.state.lowest_log = content.lowest_log;
   root_.state.durable_log = content.durable_log;
@@ -91,6 +92,11 @@ Status Writer::Open(ManifestState* state) {
     return Status::InvalidArgument(path_ + ": the database's comparator is \"" +
                                    loaded.root.state.comparator + "\", not \"" +
                                    options_.comparator + "\"");
+  }
+  if (((loaded.root.state.mode_bits ^ options_.mode_bits) & kCacheMode) != 0) {
+    const bool cache = (loaded.root.state.mode_bits & kCacheMode) != 0;
+    return Status::InvalidArgument(path_ + ": this is a " + (cache ? "cache" : "database") +
+                                   ", and cannot be opened as a " + (cache ? "database" : "cache"));
   }
   *state = TakeState(source, &loaded);
   root_ = std::move(loaded.root);

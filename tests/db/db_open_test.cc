@@ -8,6 +8,7 @@
 #include <fstream>
 #include <string>
 
+#include "db/manifest.h"
 #include "tests/support/sim_file_system.h"
 #include "tests/support/temp_dir.h"
 #include "util/filename.h"
@@ -320,6 +321,25 @@ TEST(OpenOnSimulatedDisk, ACrashDuringDestroyLeavesNoDatabaseWithHoles) {
   }
   EXPECT_GT(whole, 0);
   EXPECT_GT(gone, 0);
+}
+
+// A database that opened a cache's directory would serve what its ghosts hide.
+TEST_F(OpenTest, ACacheIsRefusedAndLeftAsItIs) {
+  const Env env = Env::Default();
+  ManifestOptions cache;
+  cache.file_system = env.file_system;
+  cache.machine = env.machine;
+  cache.comparator = BytewiseComparator()->Name();
+  cache.mode_bits = kCacheMode;
+  ASSERT_TRUE(env.file_system->CreateDirectory(path()).ok());
+  std::unique_ptr<Manifest> manifest;
+  ASSERT_TRUE(Manifest::Create(cache, path(), &manifest).ok());
+  manifest.reset();
+  const std::string before = Read(ManifestFileName(path()));
+  const Status status = Open();
+  EXPECT_TRUE(status.IsInvalidArgument()) << status.ToString();
+  EXPECT_NE(status.message().find("this is a cache"), std::string::npos) << status.ToString();
+  EXPECT_EQ(Read(ManifestFileName(path())), before);
 }
 
 }  // namespace

@@ -20,6 +20,7 @@ TEST_F(ManifestTest, CreatesAnEmptyDatabaseThatOpens) {
 }
 
 TEST_F(ManifestTest, KeepsEveryFieldOfAnEdit) {
+  mode_bits_ = 4;
   Create();
   ManifestEdit edit;
   for (int i = 0; i < 10; ++i) edit.added.push_back(MakeEntry(NewNumber()));
@@ -27,7 +28,6 @@ TEST_F(ManifestTest, KeepsEveryFieldOfAnEdit) {
   edit.durable_log = {4, 4711};
   edit.retained_sequence = 17;
   edit.clock_mark_ms = 1700000000001;
-  edit.mode_bits = 5;
   ASSERT_TRUE(manifest_->Commit(edit).ok());
   Open();
   EXPECT_EQ(state_.segments, edit.added);
@@ -35,7 +35,7 @@ TEST_F(ManifestTest, KeepsEveryFieldOfAnEdit) {
   EXPECT_EQ(state_.durable_log, (LogPosition{4, 4711}));
   EXPECT_EQ(state_.retained_sequence, 17u);
   EXPECT_EQ(state_.clock_mark_ms, 1700000000001u);
-  EXPECT_EQ(state_.mode_bits, 5u);
+  EXPECT_EQ(state_.mode_bits, 4u);
   EXPECT_EQ(state_.boot_id, "boot-1");
 
   // Commits may come in another order than their edits were made in: nothing runs back.
@@ -50,7 +50,35 @@ TEST_F(ManifestTest, KeepsEveryFieldOfAnEdit) {
   EXPECT_EQ(state_.durable_log, (LogPosition{4, 4711}));
   EXPECT_EQ(state_.retained_sequence, 17u);
   EXPECT_EQ(state_.clock_mark_ms, 1700000000001u);
-  EXPECT_EQ(state_.mode_bits, 5u);
+  EXPECT_EQ(state_.mode_bits, 4u);
+}
+
+// What a directory is it stays for life, whatever happens to its manifest.
+TEST_F(ManifestTest, ACacheIsNoDatabaseAndADatabaseNoCache) {
+  for (const uint32_t mode : {0u, uint32_t{kCacheMode}}) {
+    fs_ = SimFileSystem::New();
+    SetUp();
+    mode_bits_ = mode;
+    Create();
+    for (int i = 0; i < 300; ++i) Add(900);
+    const EntryMap entries = Inspected();
+    const std::string bytes = fs_->ReadAll(path());
+    mode_bits_ = mode ^ kCacheMode;
+    const Status status = TryOpen();
+    EXPECT_TRUE(status.IsInvalidArgument()) << status.ToString();
+    EXPECT_NE(status.message().find(mode == 0 ? "this is a database" : "this is a cache"),
+              std::string::npos)
+        << status.ToString();
+    EXPECT_EQ(fs_->ReadAll(path()), bytes);  // and nothing was written
+    mode_bits_ = mode;
+    Open();
+    EXPECT_EQ(ToMap(state_.segments), entries);
+    EXPECT_EQ(state_.mode_bits, mode);
+    std::string text;
+    ASSERT_TRUE(Manifest::Describe(fs_.get(), kManifestTestDir, &text).ok());
+    EXPECT_NE(text.find(mode == 0 ? " (a database)" : " (a cache)"), std::string::npos) << text;
+    manifest_.reset();
+  }
 }
 
 // Checklist N3: no cap on entries.

@@ -269,6 +269,8 @@ TEST_F(ManifestDamageTest, RootsThatContradictThemselvesAreRefused) {
     r->changes += manifest::EncodeInlineCell(9999, "\x01\x02");
     ++r->changes_count;
   });
+  refused("is not of a cache",
+          [](Root* r) { r->state.incompatible_features = manifest::kFeatureGhosts; });
   // The tree is one level higher than the root says, and lower.
   ManifestState state;
   for (const int by : {1, -1}) {

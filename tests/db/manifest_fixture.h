@@ -79,7 +79,11 @@ class ManifestTest : public testing::Test {
     ASSERT_TRUE(fs_->SyncDirectory("/").ok());
   }
 
-  ManifestOptions Options() { return ManifestTestOptions(fs_, ++opened_); }
+  ManifestOptions Options() {
+    ManifestOptions options = ManifestTestOptions(fs_, ++opened_);
+    options.mode_bits = mode_bits_;
+    return options;
+  }
   void Create() {
     Status s = Manifest::Create(Options(), kManifestTestDir, &manifest_);
     ASSERT_TRUE(s.ok()) << s.ToString();
@@ -125,6 +129,7 @@ class ManifestTest : public testing::Test {
 
   std::shared_ptr<SimFileSystem> fs_ = SimFileSystem::New();
   uint64_t opened_ = 0;
+  uint32_t mode_bits_ = 0;
   std::unique_ptr<Manifest> manifest_;
   ManifestState state_;
 };

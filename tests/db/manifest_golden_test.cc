@@ -2,6 +2,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "db/manifest_format.h"
 #include "db/manifest_page.h"
 #include "tests/db/manifest_fixture.h"
 
@@ -123,6 +124,33 @@ TEST_F(ManifestGoldenTest, TheExampleIsWrittenAndRead) {
   EXPECT_EQ(state_.database_id, (DatabaseId{1, 2}));
 }
 
+// A cache, with a segment all of which expires.
+TEST_F(ManifestGoldenTest, ACacheIsWrittenAndRead) {
+  const std::string golden = ReadGolden("manifest-v1-cache.hex");
+  ManifestOptions options = ManifestTestOptions(fs_, 1);
+  options.machine = std::make_shared<CountingMachine>();
+  options.mode_bits = kCacheMode;
+  ASSERT_TRUE(Manifest::Create(options, kManifestTestDir, &manifest_).ok());
+  ManifestEdit edit;
+  edit.added.push_back(Entry(NewNumber(), 3));
+  edit.added[0].flags = kHasExpiry | kAllExpire;
+  edit.added[0].min_expires_at = 1700000000000;
+  edit.added[0].max_expires_at = 1700000060000;
+  ASSERT_TRUE(manifest_->Commit(edit).ok());
+  manifest_.reset();
+  const std::string text = ToText(fs_->ReadAll(path()));
+  EXPECT_TRUE(text == golden) << text;
+
+  fs_ = SimFileSystem::New();
+  SetUp();
+  Place(FromText(golden));
+  mode_bits_ = kCacheMode;
+  Open();
+  EXPECT_EQ(state_.segments, edit.added);
+  EXPECT_EQ(state_.mode_bits, kCacheMode);
+  EXPECT_EQ(state_.incompatible_features, manifest::kFeatureGhosts);
+}
+
 // Every kind of page, cell and field in seven pages: a root whose tree has an inner page over two
 // leaves, a chain of two spill pages, changes that add, replace and remove. Made by hand, as a
 // writer would need more pages for it.
@@ -203,6 +231,7 @@ TEST_F(ManifestGoldenTest, EveryKindOfPageIsRead) {
   const std::string text = ToText(image);
   EXPECT_TRUE(text == golden) << text;
   Place(FromText(golden));
+  mode_bits_ = kCacheMode;  // as its root says
   Open();
   EXPECT_EQ(state_.segments, (std::vector<SegmentEntry>{inline_entry, spilled, replaced, added}));
   EXPECT_EQ(state_.generation, 50u);

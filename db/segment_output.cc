@@ -86,6 +86,12 @@ SegmentEntry SegmentOutput::EntryFor(const SegmentProperties& properties) const 
   entry.largest_sequence = properties.sequence_max;
   entry.smallest = properties.smallest_key;
   entry.largest = properties.largest_key;
+  if (properties.entries_with_expiry != 0) {
+    entry.flags |= kHasExpiry;
+    entry.min_expires_at = properties.expires_at_min;
+    entry.max_expires_at = properties.expires_at_max;
+    if (properties.entries_with_expiry == properties.entries) entry.flags |= kAllExpire;
+  }
   if (properties.range_deletes != 0) entry.flags |= kHasRangeDeletes;
   return entry;
 }

@@ -92,7 +92,7 @@ void MemTable::Add(SequenceNumber sequence, ValueType type, Slice key, Slice val
     list_->Insert(list_->MakeTarget(key, PackTrailer(sequence, type)), value);
   }
   Increase(&entries_, 1);
-  if (type == ValueType::kDelete) Increase(&deletes_, 1);
+  if (IsTombstone(type)) Increase(&deletes_, 1);
   if (sequence < smallest_sequence()) {
     smallest_sequence_.store(sequence, std::memory_order_relaxed);
   }

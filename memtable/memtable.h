@@ -44,7 +44,7 @@ class MemTable {
 
     void Count(SequenceNumber sequence, ValueType type) {
       ++entries;
-      deletes += type == ValueType::kDelete;
+      deletes += IsTombstone(type);
       if (sequence < smallest_sequence) smallest_sequence = sequence;
       if (sequence > largest_sequence) largest_sequence = sequence;
     }

@@ -83,6 +83,7 @@ struct SegmentBuilder::Rep {
   std::optional<std::string> last_prefix;  // the last one in the filter
   IndexBuilder index;
 
+  uint32_t incompat = 0;  // features that the entries need
   std::vector<RangeTombstone> range_tombstones;
   size_t range_tombstone_bytes = 0;  // of their block, about
 
@@ -254,6 +255,10 @@ Status SegmentBuilder::Rep::CheckKey(Slice internal_key, Slice value, bool* new_
     return refuse("value of " + std::to_string(value.size()) + " bytes is over " +
                   std::to_string(kValueBytesMax));
   }
+  if (TrailerType(ExtractTrailer(internal_key)) == ValueType::kValueWithExpiry &&
+      value.size() < kExpiresAtBytes) {
+    return refuse("value of " + std::to_string(value.size()) + " bytes has no expiry");
+  }
   *new_user_key = true;
   if (properties.entries == 0) return Status::OK();
   const int order =
@@ -311,8 +316,7 @@ Status SegmentBuilder::Add(Slice internal_key, Slice value) {
   p.entries++;
   p.raw_key_bytes += internal_key.size();
   p.raw_value_bytes += value.size();
-  if (TrailerType(trailer) == ValueType::kDelete) p.deletes++;
-  if (TrailerType(trailer) == ValueType::kMerge) p.merges++;
+  r.incompat |= p.CountType(TrailerType(trailer), value);
   if (new_user_key) {
     p.user_keys++;
     if (r.filtered) r.AddToFilter(ExtractUserKey(internal_key), hash);
@@ -396,6 +400,7 @@ Status SegmentBuilder::Finish(SegmentProperties* properties) {
   r.index.Finish(p.data_bytes, &r.content);
   footer.index = r.WriteStored(r.content, Slice(), Compression::kNone);
   footer.range_tombstones = r.WriteRangeTombstones();
+  footer.incompat = r.incompat;
   if (footer.range_tombstones.size != 0) footer.incompat |= kFeatureRangeTombstones;
   r.content.clear();
   p.EncodeTo(&r.content);

@@ -28,6 +28,16 @@ const char* TypeName(ValueType type) {
       return "value_pointer";
     case ValueType::kValuePointerWithExpiry:
       return "value_pointer_with_expiry";
+    case ValueType::kValueWithTtl:
+      return "value_with_ttl";
+    case ValueType::kCommitTime:
+      return "commit_time";
+    case ValueType::kRefused:
+      return "refused";
+    case ValueType::kEvicted:
+      return "evicted";
+    case ValueType::kExpired:
+      return "expired";
   }
   return "unknown";
 }
@@ -56,6 +66,14 @@ class Dumper {
     }
     return "\"" + PrintableBytes(ExtractUserKey(internal_key), options_.bytes_max) + "\" @ " +
            std::to_string(TrailerSequence(trailer)) + " " + TypeName(TrailerType(trailer));
+  }
+  std::string Value(ValueType type, Slice value) const {
+    std::string text;
+    if (type == ValueType::kValueWithExpiry && value.size() >= kExpiresAtBytes) {
+      text = " expires at " + std::to_string(ExpiresAtOf(value));
+      value.remove_prefix(kExpiresAtBytes);
+    }
+    return text + " = \"" + PrintableBytes(value, options_.bytes_max) + "\"";
   }
   void Field(const char* name, const std::string& value) {
     line_("  " + std::string(name) + ": " + value);
@@ -98,6 +116,11 @@ class Dumper {
     Field("filter bits a key", static_cast<uint64_t>(p.filter_bits_per_key));
     Field("created, ms since 1970", p.created_ms);
     Field("creator", PrintableBytes(p.creator, options_.bytes_max));
+    if (p.entries_with_expiry != 0) {
+      Field("entries with expiry", p.entries_with_expiry);
+      Field("they expire, ms since 1970",
+            std::to_string(p.expires_at_min) + " to " + std::to_string(p.expires_at_max));
+    }
     if (p.range_deletes != 0) Field("range tombstones", p.range_deletes);
     if (p.merges != 0) {
       Field("merge operands", p.merges);
@@ -153,8 +176,8 @@ class Dumper {
     BlockCursor cursor;
     cursor.SetBlock(block.get());
     for (cursor.MoveTo(0); cursor.valid(); cursor.MoveTo(cursor.index() + 1)) {
-      line_("  " + Key(cursor.key()) + " = \"" +
-            PrintableBytes(cursor.value(), options_.bytes_max) + "\"");
+      line_("  " + Key(cursor.key()) +
+            Value(TrailerType(ExtractTrailer(cursor.key())), cursor.value()));
     }
   }
 

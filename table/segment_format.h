@@ -20,7 +20,9 @@ inline constexpr uint32_t kSegmentFormatVersion = 1;
 // an unknown incompatible bit makes Open answer NotSupported.
 // Between index and properties stands a block of range tombstones.
 inline constexpr uint32_t kFeatureRangeTombstones = 1 << 0;
-inline constexpr uint32_t kKnownIncompatFeatures = kFeatureRangeTombstones;
+// There are entries of type kValueWithExpiry, kRefused, kEvicted or kExpired.
+inline constexpr uint32_t kFeatureExpiry = 1 << 1;
+inline constexpr uint32_t kKnownIncompatFeatures = kFeatureRangeTombstones | kFeatureExpiry;
 
 // What a device reads at once, and the most a builder wastes so that a block lies in one of them.
 inline constexpr uint64_t kDevicePageBytes = 4096;
@@ -120,10 +122,10 @@ enum class PropertyTag : uint32_t {
   kCreatedMillis = 16,     // varint, wall clock since 1970
   kCreator = 17,           // bytes, for people
   kUserKeys = 18,          // varint
-  // Reserved: the range of expires_at (varint each) and the number of entries that have one.
-  kExpiresAtMin = 19,
-  kExpiresAtMax = 20,
-  kEntriesWithExpiry = 21,
+  // All three where there are entries with an expiry.
+  kExpiresAtMin = 19,       // varint, ms since 1970
+  kExpiresAtMax = 20,       // varint, the same
+  kEntriesWithExpiry = 21,  // varint
   // Reserved: the column family; without it 0.
   kColumnFamily = 22,
   // Each only where it is not 0 or empty.

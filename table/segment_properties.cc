@@ -1,5 +1,7 @@
 #include "table/segment_properties.h"
 
+#include <algorithm>
+
 #include "table/compression.h"
 #include "table/segment_format.h"
 #include "util/coding.h"
@@ -37,6 +39,21 @@ struct Field {
 
 }  // namespace
 
+uint32_t SegmentProperties::CountType(ValueType type, Slice value) {
+  if (type == ValueType::kValue) [[likely]]
+    return 0;
+  deletes += IsTombstone(type);
+  merges += type == ValueType::kMerge;
+  if (type == ValueType::kValueWithExpiry) {
+    const uint64_t at = ExpiresAtOf(value);
+    expires_at_min = entries_with_expiry == 0 ? at : std::min(expires_at_min, at);
+    expires_at_max = std::max(expires_at_max, at);
+    ++entries_with_expiry;
+    return kFeatureExpiry;
+  }
+  return IsTombstone(type) && type != ValueType::kDelete ? kFeatureExpiry : 0;
+}
+
 void SegmentProperties::EncodeTo(std::string* out) const {
   PutNumber(out, PropertyTag::kEntries, entries);
   PutNumber(out, PropertyTag::kDeletes, deletes);
@@ -56,6 +73,11 @@ void SegmentProperties::EncodeTo(std::string* out) const {
   PutNumber(out, PropertyTag::kNumber, number);
   PutNumber(out, PropertyTag::kCreatedMillis, created_ms);
   PutBytes(out, PropertyTag::kCreator, creator);
+  if (entries_with_expiry != 0) {
+    PutNumber(out, PropertyTag::kExpiresAtMin, expires_at_min);
+    PutNumber(out, PropertyTag::kExpiresAtMax, expires_at_max);
+    PutNumber(out, PropertyTag::kEntriesWithExpiry, entries_with_expiry);
+  }
   if (range_deletes != 0) PutNumber(out, PropertyTag::kRangeDeletes, range_deletes);
   if (merges != 0) PutNumber(out, PropertyTag::kMerges, merges);
   if (!merge_operator.empty()) PutBytes(out, PropertyTag::kMergeOperator, merge_operator);
@@ -88,6 +110,10 @@ Status SegmentProperties::Decode(Slice input, SegmentProperties* properties) {
       {PropertyTag::kNumber, "segment number", &p.number, nullptr},
       {PropertyTag::kCreatedMillis, "creation time", &p.created_ms, nullptr},
       {PropertyTag::kCreator, "creator", nullptr, &p.creator},
+      {PropertyTag::kExpiresAtMin, "lowest expiry", &p.expires_at_min, nullptr, true},
+      {PropertyTag::kExpiresAtMax, "highest expiry", &p.expires_at_max, nullptr, true},
+      {PropertyTag::kEntriesWithExpiry, "entries with expiry", &p.entries_with_expiry, nullptr,
+       true},
       {PropertyTag::kRangeDeletes, "range deletes", &p.range_deletes, nullptr, true},
       {PropertyTag::kMerges, "merges", &p.merges, nullptr, true},
       {PropertyTag::kMergeOperator, "merge operator", nullptr, &p.merge_operator, true},
@@ -127,6 +153,9 @@ Status SegmentProperties::Decode(Slice input, SegmentProperties* properties) {
   p.filter_bits_per_key = static_cast<int>(filter_bits);
   if (p.sequence_min > p.sequence_max || p.sequence_max > kMaxSequence) {
     return Status::Corruption("property out of range: sequences");
+  }
+  if (p.expires_at_min > p.expires_at_max || p.entries_with_expiry > p.entries) {
+    return Status::Corruption("property out of range: expiry");
   }
   for (const std::string* key : {&p.smallest_key, &p.largest_key}) {
     const bool fits =

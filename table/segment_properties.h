@@ -14,7 +14,7 @@ namespace varve {
 // What a segment says about itself: written by its builder, kept in memory while it is open.
 struct SegmentProperties {
   uint64_t entries = 0;
-  uint64_t deletes = 0;          // of them, of type kDelete
+  uint64_t deletes = 0;          // of them, tombstones of any type
   uint64_t user_keys = 0;        // different user keys
   uint64_t raw_key_bytes = 0;    // internal keys, before prefix compression
   uint64_t raw_value_bytes = 0;  // before compression
@@ -32,8 +32,13 @@ struct SegmentProperties {
   int filter_bits_per_key = 0;                   // 0: there is no filter
   std::string comparator;
   FileNumber number = 0;
-  uint64_t created_ms = 0;       // wall clock, since 1970
-  std::string creator;           // for people: "flush", …
+  uint64_t created_ms = 0;  // wall clock, since 1970
+  std::string creator;      // for people: "flush", …
+  // Of the entries of type kValueWithExpiry, if there are any, else 0: the lowest and the highest
+  // expires_at, in ms since 1970.
+  uint64_t expires_at_min = 0;
+  uint64_t expires_at_max = 0;
+  uint64_t entries_with_expiry = 0;
   uint64_t range_deletes = 0;    // range tombstones; no entries
   uint64_t merges = 0;           // of the entries, of type kMerge
   std::string merge_operator;    // for people: the name of the one they were written under
@@ -42,6 +47,10 @@ struct SegmentProperties {
 
   // Bytes of the file; not stored in the properties block but known to builder and reader.
   uint64_t file_bytes = 0;
+
+  // Counts what the type of an entry says, in what depends on it alone. Returns the incompatible
+  // features that such an entry needs. `value` has its expiry, where the type has one.
+  uint32_t CountType(ValueType type, Slice value);
 
   void EncodeTo(std::string* out) const;
   // Corruption that says which property is missing, doubled, cut off or out of range.

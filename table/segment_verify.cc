@@ -101,7 +101,11 @@ class SegmentVerifier {
           return corrupt("the filter denies the prefix of entry " + std::to_string(cursor.index()));
         }
       }
-      CountEntry(key, cursor.value().size(),
+      if (TrailerType(ExtractTrailer(key)) == ValueType::kValueWithExpiry &&
+          cursor.value().size() < kExpiresAtBytes) {
+        return corrupt("entry " + std::to_string(cursor.index()) + " has no expiry");
+      }
+      CountEntry(key, cursor.value(),
                  first || comparator.CompareUserKeys(ExtractUserKey(last_key_), user_key) != 0);
       last_key_.assign(key);
     }
@@ -120,7 +124,7 @@ class SegmentVerifier {
     return segment_.prefix_filter()->MayContain(PrefixHash(*prefix));
   }
 
-  void CountEntry(Slice key, uint64_t value_bytes, bool new_user_key) {
+  void CountEntry(Slice key, Slice value, bool new_user_key) {
     const uint64_t trailer = ExtractTrailer(key);
     const SequenceNumber sequence = TrailerSequence(trailer);
     if (counted_.entries == 0) {
@@ -131,9 +135,8 @@ class SegmentVerifier {
     counted_.sequence_max = std::max(counted_.sequence_max, sequence);
     counted_.entries++;
     counted_.raw_key_bytes += key.size();
-    counted_.raw_value_bytes += value_bytes;
-    if (TrailerType(trailer) == ValueType::kDelete) counted_.deletes++;
-    if (TrailerType(trailer) == ValueType::kMerge) counted_.merges++;
+    counted_.raw_value_bytes += value.size();
+    features_ |= counted_.CountType(TrailerType(trailer), value);
     if (new_user_key) counted_.user_keys++;
   }
 
@@ -171,6 +174,9 @@ class SegmentVerifier {
         {"deletes", p.deletes, counted_.deletes},
         {"range deletes", p.range_deletes, counted_.range_deletes},
         {"merges", p.merges, counted_.merges},
+        {"lowest expiry", p.expires_at_min, counted_.expires_at_min},
+        {"highest expiry", p.expires_at_max, counted_.expires_at_max},
+        {"entries with expiry", p.entries_with_expiry, counted_.entries_with_expiry},
         {"prefixes", p.prefixes, counted_.prefixes},
         {"user keys", p.user_keys, counted_.user_keys},
         {"raw key bytes", p.raw_key_bytes, counted_.raw_key_bytes},
@@ -188,6 +194,12 @@ class SegmentVerifier {
                                              ", found " + std::to_string(number.found));
       }
     }
+    if (const uint32_t features = segment_.footer().incompat; (features_ & ~features) != 0) {
+      return segment_.source().Corrupt("footer", segment_.footer().file_bytes - kFooterBytes,
+                                       "entries need the incompatible features " +
+                                           std::to_string(features_) + ", found " +
+                                           std::to_string(features));
+    }
     if (p.smallest_key != counted_.smallest_key || p.largest_key != counted_.largest_key) {
       return segment_.source().Corrupt("properties", at, "smallest or largest key is another");
     }
@@ -196,6 +208,7 @@ class SegmentVerifier {
 
   const OpenSegment& segment_;
   SegmentProperties counted_;
+  uint32_t features_ = 0;  // that the entries need
   std::string last_key_;
   std::string separator_;
   std::optional<std::string> last_prefix_;

@@ -31,14 +31,33 @@ using FileNumber = uint64_t;
 enum class ValueType : uint8_t {
   kDelete = 0,
   kValue = 1,
-  // Reserved, so that the formats need not change: an expires_at (fixed64, ms) before the value, a
-  // merge operand, a range tombstone, a pointer to a value elsewhere, the same with expiry.
+  // The value comes after its expires_at (fixed64, ms since 1970): see ExpiresAtOf().
   kValueWithExpiry = 2,
-  kMerge = 3,
-  kRangeDelete = 4,
+  kMerge = 3,        // the value is an operand
+  kRangeDelete = 4,  // the key starts the range, the value ends it
+  // Reserved: a pointer to a value elsewhere, the same with expiry.
   kValuePointer = 5,
   kValuePointerWithExpiry = 6,
+  // In batches and logs alone, reserved: a value after its ttl, the time of a commit.
+  kValueWithTtl = 7,
+  kCommitTime = 8,
+  // Deletes that say why: a cache took no such write; it evicted the entry; the entry expired. All
+  // that reads or merges takes them for deletes; what counts and explains tells them apart.
+  kRefused = 9,
+  kEvicted = 10,
+  kExpired = 11,
 };
+// Whether an entry of the type says that its key is not there, and has no value.
+inline constexpr bool IsTombstone(ValueType type) {
+  return type == ValueType::kDelete || (type >= ValueType::kRefused && type <= ValueType::kExpired);
+}
+
+// What stands before the value of a kValueWithExpiry: the instant, in ms since 1970, from which on
+// the key is not there.
+inline constexpr size_t kExpiresAtBytes = 8;
+// Requires kExpiresAtBytes: check first what comes from a disk.
+inline uint64_t ExpiresAtOf(Slice value) { return DecodeFixed64(value.data()); }
+
 // Sorts before every type of the same sequence; only in keys to seek by.
 inline constexpr uint8_t kTypeForSeek = 0xff;
 // Sorts before every entry of its user key. As the trailer of an upper bound it says that the bound

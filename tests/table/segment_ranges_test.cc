@@ -337,7 +337,7 @@ TEST(SegmentRanges, TheFeatureAndTheBlockGoTogether) {
   EncodeRangeTombstones({{"a", "c", 4}}, &content);
   // A build that does not know the feature must not take the segment for one without tombstones.
   ExpectCorrupt(OpenStatus(WithRanges(with, content, 0)), "place of");
-  const std::string newer = WithRanges(with, content, kFeatureRangeTombstones | 2);
+  const std::string newer = WithRanges(with, content, kFeatureRangeTombstones | 0x40);
   EXPECT_TRUE(OpenStatus(newer).IsNotSupported());
   const std::string without = Build({}, {"a"}).bytes;
   Footer footer;

@@ -87,9 +87,7 @@ bool CompactionIterator::CountRead() {
   if (context_.entries_done != nullptr) {
     context_.entries_done->fetch_add(untold, std::memory_order_relaxed);
   }
-  if (context_.cancelled == nullptr || !context_.cancelled->load(std::memory_order_relaxed)) {
-    return true;
-  }
+  if (context_.cancelled == nullptr || !context_.cancelled()) return true;
   status_ = Status::Aborted("a compaction was cancelled");
   return false;
 }

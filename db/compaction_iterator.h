@@ -58,8 +58,8 @@ class CompactionIterator {
     const CompactionFilter* filter = nullptr;       // may be null
     const MergeOperator* merge_operator = nullptr;  // may be null: operands stay apart
     uint32_t output_level = 0;
-    // Once set, it ends with Aborted; may be null.
-    const std::atomic<bool>* cancelled = nullptr;
+    // Asked now and then: once true, it ends with Aborted. May be empty.
+    std::function<bool()> cancelled;
     // Grows by what is read, now and then; may be null.
     std::atomic<uint64_t>* entries_done = nullptr;
   };

@@ -138,14 +138,25 @@ Status CompactionJob::RunParts() {
   crew->WaitForAll();
   Status status;
   for (Part& part : parts_) {
-    if (status.ok()) status = part.status;
+    // What failed, not what was cancelled for it.
+    if (status.ok() || (status.IsAborted() && !part.status.ok())) status = part.status;
     stats_.Add(part.stats);
     for (SegmentEntry& entry : part.made) outputs_.push_back(std::move(entry));
   }
   return status;
 }
 
+bool CompactionJob::Cancelled() const {
+  return part_failed_.load(std::memory_order_relaxed) ||
+         (tools_.cancelled != nullptr && tools_.cancelled->load(std::memory_order_relaxed));
+}
+
 void CompactionJob::RunPart(Part* part) {
+  part->status = Cancelled() ? Status::Aborted("a compaction was cancelled") : WritePart(part);
+  if (!part->status.ok()) part_failed_.store(true, std::memory_order_relaxed);
+}
+
+Status CompactionJob::WritePart(Part* part) {
   SegmentReadOptions reading;
   reading.fill_cache = false;
   std::vector<std::unique_ptr<InternalIterator>> children;
@@ -165,7 +176,7 @@ void CompactionJob::RunPart(Part* part) {
   context.filter = tools_.options->compaction_filter.get();
   context.merge_operator = tools_.options->merge_operator.get();
   context.output_level = plan_.output_level;
-  context.cancelled = tools_.cancelled;
+  context.cancelled = [this] { return Cancelled(); };
   context.entries_done = tools_.entries_done;
   CompactionIterator entries(std::move(context), input.get());
   entries.Start(part->begin, part->end);
@@ -179,9 +190,10 @@ void CompactionJob::RunPart(Part* part) {
   segment.limiter = tools_.limiter;
   segment.priority = RateLimiter::Priority::kLow;
   CompactionOutputs outputs(plan_, segment, tools_.manifest, &entries, part->begin, part->end);
-  part->status = outputs.WriteAll();
+  Status status = outputs.WriteAll();
   part->made = outputs.made();
   part->stats = entries.stats();
+  return status;
 }
 
 void CompactionJob::RemoveOutputs() {

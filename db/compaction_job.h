@@ -40,7 +40,7 @@ struct CompactionTools {
 //     it never waits for a thread to come.
 //  2. Each part merges its stretch of all inputs (one cursor a run), lets CompactionIterator judge
 //     what stays, and CompactionOutputs write it.
-//  3. Where any part fails, the outputs of all are removed.
+//  3. Where any part fails, the others end soon, and the outputs of all are removed.
 //
 // Thread safety: Run() once, by one thread.
 class CompactionJob {
@@ -77,7 +77,9 @@ class CompactionJob {
   Status OpenInputs();
   void Split();
   void RunPart(Part* part);
+  Status WritePart(Part* part);
   Status RunParts();
+  bool Cancelled() const;
 
   const CompactionTools tools_;
   const CompactionPlan plan_;
@@ -90,6 +92,7 @@ class CompactionJob {
   std::unique_ptr<const FragmentedRangeTombstones> tombstones_;
   std::vector<std::string> splits_;  // the user keys at which parts begin, but the first
   std::vector<Part> parts_;
+  std::atomic<bool> part_failed_{false};  // relaxed: only a hint to the other parts
   std::vector<SegmentEntry> outputs_;
   CompactionIterator::Stats stats_;
 };

@@ -50,7 +50,7 @@ Status DBImpl::Checkpoint(const std::string& directory) {
 
 Status DBImpl::Ingest(const std::vector<std::string>& files, const IngestOptions& options) {
   if (Status status = CheckOpen(); !status.ok()) return status;
-  Ingestion ingestion(&options_, path_, limiter_.get());
+  Ingestion ingestion(&options_, path_, limiter_.get(), &ingestions_cancelled_);
   Status status = ingestion.Open(files, options.verify_checksums);
   if (status.ok()) status = Flush({});
   if (!status.ok()) return status;
@@ -60,7 +60,7 @@ Status DBImpl::Ingest(const std::vector<std::string>& files, const IngestOptions
       const SequenceNumber sequence = next_sequence_;
       Status s = BeginIngestion(ingestion, sequence, &numbers);
       if (!s.ok()) return s;
-      const auto present = reads_->NewIterator({});
+      const auto present = reads_->NewOwnIterator();
       s = ingestion.Write(sequence, numbers, present.get());
       return s.ok() ? InstallIngestion(&ingestion, sequence) : s;
     });

@@ -232,6 +232,9 @@ Status DBImpl::CloseParts() {
     ScheduleFlush();
     changed_.SignalAll();
   }
+  // An ingestion ahead in the queue need not be waited for, nor anybody's turn at the limiter.
+  ingestions_cancelled_.store(true, std::memory_order_relaxed);
+  limiter_->Stop();
   ExclusiveWriter last;
   queue_.Join(&last);  // exclusive writers are never led by another
   Status status = BackgroundError();
@@ -245,11 +248,9 @@ Status DBImpl::CloseParts() {
     closing_ = true;
     changed_.SignalAll();
   }
-  compactions_cancelled_.store(true,
-                               std::memory_order_relaxed);  // a hint: the pool's Stop() orders
+  compactions_cancelled_.store(true, std::memory_order_relaxed);
   obsolete_->Stop();
   reads_->SetHiddenRunListener(nullptr);
-  limiter_->Stop();
   syncer_->Stop();
   log_supply_->Stop();
   pool_->Stop();  // running jobs end, queued ones do not start
@@ -377,11 +378,19 @@ std::unique_ptr<Snapshot> DBImpl::GetSnapshot() { return reads_->GetSnapshot(); 
 Status DBImpl::GetApproximateSizes(std::span<const Range> ranges, uint64_t* sizes) {
   if (Status status = CheckOpen(); !status.ok()) return status;
   const std::shared_ptr<const ReadView> view = reads_->views().Share();
+  const InternalKeyComparator& comparator = reads_->comparator();
   for (size_t i = 0; i < ranges.size(); ++i) {
     sizes[i] = 0;
     const LookupKey start(ranges[i].start, kMaxSequence), limit(ranges[i].limit, kMaxSequence);
     for (const auto& run : view->version->runs()) {
       for (const auto& file : run->Overlapping(ranges[i].start, ranges[i].limit)) {
+        const Slice first = file->smallest_user_key();
+        if (comparator.CompareUserKeys(first, ranges[i].limit) >= 0) break;
+        if (file->IsBefore(comparator, ranges[i].limit) &&
+            comparator.CompareUserKeys(first, ranges[i].start) >= 0) {
+          sizes[i] += file->file_bytes();  // as a whole; the range cuts two of a run at most
+          continue;
+        }
         std::shared_ptr<SegmentReader> reader;
         Status status = reads_->segments().Share(file, &reader);
         if (!status.ok()) return status;

@@ -123,8 +123,8 @@ class DBImpl : public DB {
   // ---- Stalls (db_stall.cc) ----
   // Takes note of what the write stall depends on: after each change of the immutable memtables, of
   // the version, or of what running compactions owe. Whoever calls it lets events_.Deliver()
-  // follow, without the lock.
-  void UpdateStall() REQUIRES(mu_);
+  // follow, without the lock: true if there is something to tell.
+  bool UpdateStall() REQUIRES(mu_);
   // By the leader, before the group is logged: sleeps as long as the stall asks.
   void Throttle(size_t bytes) EXCLUDES(mu_);
   // The last resort: no memtable may be added. Too many are there, or compactions are too far
@@ -261,6 +261,9 @@ class DBImpl : public DB {
   std::atomic<bool> closed_{false};
   std::atomic<bool> has_background_error_{false};
 
+  // Hints, relaxed: what follows from the close is ordered by the queue's lead and the pool's
+  // Stop().
+  std::atomic<bool> ingestions_cancelled_{false};
   std::atomic<bool> compactions_cancelled_{false};
   std::shared_ptr<ObsoleteSegments> obsolete_;
 

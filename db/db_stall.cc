@@ -16,7 +16,7 @@ constexpr double kDebtBasesStop = 256;
 
 }  // namespace
 
-void DBImpl::UpdateStall() {
+bool DBImpl::UpdateStall() {
   StallInputs inputs;
   const size_t memtable_bytes = live_.memtable_bytes.load(std::memory_order_relaxed);
   inputs.memtables_queued = static_cast<double>(immutables_.size()) +
@@ -36,7 +36,9 @@ void DBImpl::UpdateStall() {
     inputs.debt_stop_bytes = kDebtBasesStop * static_cast<double>(picker_options_.level_base_bytes);
   }
   StallInfo change;
-  if (stall_.Update(inputs, &change)) events_.PostStallChanged(change);
+  if (!stall_.Update(inputs, &change)) return false;
+  events_.PostStallChanged(change);
+  return true;
 }
 
 void DBImpl::Throttle(size_t bytes) {
@@ -74,7 +76,7 @@ Status DBImpl::WaitForMemtableRoom() {
   // How often it is looked at what running compactions have done: nobody signals that.
   constexpr uint64_t kLookNanos = 10'000'000;
   MutexLock lock(&mu_);
-  UpdateStall();
+  bool untold = UpdateStall();
   if (!WritesAreStopped()) return Status::OK();
   Clock* const clock = options_.env.clock.get();
   const uint64_t started = clock->MonotonicNanos();
@@ -82,7 +84,12 @@ Status DBImpl::WaitForMemtableRoom() {
   Status status;
   while (status.ok() && WritesAreStopped()) {
     ScheduleFlush();
-    if (TooManyMemtables()) {
+    if (untold) {
+      untold = false;
+      mu_.Unlock();
+      events_.Deliver();  // that writes are stopped, while they are
+      mu_.Lock();
+    } else if (TooManyMemtables()) {
       changed_.Wait(&mu_);
     } else {
       // It will not get better while they fail.
@@ -90,7 +97,7 @@ Status DBImpl::WaitForMemtableRoom() {
       if (!status.ok()) break;
       changed_.WaitFor(&mu_, kLookNanos);
     }
-    UpdateStall();
+    untold = UpdateStall() || untold;
     status = errors_.read_only();
     if (status.ok() && flush_failures_ != failures) status = flush_error_;
   }

@@ -11,8 +11,9 @@
 
 namespace varve {
 
-Ingestion::Ingestion(const Options* options, const std::string& directory, RateLimiter* limiter)
-    : options_(*options), directory_(directory), limiter_(limiter) {}
+Ingestion::Ingestion(const Options* options, const std::string& directory, RateLimiter* limiter,
+                     const std::atomic<bool>* cancelled)
+    : options_(*options), directory_(directory), limiter_(limiter), cancelled_(cancelled) {}
 
 Ingestion::~Ingestion() {
   if (!installed_) RemoveOutputs();
@@ -95,6 +96,9 @@ Status Ingestion::WriteOne(const SegmentReader& source, SequenceNumber sequence,
   const auto entries = source.NewIterator({.verify_checksums = true, .fill_cache = false});
   std::string key;
   for (entries->SeekToFirst(); status.ok() && entries->Valid(); entries->Next()) {
+    if (cancelled_->load(std::memory_order_relaxed)) {  // as a hint
+      return Status::Aborted(directory_ + ": closed during an ingestion");
+    }
     const Slice user_key = ExtractUserKey(entries->key());
     const ValueType type = TrailerType(ExtractTrailer(entries->key()));
     if (present != nullptr) {

@@ -1,6 +1,7 @@
 #ifndef VARVE_DB_INGEST_H_
 #define VARVE_DB_INGEST_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -26,8 +27,10 @@ namespace varve {
 // What is not installed is removed. Not thread-safe.
 class Ingestion {
  public:
-  // `options` is completed, and outlives this.
-  Ingestion(const Options* options, const std::string& directory, RateLimiter* limiter);
+  // `options` is completed. Once `cancelled` is set Write() ends soon, with Aborted. All outlive
+  // this.
+  Ingestion(const Options* options, const std::string& directory, RateLimiter* limiter,
+            const std::atomic<bool>* cancelled);
   ~Ingestion();
   Ingestion(const Ingestion&) = delete;
   Ingestion& operator=(const Ingestion&) = delete;
@@ -58,6 +61,7 @@ class Ingestion {
   const Options& options_;
   const std::string directory_;
   RateLimiter* const limiter_;
+  const std::atomic<bool>* const cancelled_;
   std::vector<std::string> files_;
   std::vector<std::unique_ptr<SegmentReader>> sources_;  // those that hold something, in key order
   std::vector<SegmentEntry> entries_;

@@ -26,9 +26,9 @@ namespace varve {
 // (db/prefix_bounds.h): but only as children. Their range tombstones hide older keys elsewhere.
 class ReadPath::IteratorSource : public DbIterSource {
  public:
-  IteratorSource(std::shared_ptr<ReadPath> reads, const ReadOptions& options)
-      : reads_(std::move(reads)), options_(options) {
-    reads_->live_iterators_.fetch_add(1, std::memory_order_relaxed);
+  IteratorSource(std::shared_ptr<ReadPath> reads, const ReadOptions& options, bool counted)
+      : reads_(std::move(reads)), options_(options), counted_(counted) {
+    reads_->live_iterators_.fetch_add(counted_, std::memory_order_relaxed);
     const std::optional<Slice> prefix =
         PrefixOfBounds(reads_->prefix_extractor_.get(), reads_->comparator_, options);
     if (prefix.has_value()) prefix_hash_ = PrefixHash(*prefix);
@@ -37,7 +37,7 @@ class ReadPath::IteratorSource : public DbIterSource {
     readers_.clear();
     view_.reset();
     // Release: whoever sees the count at zero finds the pins gone.
-    reads_->live_iterators_.fetch_sub(1, std::memory_order_release);
+    reads_->live_iterators_.fetch_sub(counted_, std::memory_order_release);
   }
 
   Status Renew(DbIterView* view) override {
@@ -113,6 +113,7 @@ class ReadPath::IteratorSource : public DbIterSource {
 
   const std::shared_ptr<ReadPath> reads_;
   const ReadOptions options_;
+  const bool counted_;  // among live_iterators_
   // Copies: the caller's bounds are borrowed only while the iterator is made.
   const std::string lower_bound_{options_.lower_bound.value_or(Slice())};
   const std::string upper_bound_{options_.upper_bound.value_or(Slice())};
@@ -123,9 +124,16 @@ class ReadPath::IteratorSource : public DbIterSource {
 
 std::unique_ptr<Iterator> ReadPath::NewIterator(const ReadOptions& options) {
   auto iterator = NewDbIterator(comparator_, merge_operator_.get(), options,
-                                std::make_unique<IteratorSource>(shared_from_this(), options));
+                                std::make_unique<IteratorSource>(shared_from_this(), options,
+                                                                 /*counted=*/true));
   if (statistics_ == nullptr) return iterator;
   return std::make_unique<CountingIterator>(std::move(iterator), statistics_, clock_);
+}
+
+std::unique_ptr<Iterator> ReadPath::NewOwnIterator() {
+  return NewDbIterator(
+      comparator_, merge_operator_.get(), {},
+      std::make_unique<IteratorSource>(shared_from_this(), ReadOptions(), /*counted=*/false));
 }
 
 }  // namespace varve

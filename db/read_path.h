@@ -45,6 +45,8 @@ class ReadPath : public std::enable_shared_from_this<ReadPath> {
   void MultiGet(const ReadOptions& options, std::span<const Slice> keys,
                 std::span<PinnedValue> values, std::span<Status> statuses);
   std::unique_ptr<Iterator> NewIterator(const ReadOptions& options);
+  // Over all keys, for the database's own use: not among live_iterators().
+  std::unique_ptr<Iterator> NewOwnIterator();
   std::unique_ptr<Snapshot> GetSnapshot() { return snapshots_->Take(published_); }
 
   // Told, at most once a second, of a long run of entries that one call of an iterator had to pass

@@ -142,7 +142,8 @@ class DB {
   struct Range {
     Slice start, limit;  // [start, limit)
   };
-  // Estimates, without reading data blocks, of the bytes on disk under each range's keys.
+  // Estimates, without reading data blocks, of the bytes on disk under each range's keys. Of each
+  // sorted run two segments are opened at most, those that the range cuts.
   virtual Status GetApproximateSizes(std::span<const Range> ranges, uint64_t* sizes) = 0;
 };
 

@@ -279,7 +279,7 @@ TEST(CompactionIterator, NoticesThatItIsCancelled) {
     context.readers = ReadSequences({}, 1'000'000);
     context.older_may_hold = [](Slice) { return true; };
     context.merge_operator = &append;
-    context.cancelled = &cancelled;
+    context.cancelled = [&] { return cancelled.load(); };
     context.entries_done = &done;
     CompactionIterator iterator(std::move(context), &input);
     for (iterator.Start(nullptr, nullptr); iterator.Valid(); iterator.Next()) {

@@ -433,6 +433,36 @@ TEST_F(DbTest, ApproximateSizesFollowTheKeys) {
   EXPECT_EQ(sizes[4], 0u);
 }
 
+// Of many segments in a range only those are opened that it cuts.
+TEST_F(DbTest, ApproximateSizesOpenTheEdgesAlone) {
+  db_.reset();
+  options_.segment_bytes = 64 << 10;
+  Open();
+  uint64_t bytes = 0;
+  for (int i = 0; i < 9000; ++i) {
+    std::string value(100, 'v');
+    for (size_t j = 0; j < value.size(); ++j) value[j] = static_cast<char>(i * 31 + j * j);
+    Put("key" + std::to_string(10'000 + i), value);
+    bytes += 8 + value.size();
+  }
+  ASSERT_TRUE(db_->CompactRange({.rewrite_deepest = true}, std::nullopt, std::nullopt).ok());
+  ASSERT_GT(IntProperty("varve.num-segments"), 10u);
+  db_.reset();
+  Open();
+  ASSERT_EQ(IntProperty("varve.open-segments"), 0u);
+  const std::vector<DB::Range> ranges = {{"a", "z"}, {"key10000", "key20000"}};
+  std::vector<uint64_t> sizes(ranges.size());
+  ASSERT_TRUE(db_->GetApproximateSizes(ranges, sizes.data()).ok());
+  EXPECT_EQ(IntProperty("varve.open-segments"), 0u);
+  EXPECT_EQ(sizes[0], IntProperty("varve.segment-bytes"));
+  EXPECT_EQ(sizes[1], sizes[0]);
+  const DB::Range inner{"key11500", "key17500"};
+  ASSERT_TRUE(db_->GetApproximateSizes({&inner, 1}, sizes.data()).ok());
+  EXPECT_EQ(IntProperty("varve.open-segments"), 2u);
+  EXPECT_NEAR(static_cast<double>(sizes[0]), static_cast<double>(sizes[1]) * 2 / 3,
+              static_cast<double>(bytes) / 20);
+}
+
 TEST_F(DbTest, SetOptionsChangesWhatIsLive) {
   EXPECT_TRUE(db_->SetOptions({{"memtable_bytes", "131072"}, {"block_cache_bytes", "0"}}).ok());
   EXPECT_EQ(IntProperty("varve.block-cache-capacity"), 0u);

@@ -285,6 +285,7 @@ class DBImpl : public DB {
   std::vector<std::string> unreachable_ GUARDED_BY(mu_);  // names found at open, still there
   uint64_t tables_switched_ GUARDED_BY(mu_) = 0;          // memtables that became immutable
   uint64_t tables_flushed_ GUARDED_BY(mu_) = 0;  // of them, the first so many are in segments
+  bool room_awaited_ GUARDED_BY(mu_) = false;    // the leader waits to add a memtable
   uint64_t flush_wanted_ GUARDED_BY(mu_) = 0;    // flush at least so many without waiting for more
   bool flush_running_ GUARDED_BY(mu_) = false;
   uint64_t flush_failures_ GUARDED_BY(mu_) = 0;  // attempts that failed, ever

@@ -19,9 +19,11 @@ constexpr double kDebtBasesStop = 256;
 bool DBImpl::UpdateStall() {
   StallInputs inputs;
   const size_t memtable_bytes = live_.memtable_bytes.load(std::memory_order_relaxed);
-  inputs.memtables_queued = static_cast<double>(immutables_.size()) +
-                            std::min(1.0, static_cast<double>(active_memtable_->used_bytes()) /
-                                              static_cast<double>(memtable_bytes));
+  const double active =
+      static_cast<double>(active_memtable_->used_bytes()) / static_cast<double>(memtable_bytes);
+  // Whoever waits for room has found the active one too full, however much is in it.
+  inputs.memtables_queued =
+      static_cast<double>(immutables_.size()) + (room_awaited_ ? 1.0 : std::min(1.0, active));
   inputs.memtables_max = live_.memtables_max.load(std::memory_order_relaxed);
   inputs.flush_memtables_min = live_.flush_memtables_min.load(std::memory_order_relaxed);
   inputs.flush_memtables_max = static_cast<int>(FlushMemtablesMax());
@@ -76,8 +78,11 @@ Status DBImpl::WaitForMemtableRoom() {
   // How often it is looked at what running compactions have done: nobody signals that.
   constexpr uint64_t kLookNanos = 10'000'000;
   MutexLock lock(&mu_);
-  bool untold = UpdateStall();
+  UpdateStall();
   if (!WritesAreStopped()) return Status::OK();
+  room_awaited_ = true;
+  UpdateStall();
+  bool untold = true;
   Clock* const clock = options_.env.clock.get();
   const uint64_t started = clock->MonotonicNanos();
   const uint64_t failures = flush_failures_;
@@ -101,6 +106,7 @@ Status DBImpl::WaitForMemtableRoom() {
     status = errors_.read_only();
     if (status.ok() && flush_failures_ != failures) status = flush_error_;
   }
+  room_awaited_ = false;
   if (Statistics* const statistics = options_.statistics.get(); statistics != nullptr) {
     const uint64_t nanos = clock->MonotonicNanos() - started;
     statistics->Add(Counter::kWriteStalls, 1);

@@ -34,8 +34,18 @@
 // through a 64 MiB log: 21 ns where the faults were taken ahead (MADV_POPULATE_WRITE), 52 ns where
 // each page took its own. But a page so populated is dirty, and the next sync writes it, used or
 // not. So only as much is populated ahead as one period between syncs is likely to fill: what the
-// last period filled, on whichever log of this file system that was. It happens at opening and, for
-// less, at the end of Sync(), both off the path of a write.
+// last period filled, on whichever log of this file system that was. It happens at the end of the
+// first Sync(), which is that of the head the log gets before it is used, and for less at the end
+// of a later one beside which copies went on; all off the path of a write.
+//
+// TLB shootdowns. A page that is mapped and dirty is cleaned by write-protecting it, and for each
+// such page the other processors that run this process are interrupted: 2,000 times for a log of
+// 8 MiB, 12 us each for a writer in a virtual machine. So a sync first takes what it will clean out
+// of the mapping, by one call that interrupts a few times: MADV_DONTNEED on a shared mapping of a
+// file passes the dirty bits of the page tables on to the page cache, and forgets nothing. A copy
+// to such a page brings it back. Overwriting 5M entries of 100 bytes at random, the interrupts went
+// from 170,000 to 3,500, the writes that took more than 10 us from 1.35 % to 0.14 %, and the
+// throughput from 525,000 to 770,000 entries a second.
 //
 // The zeros are written in pieces of 16 KiB because ext4 makes folios as large as the write (Linux
 // 6.16 and later) and a write fault costs time in the size of the folio: 1 us a page with pieces of
@@ -53,8 +63,10 @@ namespace {
 constexpr uint64_t kPageBytes = 4096;
 constexpr size_t kZeroWriteBytes = 16 << 10;
 // What is populated ahead while nothing is known, by the first log of a program, and at most after
-// a sync, which may have been the log's last.
+// a later sync than the first, as the log may be nearly full.
 constexpr uint64_t kPopulateAheadBytes = 4 << 20;
+// Taking less than this out of the mapping would save no interrupts.
+constexpr uint64_t kUnmapBytesMin = 4 * kPageBytes;
 
 // From linux/magic.h, xfs's from its own fs/xfs/libxfs/xfs_format.h.
 constexpr uint64_t kExtMagic = 0xEF53;  // ext2, ext3, ext4
@@ -92,9 +104,10 @@ class PosixLogFile : public LogFile {
   Status Sync() final {
     if (error_.failed()) return error_.Get();
     if (!fd_.valid()) return Status::IOError(path_ + ": sync: the file is closed");
+    const uint64_t end = WillSync();
     const Status s = SyncData(fd_.get(), path_);
     if (!s.ok()) return Fail(s);
-    DidSync();
+    DidSync(end);
     return s;
   }
 
@@ -105,7 +118,9 @@ class PosixLogFile : public LogFile {
   }
 
  protected:
-  virtual void DidSync() {}
+  // Around a sync that succeeds; the second gets what the first returned.
+  virtual uint64_t WillSync() { return 0; }
+  virtual void DidSync(uint64_t /*end*/) {}
 
   // Whether a copy may go on; if not, *why.
   bool MayCopy(uint64_t offset, size_t size, Status* why) const {
@@ -154,10 +169,7 @@ class MappedLogFile final : public PosixLogFile {
                 std::shared_ptr<LogFileHistory> history)
       : PosixLogFile(std::move(path), std::move(fd), capacity),
         base_(base),
-        history_(std::move(history)) {
-    const uint64_t expected = history_->bytes_per_sync.load(std::memory_order_relaxed);
-    Populate(0, expected == 0 ? kPopulateAheadBytes : expected);
-  }
+        history_(std::move(history)) {}
 
   ~MappedLogFile() override { Unmap(); }
 
@@ -187,24 +199,47 @@ class MappedLogFile final : public PosixLogFile {
   }
 
  private:
-  // One sync at a time makes a difference here, not two; both estimate, neither breaks.
-  void DidSync() override {
-    const uint64_t end = copied_to_.load(std::memory_order_relaxed);
-    const uint64_t filled =
-        end - std::min(end, synced_to_.exchange(end, std::memory_order_relaxed));
-    if (filled == 0) return;
+  // Two syncs at a time, or copies that race, make what follows estimate worse, and break nothing.
+
+  // Takes the dirty pages out of the mapping. Failing is harmless: they are cleaned one by one.
+  uint64_t WillSync() override {
+    const uint64_t copied = copied_to_.load(std::memory_order_relaxed);
+    const uint64_t begin = synced_to_.load(std::memory_order_relaxed) / kPageBytes * kPageBytes;
+    const uint64_t end =
+        std::max(RoundUpToPage(copied), populated_to_.load(std::memory_order_relaxed));
+    if (base_ != nullptr && end >= begin + kUnmapBytesMin) {
+      (void)madvise(base_ + begin, end - begin, MADV_DONTNEED);
+    }
+    return copied;
+  }
+
+  void DidSync(uint64_t end) override {
+    const uint64_t before = synced_to_.exchange(end, std::memory_order_relaxed);
+    if (end <= before) return;
+    const uint64_t filled = end - before;
+    if (before == 0) {
+      const uint64_t expected = history_->bytes_per_sync.load(std::memory_order_relaxed);
+      Populate(end, expected == 0 ? kPopulateAheadBytes : expected);
+      return;
+    }
     history_->bytes_per_sync.store(filled, std::memory_order_relaxed);
-    Populate(end, std::min(filled, kPopulateAheadBytes));
+    // Without copies meanwhile the log is full, or its writers are in no hurry.
+    const uint64_t now = copied_to_.load(std::memory_order_relaxed);
+    if (now > end) Populate(now, std::min(filled, kPopulateAheadBytes));
   }
 
   // Takes the write faults of the pages from `offset` on. Failing is harmless: they are then taken
   // one by one. It is no promise that a store succeeds either, so it answers nothing.
   void Populate(uint64_t offset, uint64_t size) {
-    const uint64_t begin =
-        std::min(capacity(), (offset + kPageBytes - 1) / kPageBytes * kPageBytes);
+    const uint64_t begin = std::min(capacity(), RoundUpToPage(offset));
     const uint64_t length = std::min(capacity() - begin, size);
-    if (length == 0) return;
+    if (base_ == nullptr || length == 0) return;
+    populated_to_.store(RoundUpToPage(begin + length), std::memory_order_relaxed);
     (void)madvise(base_ + begin, length, MADV_POPULATE_WRITE);
+  }
+
+  static uint64_t RoundUpToPage(uint64_t offset) {
+    return (offset + kPageBytes - 1) / kPageBytes * kPageBytes;
   }
 
   void Unmap() {
@@ -213,9 +248,11 @@ class MappedLogFile final : public PosixLogFile {
 
   char* base_;
   const std::shared_ptr<LogFileHistory> history_;
-  // Relaxed, and racing copies may lower it: it feeds an estimate.
+  // Ends of what was copied (racing copies may lower it), synced, populated. Relaxed: what they
+  // feed may be late.
   std::atomic<uint64_t> copied_to_{0};
   std::atomic<uint64_t> synced_to_{0};
+  std::atomic<uint64_t> populated_to_{0};
 };
 
 bool OverwritesInPlace(int fd) {

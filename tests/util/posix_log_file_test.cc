@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdint>
+#include <fstream>
 #include <memory>
 #include <string>
 
@@ -268,18 +270,57 @@ TEST(PosixMappedLogFile, RemembersWhatGoesBetweenTwoSyncs) {
   auto history = std::make_shared<LogFileHistory>();
   std::unique_ptr<LogFile> file;
   ASSERT_TRUE(CreateLogFile(dir.File("a"), kCapacity, LogFileKind::kMapped, history, &file).ok());
+  ASSERT_TRUE(file->Copy(0, std::string(8192, 'h')).ok());
+  ASSERT_TRUE(file->Sync().ok());  // of a head, which says nothing about writes
   EXPECT_EQ(history->bytes_per_sync.load(), 0u);
-  ASSERT_TRUE(file->Copy(0, std::string(10000, 'x')).ok());
+  ASSERT_TRUE(file->Copy(8192, std::string(10000, 'x')).ok());
   ASSERT_TRUE(file->Sync().ok());
   EXPECT_EQ(history->bytes_per_sync.load(), 10000u);
   ASSERT_TRUE(file->Sync().ok());  // nothing in between says nothing
   EXPECT_EQ(history->bytes_per_sync.load(), 10000u);
-  ASSERT_TRUE(file->Copy(10000, std::string(500, 'y')).ok());
+  ASSERT_TRUE(file->Copy(18192, std::string(500, 'y')).ok());
   ASSERT_TRUE(file->Sync().ok());
   EXPECT_EQ(history->bytes_per_sync.load(), 500u);
   ASSERT_TRUE(file->Copy(kCapacity - 1, "z").ok());  // the end of the file bounds what is populated
   ASSERT_TRUE(file->Sync().ok());
   ASSERT_TRUE(CreateLogFile(dir.File("b"), kCapacity, LogFileKind::kMapped, history, &file).ok());
+  ASSERT_TRUE(file->Copy(0, std::string(8192, 'h')).ok());
+  ASSERT_TRUE(file->Sync().ok());
+  EXPECT_EQ(history->bytes_per_sync.load(), kCapacity - 18692);
+}
+
+// KiB of the file's mapping that are in this process's page tables; -1 if nobody says.
+int64_t MappedKiB(const std::string& path) {
+  std::ifstream smaps("/proc/self/smaps");
+  bool found = false;
+  for (std::string line; std::getline(smaps, line);) {
+    found |= line.ends_with(path);
+    if (found && line.starts_with("Rss:")) return std::stoll(line.substr(4));
+  }
+  return -1;
+}
+
+TEST(PosixMappedLogFile, SyncsTakeWhatTheyCoverOutOfTheMapping) {
+  TempDir dir;
+  const std::string path = dir.File("l");
+  std::unique_ptr<LogFile> file;
+  ASSERT_TRUE(CreateLogFile(path, kCapacity, LogFileKind::kMapped,
+                            std::make_shared<LogFileHistory>(), &file)
+                  .ok());
+  if (MappedKiB(path) < 0) GTEST_SKIP() << "no /proc/self/smaps";
+  std::string expected(kCapacity, 'a');
+  ASSERT_TRUE(file->Copy(0, expected).ok());
+  EXPECT_GT(MappedKiB(path), 0);
+  ASSERT_TRUE(file->Sync().ok());  // at the file's end nothing is left to populate
+  EXPECT_EQ(MappedKiB(path), 0);
+  EXPECT_EQ(ReadTestFile(path), expected);
+  // They come back where they are copied to.
+  expected.replace(100000, 3, "bcd");
+  ASSERT_TRUE(file->Copy(100000, "bcd").ok());
+  EXPECT_GT(MappedKiB(path), 0);
+  EXPECT_EQ(ReadTestFile(path), expected);
+  ASSERT_TRUE(file->Close().ok());
+  EXPECT_EQ(ReadTestFile(path), expected);
 }
 
 // ---- The choice ----

@@ -143,6 +143,24 @@ class Draft {
   std::unique_ptr<FileLock> lock_;
 };
 
+Status TakeFile(const CheckpointSource& source, const NumberedFile& file, uint64_t bytes,
+                const std::string& directory, CheckpointResult* result) {
+  FileSystem* const file_system = source.options->env.file_system.get();
+  const std::string from = FileName(source.directory, file);
+  const std::string to = FileName(directory, file);
+  if (file_system->LinkFile(from, to).ok()) {
+    ++result->files_linked;
+    return Status::OK();
+  }
+  // Another device, a file system without links, too many of them: whatever it is, if a copy
+  // cannot be made either, that says why.
+  Status status = CopyFile(file_system, from, to, bytes, source.limiter);
+  if (!status.ok()) return status;
+  ++result->files_copied;
+  result->bytes_copied += bytes;
+  return status;
+}
+
 Status WriteManifest(const CheckpointSource& source, const std::string& directory) {
   ManifestEdit content;
   content.retained_sequence = source.version->retained_sequence();
@@ -175,19 +193,11 @@ Status MakeCheckpoint(const CheckpointSource& source, const std::string& directo
   std::vector<std::shared_ptr<SegmentFile>> segments;
   source.version->ForEachSegment([&](const auto& segment) { segments.push_back(segment); });
   for (const auto& segment : segments) {
-    const std::string from = SegmentFileName(source.directory, segment->number());
-    const std::string to = SegmentFileName(draft.path(), segment->number());
-    status = file_system->LinkFile(from, to);
-    if (status.ok()) {
-      ++result->files_linked;
-      continue;
+    for (const NumberedFile& file : FilesOf(segment->entry())) {
+      const uint64_t bytes = BytesOf(segment->entry(), file.type);
+      status = TakeFile(source, file, bytes, draft.path(), result);
+      if (!status.ok()) return status;
     }
-    // Another device, a file system without links, too many of them: whatever it is, if a copy
-    // cannot be made either, that says why.
-    status = CopyFile(file_system, from, to, segment->file_bytes(), source.limiter);
-    if (!status.ok()) return status;
-    ++result->files_copied;
-    result->bytes_copied += segment->file_bytes();
   }
   status = file_system->SyncDirectory(draft.path());
   if (status.ok()) status = WriteManifest(source, draft.path());

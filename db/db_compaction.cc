@@ -355,16 +355,17 @@ Status DBImpl::InstallCompaction(CompactionJob* job, SequenceNumber retained) {
 
 void DBImpl::RemoveObsoleteSegments() {
   obsolete_->Released(manifest_->TakeReleased());
-  for (const FileNumber number : obsolete_->TakeDue()) {
-    const std::string path = SegmentFileName(path_, number);
+  for (const NumberedFile& file : obsolete_->TakeDue()) {
+    const std::string path = FileName(path_, file);
     const Status status = options_.env.file_system->RemoveFile(path);
     if (!status.ok() && !status.IsNotFound()) {
       options_.logger->Log(LogLevel::kWarning, "not removed yet: " + status.ToString());
-      obsolete_->Released({number});  // tried again the next time, at the latest by Close()
+      obsolete_->Released({file});  // tried again the next time, at the latest by Close()
       continue;
     }
+    if (file.type != FileType::kSegment) continue;
     if (options_.statistics != nullptr) options_.statistics->Add(Counter::kSegmentsRemoved, 1);
-    events_.SegmentRemoved({.number = number, .path = path});
+    events_.SegmentRemoved({.number = file.number, .path = path});
   }
 }
 

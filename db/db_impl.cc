@@ -202,9 +202,9 @@ void DBImpl::RemoveUnreachable() {
     FileNumber number;
     FileType type;
     if (!ParseFileName(name, &number, &type)) continue;
-    const Status status = type == FileType::kSegment
-                              ? options_.env.file_system->RemoveFile(JoinPath(path_, name))
-                              : wal_->Adopt(name);
+    const bool log = type == FileType::kLog || type == FileType::kRecycledLog;
+    const Status status =
+        log ? wal_->Adopt(name) : options_.env.file_system->RemoveFile(JoinPath(path_, name));
     if (!status.ok() && !status.IsNotFound()) {
       options_.logger->Log(LogLevel::kWarning, "not removed: " + status.ToString());
     }

@@ -51,7 +51,7 @@ SequenceNumber Manifest::sequence_limit() const { return writer_->sequence_limit
 Status Manifest::ReserveSequences(SequenceNumber upto) { return writer_->ReserveSequences(upto); }
 Status Manifest::Close(const ManifestEdit& last) { return writer_->Close(last); }
 void Manifest::Shut() { writer_->Shut(); }
-std::vector<FileNumber> Manifest::TakeReleased() { return writer_->TakeReleased(); }
+std::vector<NumberedFile> Manifest::TakeReleased() { return writer_->TakeReleased(); }
 FileNumber Manifest::lowest_log_needed() const { return writer_->lowest_log_needed(); }
 Status Manifest::poisoned() const { return writer_->poisoned(); }
 ManifestStats Manifest::stats() const { return writer_->stats(); }

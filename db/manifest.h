@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "db/manifest_entry.h"
+#include "util/filename.h"
 #include "util/internal_key.h"
 #include "varve/env.h"
 #include "varve/slice.h"
@@ -25,8 +26,8 @@
 //
 // Invariants
 //   - What root N or N-1 needs (page, segment, log) is neither overwritten nor given away until N+1
-//     is durable. Pages the manifest keeps itself; of segments and logs it says what may go:
-//     TakeReleased() and lowest_log_needed().
+//     is durable. Pages the manifest keeps itself; of files it says what may go: TakeReleased() and
+//     lowest_log_needed().
 //   - A number or sequence may be used once *both* roots reserve it: NewFileNumber() and
 //     sequence_limit() see to that. After an unclean end the counters start at the reservation.
 //   - Whatever loses one root loses nothing that both roots carried: a commit that must survive
@@ -37,8 +38,8 @@
 //     (Where only the writing of a fresh page failed, for want of room say, nothing has changed and
 //     the commit may be tried again.)
 //
-// What the caller owes (RULES R4.1, R4.2, W14): before Commit() of an edit, every segment it adds
-// is synced, and its name too (SyncDirectory); and every log up to the last that the new
+// What the caller owes (RULES R4.1, R4.2, W14): before Commit() of an edit, every file of an entry
+// it adds is synced, and its name too (SyncDirectory); and every log up to the last that the new
 // lowest_log passes over, earlier ones too, is synced.
 //
 // Thread safety: all methods may be called from any thread. Commits run one at a time, in the order
@@ -106,7 +107,9 @@ struct ManifestState {
 // an error and changes nothing, so that commits may arrive in another order than their edits were
 // made in.
 struct ManifestEdit {
-  // A number that is removed and added at once is replaced: another level, say.
+  // A number that is removed and added at once is replaced: another level, say, or the ghost of
+  // what was a segment. The files that only the former entry names are released, one by one; the
+  // new one names no others.
   std::vector<SegmentEntry> added;  // numbers from NewFileNumber()
   std::vector<FileNumber> removed;
   FileNumber lowest_log = 0;
@@ -175,7 +178,7 @@ class Manifest {
   // Makes the edit durable in one root, all of it or, on an error, nothing as far as this object
   // can tell (after a poisoning the next Open decides). InvalidArgument, with nothing changed: a
   // number is removed that is not there, or added that is there, was never given out, or was
-  // removed a moment ago.
+  // removed a moment ago; or a replaced entry names a file that it did not name before.
   Status Commit(const ManifestEdit& edit);
 
   // A commit with unchanged content: what the root before the last commit needed is released. Also
@@ -201,9 +204,9 @@ class Manifest {
   // error of before. For an owner whose users may still be about to call.
   void Shut();
 
-  // Segments that neither root needs any more, each told once: their files may be unlinked when no
-  // version refers to them. Numbers that were never committed are the caller's own to remove.
-  std::vector<FileNumber> TakeReleased();
+  // Files of entries that neither root needs any more, each told once: they may be unlinked when no
+  // version refers to them. What was never committed is the caller's own to remove.
+  std::vector<NumberedFile> TakeReleased();
   // Logs below it are needed by neither root: they may be recycled or removed.
   FileNumber lowest_log_needed() const;
 

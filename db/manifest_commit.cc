@@ -1,6 +1,7 @@
 // One commit: staged in memory, its pages written, then its root.
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "db/manifest_writer.h"
@@ -37,7 +38,10 @@ Status CheckEntry(const SegmentEntry& entry) {
     return Refused(entry.number, "has an expiry that is no range");
   }
   if (!ValidExtensions(entry.extensions)) return Refused(entry.number, "has malformed extensions");
-  const size_t fixed_max = 12 * 10 + 2 * 5;  // every number of the entry at its longest
+  if (const char* const wrong = CheckGhostFields(entry); wrong != nullptr) {
+    return Refused(entry.number, wrong);
+  }
+  const size_t fixed_max = 15 * 12 + 2 * 5;  // every number of the entry at its longest
   if (entry.smallest.size() + entry.largest.size() + entry.extensions.size() >
       kBodyBytesMax - fixed_max) {
     return Refused(entry.number, "has keys or extensions that are too long");
@@ -51,8 +55,13 @@ bool Writer::Live(const std::vector<Cell>& changes, FileNumber number) const {
   return FindCell(tree_, number, &cell);
 }
 
+uint64_t Writer::FileFlags(FileNumber number) const {
+  const auto found = file_flags_.find(number);
+  return found == file_flags_.end() ? 0 : found->second;
+}
+
 Status Writer::CheckEdit(const ManifestEdit& edit, const std::vector<Cell>& changes,
-                         std::vector<FileNumber>* removed, Staged* staged) const {
+                         std::vector<FileNumber>* removed, std::vector<FileNumber>* gone) const {
   *removed = edit.removed;
   std::sort(removed->begin(), removed->end());
   for (size_t i = 0; i < removed->size(); ++i) {
@@ -60,30 +69,60 @@ Status Writer::CheckEdit(const ManifestEdit& edit, const std::vector<Cell>& chan
     if (i > 0 && number == (*removed)[i - 1]) return Refused(number, "is removed twice");
     if (!Live(changes, number)) return Refused(number, "is removed and not there");
   }
+  std::vector<FileNumber> added;
+  if (Status s = CheckAdded(edit, changes, *removed, &added); !s.ok()) return s;
+  std::sort(added.begin(), added.end());
+  const auto twice = std::adjacent_find(added.begin(), added.end());
+  if (twice != added.end()) return Refused(*twice, "is added twice");
+  std::set_difference(removed->begin(), removed->end(), added.begin(), added.end(),
+                      std::back_inserter(*gone));
+  return Status::OK();
+}
+
+Status Writer::CheckAdded(const ManifestEdit& edit, const std::vector<Cell>& changes,
+                          const std::vector<FileNumber>& removed,
+                          std::vector<FileNumber>* added) const {
   FileNumber next_file_number;
   {
     MutexLock lock(&state_mutex_);
     next_file_number = next_file_number_;
   }
-  std::vector<FileNumber> added;
   for (const SegmentEntry& entry : edit.added) {
     if (Status s = CheckEntry(entry); !s.ok()) return s;
     const FileNumber number = entry.number;
     if (number >= next_file_number) return Refused(number, "is added and was never given out");
-    if (!Contains(*removed, number)) {
+    if (Contains(removed, number)) {
+      const std::vector<NumberedFile> before = FilesOf(number, FileFlags(number));
+      const std::vector<NumberedFile> files = FilesOf(entry);
+      if (!std::includes(before.begin(), before.end(), files.begin(), files.end())) {
+        return Refused(number, "is replaced by an entry with a file that it did not have");
+      }
+    } else {
       if (Live(changes, number)) return Refused(number, "is added and there already");
-      if (Contains(removed_, number)) {
+      if (std::any_of(removed_.begin(), removed_.end(),
+                      [number](const NumberedFile& file) { return file.number == number; })) {
         return Refused(number, "is added again after it was removed");
       }
     }
-    added.push_back(number);
+    added->push_back(number);
   }
-  std::sort(added.begin(), added.end());
-  const auto twice = std::adjacent_find(added.begin(), added.end());
-  if (twice != added.end()) return Refused(*twice, "is added twice");
-  std::set_difference(removed->begin(), removed->end(), added.begin(), added.end(),
-                      std::back_inserter(staged->removed));
   return Status::OK();
+}
+
+void Writer::StageFiles(const ManifestEdit& edit, Staged* staged) const {
+  std::vector<NumberedFile> before, after;
+  for (const FileNumber number : edit.removed) {
+    for (const NumberedFile& file : FilesOf(number, FileFlags(number))) before.push_back(file);
+    staged->file_flags.emplace_back(number, 0);
+  }
+  for (const SegmentEntry& entry : edit.added) {
+    for (const NumberedFile& file : FilesOf(entry)) after.push_back(file);
+    staged->file_flags.emplace_back(entry.number, entry.flags & kFileFlags);
+  }
+  std::sort(before.begin(), before.end());
+  std::sort(after.begin(), after.end());
+  std::set_difference(before.begin(), before.end(), after.begin(), after.end(),
+                      std::back_inserter(staged->removed));
 }
 
 std::string Writer::StageEntry(FileNumber number, Slice body, FreePages* free, Staged* staged) {
@@ -141,13 +180,14 @@ Status Writer::Stage(const ManifestEdit& edit, Counters counters, Staged* staged
 
 Status Writer::StageChanges(const ManifestEdit& edit, Staged* staged) {
   const std::vector<Cell> before = MergeCells(root_.changes, {}, /*keep_removed=*/true);
-  std::vector<FileNumber> removed;
-  if (Status s = CheckEdit(edit, before, &removed, staged); !s.ok()) return s;
+  std::vector<FileNumber> removed, gone;
+  if (Status s = CheckEdit(edit, before, &removed, &gone); !s.ok()) return s;
+  StageFiles(edit, staged);
 
   std::vector<std::string> storage;  // what the cells point into; never moves
-  storage.reserve(edit.added.size() + staged->removed.size());
+  storage.reserve(edit.added.size() + gone.size());
   std::vector<Cell> edits;
-  std::vector<FileNumber> gone;  // removed, and the tree never had it: no trace stays
+  std::vector<FileNumber> forgotten;  // gone, and the tree never had it: no trace stays
   const auto push = [&](std::string encoded) {
     Slice rest = storage.emplace_back(std::move(encoded));
     GetCell(&rest, &edits.emplace_back());
@@ -159,8 +199,8 @@ Status Writer::StageChanges(const ManifestEdit& edit, Staged* staged) {
     const bool in_tree = FindCell(tree_, number, &cell);
     // Not to keep its many pages for a change that may stay in the root for long.
     merge |= in_tree && cell.kind == CellKind::kSpilled;
-    if (!Contains(staged->removed, number)) continue;
-    if (!in_tree) gone.push_back(number);
+    if (!Contains(gone, number)) continue;
+    if (!in_tree) forgotten.push_back(number);
     push(EncodeRemovedCell(number));
   }
   for (const SegmentEntry& entry : edit.added) {
@@ -172,7 +212,7 @@ Status Writer::StageChanges(const ManifestEdit& edit, Staged* staged) {
             [](const Cell& a, const Cell& b) { return a.number < b.number; });
   std::vector<Cell> changes = MergeCells(root_.changes, edits, /*keep_removed=*/true);
   std::erase_if(changes, [&](const Cell& cell) {
-    return cell.kind == CellKind::kRemoved && Contains(gone, cell.number);
+    return cell.kind == CellKind::kRemoved && Contains(forgotten, cell.number);
   });
 
   Root& root = staged->root;
@@ -261,6 +301,13 @@ void Writer::Install(Staged* staged) {
     released_.insert(released_.end(), removed_.begin(), removed_.end());
   }
   removed_ = std::move(staged->removed);
+  for (const auto& [number, flags] : staged->file_flags) {
+    if (flags == 0) {
+      file_flags_.erase(number);
+    } else {
+      file_flags_[number] = flags;
+    }
+  }
   root_ = std::move(staged->root);
   tree_ = std::move(staged->tree);
   Publish();

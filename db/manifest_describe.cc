@@ -21,6 +21,19 @@ std::string InternalKeyText(Slice key) {
          " type " + std::to_string(static_cast<int>(TrailerType(trailer)));
 }
 
+// What is told of an entry in a cache: nothing in most databases.
+std::string GhostText(const SegmentEntry& e) {
+  std::string text;
+  if (e.applied_to != 0) text += ", evictions applied to " + std::to_string(e.applied_to);
+  if (e.flags & kSegmentGhost) {
+    text += ", a ghost since eviction " + std::to_string(e.evicted) +
+            (e.flags & kSegmentHasGhostFile ? "" : ", without a file");
+  } else if (e.flags & kSegmentHasGhostFile) {
+    text += ", ghost file of " + std::to_string(e.ghost_bytes) + " bytes";
+  }
+  return text;
+}
+
 class Describer {
  public:
   Describer(PageSource* source, std::string* text) : source_(source), text_(text) {}
@@ -172,7 +185,8 @@ class Describer {
                       std::to_string(e.raw_bytes) + " raw), " + std::to_string(e.entries) +
                       " entries (" + std::to_string(e.deletes) + " deletes), sequences " +
                       std::to_string(e.smallest_sequence) + "…" +
-                      std::to_string(e.largest_sequence) + ", flags " + Hex(e.flags) + where);
+                      std::to_string(e.largest_sequence) + ", flags " + Hex(e.flags) +
+                      GhostText(e) + where);
       Line(depth + 1, InternalKeyText(e.smallest) + " … " + InternalKeyText(e.largest));
     }
   }

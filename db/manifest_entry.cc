@@ -4,6 +4,75 @@
 
 namespace varve {
 
+namespace {
+
+void PutExtension(std::string* out, SegmentEntryExtension tag, uint64_t value) {
+  if (value == 0) return;
+  std::string bytes;
+  PutVarint64(&bytes, value);
+  PutVarint64(out, tag);
+  PutLengthPrefixed(out, bytes);
+}
+
+// The field of the entry that the tag stands for, or null.
+uint64_t* FieldOf(SegmentEntry* entry, uint64_t tag) {
+  switch (tag) {
+    case kAppliedTo:
+      return &entry->applied_to;
+    case kEvicted:
+      return &entry->evicted;
+    case kGhostBytes:
+      return &entry->ghost_bytes;
+    default:
+      return nullptr;
+  }
+}
+
+// False if a field is cut off, is there twice, or is no number above 0.
+bool DecodeExtensions(Slice extensions, SegmentEntry* entry) {
+  entry->applied_to = entry->evicted = entry->ghost_bytes = 0;
+  entry->extensions.clear();
+  while (!extensions.empty()) {
+    const Slice before = extensions;
+    uint64_t tag;
+    Slice value;
+    if (!GetVarint64(&extensions, &tag) || !GetLengthPrefixed(&extensions, &value)) return false;
+    if (uint64_t* const field = FieldOf(entry, tag); field == nullptr) {
+      entry->extensions.append(before.substr(0, before.size() - extensions.size()));
+    } else if (*field != 0 || !GetVarint64(&value, field) || *field == 0 || !value.empty()) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+std::vector<NumberedFile> FilesOf(FileNumber number, uint64_t flags) {
+  std::vector<NumberedFile> files;
+  if ((flags & kSegmentGhost) == 0) files.push_back({FileType::kSegment, number});
+  if ((flags & kSegmentHasGhostFile) != 0) files.push_back({FileType::kGhost, number});
+  return files;
+}
+
+uint64_t BytesOf(const SegmentEntry& entry, FileType type) {
+  const bool is_ghost = (entry.flags & kSegmentGhost) != 0;
+  return type == FileType::kGhost && !is_ghost ? entry.ghost_bytes : entry.file_bytes;
+}
+
+const char* CheckGhostFields(const SegmentEntry& entry) {
+  const bool has_ghost_file = (entry.flags & kSegmentHasGhostFile) != 0;
+  if ((entry.flags & kSegmentGhost) != 0) {
+    if (entry.evicted == 0) return "is a ghost of no eviction";
+    if (entry.ghost_bytes != 0) return "is a ghost beside a ghost file";
+  } else if (entry.evicted != 0) {
+    return "was evicted and is no ghost";
+  }
+  if (has_ghost_file == (BytesOf(entry, FileType::kGhost) != 0)) return nullptr;
+  return has_ghost_file ? "has a ghost file of no bytes"
+                        : "has the bytes of a ghost file, and none";
+}
+
 void EncodeSegmentEntry(const SegmentEntry& entry, std::string* out) {
   PutVarint32(out, entry.level);
   PutVarint64(out, entry.epoch);
@@ -20,6 +89,9 @@ void EncodeSegmentEntry(const SegmentEntry& entry, std::string* out) {
   }
   PutLengthPrefixed(out, entry.smallest);
   PutLengthPrefixed(out, entry.largest);
+  PutExtension(out, kAppliedTo, entry.applied_to);
+  PutExtension(out, kEvicted, entry.evicted);
+  PutExtension(out, kGhostBytes, entry.ghost_bytes);
   out->append(entry.extensions);
 }
 
@@ -51,20 +123,20 @@ Status DecodeSegmentEntry(FileNumber number, Slice body, SegmentEntry* entry) {
   if (!GetLengthPrefixed(&body, &smallest) || !GetLengthPrefixed(&body, &largest)) {
     return Status::Corruption("the entry is cut off in its keys");
   }
-  if (!ValidExtensions(body)) return Status::Corruption("the entry's extensions are malformed");
+  if (!DecodeExtensions(body, entry)) {
+    return Status::Corruption("the entry's extensions are malformed");
+  }
+  if (const char* const wrong = CheckGhostFields(*entry); wrong != nullptr) {
+    return Status::Corruption(std::string("the entry ") + wrong);
+  }
   entry->smallest = smallest;
   entry->largest = largest;
-  entry->extensions = body;
   return Status::OK();
 }
 
 bool ValidExtensions(Slice extensions) {
-  while (!extensions.empty()) {
-    uint64_t tag;
-    Slice value;
-    if (!GetVarint64(&extensions, &tag) || !GetLengthPrefixed(&extensions, &value)) return false;
-  }
-  return true;
+  SegmentEntry entry;
+  return DecodeExtensions(extensions, &entry) && entry.extensions.size() == extensions.size();
 }
 
 }  // namespace varve

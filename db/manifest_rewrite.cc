@@ -66,6 +66,7 @@ Status Writer::StageWhole(const std::vector<SegmentEntry>& more, FreePages* page
     Slice rest = storage.emplace_back(StageEntry(entry.number, body, pages, staged));
     bytes += rest.size();
     GetCell(&rest, &cells.emplace_back());
+    staged->file_flags.emplace_back(entry.number, entry.flags & kFileFlags);
   }
   if (bytes <= RootRoomForChanges(root, 0)) {
     for (const Cell& cell : cells) root.changes.append(cell.whole);

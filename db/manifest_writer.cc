@@ -99,6 +99,11 @@ Status Writer::Open(ManifestState* state) {
                                    ", and cannot be opened as a " + (cache ? "database" : "cache"));
   }
   *state = TakeState(source, &loaded);
+  for (const SegmentEntry& entry : state->segments) {
+    if (const uint64_t flags = entry.flags & kFileFlags; flags != 0) {
+      file_flags_[entry.number] = flags;
+    }
+  }
   root_ = std::move(loaded.root);
   tree_ = std::move(loaded.tree);
   spills_ = std::move(loaded.spills);
@@ -280,7 +285,7 @@ void Writer::Shut() {
   file_.reset();
 }
 
-std::vector<FileNumber> Writer::TakeReleased() {
+std::vector<NumberedFile> Writer::TakeReleased() {
   MutexLock lock(&state_mutex_);
   return std::exchange(released_, {});
 }

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "db/manifest.h"
@@ -47,7 +49,7 @@ class Writer {
   Status ReserveSequences(SequenceNumber upto);
   Status Close(const ManifestEdit& last);
   void Shut();
-  std::vector<FileNumber> TakeReleased();
+  std::vector<NumberedFile> TakeReleased();
   Status poisoned() const;
   ManifestStats stats() const;
   DatabaseId database_id() const { return database_id_; }
@@ -74,8 +76,10 @@ class Writer {
     SpillChains spills;                    // new chains
     std::vector<uint32_t> chains_dropped;  // by their first page
     std::vector<uint32_t> pages_dropped;   // pages the new root does not need
-    std::vector<FileNumber> removed;       // segments likewise, ascending
+    std::vector<NumberedFile> removed;     // files likewise
     std::vector<uint32_t> taken;           // pages of `images`
+    // Of entries that are added or replaced, and 0 of those that go, the flags that count.
+    std::vector<std::pair<FileNumber, uint64_t>> file_flags;
   };
 
   enum class Counters { kAhead, kExact };
@@ -96,9 +100,16 @@ class Writer {
   Status Stage(const ManifestEdit& edit, Counters counters, Staged* staged) REQUIRES(commit_mutex_);
   Status StageChanges(const ManifestEdit& edit, Staged* staged) REQUIRES(commit_mutex_);
   void DropChain(const Cell& cell, Staged* staged) REQUIRES(commit_mutex_);
-  // *removed: all numbers that go or are replaced; staged->removed: those that go.
+  // *removed: all numbers that go or are replaced, ascending; *gone: those that go.
   Status CheckEdit(const ManifestEdit& edit, const std::vector<Cell>& changes,
-                   std::vector<FileNumber>* removed, Staged* staged) const REQUIRES(commit_mutex_);
+                   std::vector<FileNumber>* removed, std::vector<FileNumber>* gone) const
+      REQUIRES(commit_mutex_);
+  Status CheckAdded(const ManifestEdit& edit, const std::vector<Cell>& changes,
+                    const std::vector<FileNumber>& removed, std::vector<FileNumber>* added) const
+      REQUIRES(commit_mutex_);
+  // What the edit does to files, as far as the next commits need to know.
+  void StageFiles(const ManifestEdit& edit, Staged* staged) const REQUIRES(commit_mutex_);
+  uint64_t FileFlags(FileNumber number) const REQUIRES(commit_mutex_);
   bool Live(const std::vector<Cell>& changes, FileNumber number) const REQUIRES(commit_mutex_);
   void MergeIntoTree(const std::vector<Cell>& changes, Staged* staged) REQUIRES(commit_mutex_);
   void TakeBack(const Staged& staged) REQUIRES(commit_mutex_);
@@ -129,7 +140,10 @@ class Writer {
   FreePages free_ GUARDED_BY(commit_mutex_){kRoots};
   // What the newest root does not need and the other does.
   std::vector<uint32_t> waiting_ GUARDED_BY(commit_mutex_);
-  std::vector<FileNumber> removed_ GUARDED_BY(commit_mutex_);
+  std::vector<NumberedFile> removed_ GUARDED_BY(commit_mutex_);
+  // Of live entries, those that have flags which say what files there are. (They stand in the cells
+  // too, but a spilled one would have to be read to be removed.)
+  std::unordered_map<FileNumber, uint64_t> file_flags_ GUARDED_BY(commit_mutex_);
   SequenceNumber next_sequence_ GUARDED_BY(commit_mutex_) = 1;   // as far as it was told
   SequenceNumber sequence_floor_ GUARDED_BY(commit_mutex_) = 1;  // where this opening began
   ManifestStats counts_ GUARDED_BY(commit_mutex_);
@@ -139,7 +153,7 @@ class Writer {
   bool closed_ GUARDED_BY(state_mutex_) = false;
   FileNumber next_file_number_ GUARDED_BY(state_mutex_) = 1;
   FileNumber file_number_limit_ GUARDED_BY(state_mutex_) = 1;
-  std::vector<FileNumber> released_ GUARDED_BY(state_mutex_);
+  std::vector<NumberedFile> released_ GUARDED_BY(state_mutex_);
   ManifestStats stats_ GUARDED_BY(state_mutex_);  // as of the last commit
 
   std::atomic<SequenceNumber> sequence_limit_{0};

@@ -2,51 +2,54 @@
 
 namespace varve {
 
-void ObsoleteSegments::Removing(const std::shared_ptr<SegmentFile>& segment) {
+void ObsoleteSegments::Removing(const std::shared_ptr<SegmentFile>& segment,
+                                const std::vector<NumberedFile>& files) {
   {
     MutexLock lock(&mu_);
-    segments_.try_emplace(segment->number());
+    for (const NumberedFile& file : files) files_.try_emplace(file);
   }
-  segment->WhenGone([self = weak_from_this(), number = segment->number()] {
-    if (const auto obsolete = self.lock(); obsolete != nullptr) obsolete->Gone(number);
-  });
+  for (const NumberedFile& file : files) {
+    segment->WhenGone(file.type, [self = weak_from_this(), file] {
+      if (const auto obsolete = self.lock(); obsolete != nullptr) obsolete->Gone(file);
+    });
+  }
 }
 
 void ObsoleteSegments::Kept(const SegmentFile& segment) {
   MutexLock lock(&mu_);
-  segments_.erase(segment.number());
+  for (const NumberedFile& file : FilesOf(segment.entry())) files_.erase(file);
 }
 
-void ObsoleteSegments::Released(const std::vector<FileNumber>& numbers) {
+void ObsoleteSegments::Released(const std::vector<NumberedFile>& files) {
   MutexLock lock(&mu_);
-  for (const FileNumber number : numbers) {
-    const auto segment = segments_.find(number);
+  for (const NumberedFile& released : files) {
+    const auto file = files_.find(released);
     // One that no version of this run ever held, or holds any more, is gone.
-    if (segment == segments_.end()) {
-      segments_[number] = {.released = true, .gone = true};
+    if (file == files_.end()) {
+      files_[released] = {.released = true, .gone = true};
     } else {
-      segment->second.released = true;
+      file->second.released = true;
     }
   }
 }
 
-void ObsoleteSegments::Gone(FileNumber number) {
+void ObsoleteSegments::Gone(const NumberedFile& gone) {
   MutexLock lock(&mu_);
-  const auto segment = segments_.find(number);
-  if (segment == segments_.end()) return;  // kept, and now the database closes
-  segment->second.gone = true;
-  if (segment->second.released && wake_ != nullptr) wake_();
+  const auto file = files_.find(gone);
+  if (file == files_.end()) return;  // kept, and now the database closes
+  file->second.gone = true;
+  if (file->second.released && wake_ != nullptr) wake_();
 }
 
-std::vector<FileNumber> ObsoleteSegments::TakeDue() {
-  std::vector<FileNumber> due;
+std::vector<NumberedFile> ObsoleteSegments::TakeDue() {
+  std::vector<NumberedFile> due;
   MutexLock lock(&mu_);
-  for (auto segment = segments_.begin(); segment != segments_.end();) {
-    if (segment->second.released && segment->second.gone) {
-      due.push_back(segment->first);
-      segment = segments_.erase(segment);
+  for (auto file = files_.begin(); file != files_.end();) {
+    if (file->second.released && file->second.gone) {
+      due.push_back(file->first);
+      file = files_.erase(file);
     } else {
-      ++segment;
+      ++file;
     }
   }
   return due;
@@ -54,7 +57,7 @@ std::vector<FileNumber> ObsoleteSegments::TakeDue() {
 
 size_t ObsoleteSegments::waiting() const {
   MutexLock lock(&mu_);
-  return segments_.size();
+  return files_.size();
 }
 
 void ObsoleteSegments::Stop() {

@@ -97,7 +97,7 @@ ManifestOptions ManifestOptionsFor(const Options& options) {
 struct Listing {
   std::vector<std::string> names;
   bool manifest = false;
-  std::string data;  // the first name that only a database leaves: a log or a segment
+  std::string data;  // the first name that only a database leaves: a log, a segment, a ghost
 };
 
 Status List(FileSystem* file_system, const std::string& directory, Listing* listing) {
@@ -107,7 +107,8 @@ Status List(FileSystem* file_system, const std::string& directory, Listing* list
     FileType type;
     if (!ParseFileName(name, &number, &type)) continue;
     if (type == FileType::kManifest) listing->manifest = true;
-    if ((type == FileType::kLog || type == FileType::kSegment) && listing->data.empty()) {
+    if ((type == FileType::kLog || type == FileType::kSegment || type == FileType::kGhost) &&
+        listing->data.empty()) {
       listing->data = name;
     }
   }
@@ -168,7 +169,9 @@ Status ReplayAndCommit(const Options& options, const std::string& directory,
   }
   if (!status.ok()) {
     for (const SegmentEntry& made : segments.segments()) {
-      options.env.file_system->RemoveFile(SegmentFileName(directory, made.number)).ok();
+      for (const NumberedFile& file : FilesOf(made)) {
+        options.env.file_system->RemoveFile(FileName(directory, file)).ok();
+      }
     }
     return status;
   }
@@ -179,8 +182,10 @@ Status ReplayAndCommit(const Options& options, const std::string& directory,
 
 // Of the names listed at the start, those that neither root reaches.
 std::vector<std::string> Unreachable(const Listing& listing, const Recovered& recovered) {
-  std::vector<FileNumber> live;
-  for (const SegmentEntry& segment : recovered.segments) live.push_back(segment.number);
+  std::vector<NumberedFile> live;
+  for (const SegmentEntry& segment : recovered.segments) {
+    for (const NumberedFile& file : FilesOf(segment)) live.push_back(file);
+  }
   std::sort(live.begin(), live.end());
   std::vector<std::string> unreachable;
   for (const std::string& name : listing.names) {
@@ -188,7 +193,8 @@ std::vector<std::string> Unreachable(const Listing& listing, const Recovered& re
     FileType type;
     if (!ParseFileName(name, &number, &type)) continue;  // not ours
     const bool dead =
-        (type == FileType::kSegment && !std::binary_search(live.begin(), live.end(), number)) ||
+        ((type == FileType::kSegment || type == FileType::kGhost) &&
+         !std::binary_search(live.begin(), live.end(), NumberedFile{type, number})) ||
         (type == FileType::kLog && number < recovered.manifest->lowest_log_needed()) ||
         type == FileType::kRecycledLog;
     if (dead) unreachable.push_back(name);

@@ -41,15 +41,24 @@ std::vector<SegmentList> SplitIntoRuns(const InternalKeyComparator& comparator,
 }  // namespace
 
 SegmentFile::SegmentFile(SegmentEntry entry, const InternalKeyComparator& comparator,
-                         const SegmentFile* moved_from)
+                         const SegmentFile* before)
     : entry_(std::move(entry)),
       largest_is_exclusive_(ExtractTrailer(entry_.largest) == kExclusiveTrailer),
       has_range_deletes_((entry_.flags & kHasRangeDeletes) != 0),
-      life_(moved_from != nullptr ? moved_from->life_ : std::make_shared<Life>()) {
+      segment_life_(NewLife(entry_, FileType::kSegment, before)),
+      ghost_life_(NewLife(entry_, FileType::kGhost, before)) {
   if (comparator.bytewise()) {
     smallest_prefix_ = KeyPrefix(smallest_user_key());
     largest_prefix_ = KeyPrefix(largest_user_key());
   }
+}
+
+std::shared_ptr<SegmentFile::Life> SegmentFile::NewLife(const SegmentEntry& entry, FileType file,
+                                                        const SegmentFile* before) {
+  const bool has_file = file == FileType::kGhost ? (entry.flags & kSegmentHasGhostFile) != 0
+                                                 : (entry.flags & kSegmentGhost) == 0;
+  if (!has_file) return nullptr;
+  return before != nullptr ? before->LifeOf(file) : std::make_shared<Life>();
 }
 
 SortedRun::SortedRun(const InternalKeyComparator& comparator, SegmentList segments)
@@ -116,6 +125,9 @@ Status Version::Build(const InternalKeyComparator& comparator, std::vector<Segme
     if (!SegmentFile::ValidBounds(entry)) {
       return Status::Corruption("the manifest gives segment " + std::to_string(entry.number) +
                                 " no bounds");
+    }
+    if ((entry.flags & kSegmentGhost) != 0) {
+      return Status::NotSupported("the manifest has a ghost, " + std::to_string(entry.number));
     }
     segments.push_back(std::make_shared<SegmentFile>(std::move(entry), comparator));
   }

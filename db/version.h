@@ -29,9 +29,10 @@ class SegmentFile {
   // Sorts before every entry of its user key.
   static constexpr uint64_t kExclusiveTrailer = UINT64_MAX;
 
-  // Requires ValidBounds(entry). `moved_from` is the same segment before it moved to another level.
+  // Requires ValidBounds(entry). `before` is what had this number until the entry took its place:
+  // the same segment at another level. The files that both have are the same.
   SegmentFile(SegmentEntry entry, const InternalKeyComparator& comparator,
-              const SegmentFile* moved_from = nullptr);
+              const SegmentFile* before = nullptr);
   SegmentFile(const SegmentFile&) = delete;
   SegmentFile& operator=(const SegmentFile&) = delete;
 
@@ -48,9 +49,11 @@ class SegmentFile {
   bool largest_is_exclusive() const { return largest_is_exclusive_; }
   bool has_range_deletes() const { return has_range_deletes_; }
 
-  // Calls `done` when nobody holds the segment any more, at this or at another level. At most once,
-  // and not beside other calls.
-  void WhenGone(std::function<void()> done) { life_->when_gone = std::move(done); }
+  // Calls `done` when nobody holds anything that has this file of FilesOf(entry()) any more, be it
+  // at this or at another level. At most once for each file, and not beside other calls.
+  void WhenGone(FileType file, std::function<void()> done) {
+    LifeOf(file)->when_gone = std::move(done);
+  }
 
   bool IsBefore(const InternalKeyComparator& comparator, Slice user_key) const {
     const int order = comparator.CompareUserKeys(largest_user_key(), user_key);
@@ -81,7 +84,7 @@ class SegmentFile {
   friend class SegmentCache;
   friend class SortedRun;
 
-  // Of all objects that one segment has had.
+  // Of a file, in all objects that have it.
   struct Life {
     std::function<void()> when_gone;
     ~Life() {
@@ -89,10 +92,17 @@ class SegmentFile {
     }
   };
 
+  const std::shared_ptr<Life>& LifeOf(FileType file) const {
+    return file == FileType::kGhost ? ghost_life_ : segment_life_;
+  }
+  static std::shared_ptr<Life> NewLife(const SegmentEntry& entry, FileType file,
+                                       const SegmentFile* before);
+
   const SegmentEntry entry_;
   const bool largest_is_exclusive_;
   const bool has_range_deletes_;
-  const std::shared_ptr<Life> life_;
+  // Null where the entry has no such file.
+  const std::shared_ptr<Life> segment_life_, ghost_life_;
   uint64_t smallest_prefix_ = 0, largest_prefix_ = 0;  // KeyPrefix() of the bounds, bytewise only
 
   // Null while closed. Loaded inside an EpochDomain, sequentially consistent as that asks.
@@ -161,6 +171,7 @@ class Version {
 
   Version() = default;
   // Corruption if an entry has no bounds, or two segments of a level below 0 overlap: names them.
+  // NotSupported if one is a ghost.
   static Status Build(const InternalKeyComparator& comparator, std::vector<SegmentEntry> entries,
                       SequenceNumber retained_sequence, std::shared_ptr<const Version>* version);
 

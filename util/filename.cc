@@ -1,5 +1,6 @@
 #include "util/filename.h"
 
+#include <cassert>
 #include <charconv>
 #include <system_error>
 
@@ -10,6 +11,7 @@ constexpr size_t kMinDigits = 6;
 constexpr Slice kLogSuffix = ".log";
 constexpr Slice kRecycledLogSuffix = ".recycled";
 constexpr Slice kSegmentSuffix = ".seg";
+constexpr Slice kGhostSuffix = ".ghost";
 constexpr Slice kManifestName = "MANIFEST";
 constexpr Slice kManifestTempName = "MANIFEST.tmp";
 constexpr Slice kLockName = "LOCK";
@@ -58,6 +60,29 @@ std::string SegmentFileName(Slice directory, FileNumber number) {
   return NumberedName(directory, number, kSegmentSuffix);
 }
 
+std::string GhostFileName(Slice directory, FileNumber number) {
+  return NumberedName(directory, number, kGhostSuffix);
+}
+
+std::string FileName(Slice directory, const NumberedFile& file) {
+  switch (file.type) {
+    case FileType::kLog:
+      return LogFileName(directory, file.number);
+    case FileType::kRecycledLog:
+      return RecycledLogFileName(directory, file.number);
+    case FileType::kSegment:
+      return SegmentFileName(directory, file.number);
+    case FileType::kGhost:
+      return GhostFileName(directory, file.number);
+    case FileType::kManifest:
+    case FileType::kManifestTemp:
+    case FileType::kLock:
+      break;
+  }
+  assert(false);  // it has no number
+  return {};
+}
+
 std::string ManifestFileName(Slice directory) { return JoinPath(directory, kManifestName); }
 std::string ManifestTempFileName(Slice directory) { return JoinPath(directory, kManifestTempName); }
 std::string LockFileName(Slice directory) { return JoinPath(directory, kLockName); }
@@ -78,7 +103,7 @@ bool ParseFileName(Slice name, FileNumber* number, FileType* type) {
   }
   for (const Fixed& suffix :
        {Fixed{kLogSuffix, FileType::kLog}, Fixed{kRecycledLogSuffix, FileType::kRecycledLog},
-        Fixed{kSegmentSuffix, FileType::kSegment}}) {
+        Fixed{kSegmentSuffix, FileType::kSegment}, Fixed{kGhostSuffix, FileType::kGhost}}) {
     if (!name.ends_with(suffix.name)) continue;
     FileNumber parsed = 0;
     if (!ParseDigits(name.substr(0, name.size() - suffix.name.size()), &parsed)) return false;

@@ -1,6 +1,7 @@
 #ifndef VARVE_UTIL_FILENAME_H_
 #define VARVE_UTIL_FILENAME_H_
 
+#include <compare>
 #include <cstdint>
 #include <string>
 
@@ -17,9 +18,18 @@ enum class FileType : uint8_t {
   kLog,
   kRecycledLog,
   kSegment,
+  kGhost,
   kManifest,
   kManifestTemp,
   kLock,
+};
+
+// A file that has a number: a log, a segment, a ghost.
+struct NumberedFile {
+  FileType type = FileType::kSegment;
+  FileNumber number = 0;
+
+  friend auto operator<=>(const NumberedFile&, const NumberedFile&) = default;
 };
 
 // `directory` and `name` joined by one slash; an empty directory gives the bare name.
@@ -32,6 +42,8 @@ std::string ParentDirectory(const std::string& path);
 std::string LogFileName(Slice directory, FileNumber number);
 std::string RecycledLogFileName(Slice directory, FileNumber number);
 std::string SegmentFileName(Slice directory, FileNumber number);
+std::string GhostFileName(Slice directory, FileNumber number);
+std::string FileName(Slice directory, const NumberedFile& file);
 
 std::string ManifestFileName(Slice directory);
 std::string ManifestTempFileName(Slice directory);

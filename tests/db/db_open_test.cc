@@ -152,6 +152,7 @@ TEST_F(OpenTest, ForeignFilesStay) {
 
 TEST_F(OpenTest, DestroyRemovesAll) {
   Make();
+  WriteFile(path() + "/000002.ghost", "of a segment that was evicted");
   ASSERT_TRUE(DB::Destroy(options_, path()).ok());
   struct stat st;
   EXPECT_NE(stat(path().c_str(), &st), 0);
@@ -167,6 +168,12 @@ TEST_F(OpenTest, MissingManifestBesideData) {
   ExpectRefused(Status::Code::kCorruption, "MANIFEST: missing");
   ASSERT_EQ(rename(dir_.File("kept").c_str(), (path() + "/MANIFEST").c_str()), 0);
   ExpectWhole();
+}
+
+TEST_F(OpenTest, MissingManifestBesideAGhost) {
+  ASSERT_EQ(mkdir(path().c_str(), 0755), 0);
+  WriteFile(path() + "/000002.ghost", "of a segment that was evicted");
+  ExpectRefused(Status::Code::kCorruption, "MANIFEST: missing, but 000002.ghost is there");
 }
 
 TEST_F(OpenTest, DamagedManifest) {
@@ -245,11 +252,13 @@ TEST_F(OpenTest, NoPermission) {
 TEST_F(OpenTest, UnreachableFilesGo) {
   Make();
   WriteFile(path() + "/000002.seg", "left by a crash");
+  WriteFile(path() + "/000002.ghost", "likewise");
   ExpectWhole();
   bool there = true;
   for (int i = 0; i < 1000 && there; ++i) {
     struct stat st;
-    there = stat((path() + "/000002.seg").c_str(), &st) == 0;
+    there = stat((path() + "/000002.seg").c_str(), &st) == 0 ||
+            stat((path() + "/000002.ghost").c_str(), &st) == 0;
     if (there) ExpectWhole();
   }
   EXPECT_FALSE(there);

@@ -102,10 +102,10 @@ TEST_F(ManifestTest, ASegmentIsReleasedByTheCommitAfterItsRemoval) {
   Remove(a);
   EXPECT_TRUE(manifest_->TakeReleased().empty());
   Remove(b);
-  EXPECT_EQ(manifest_->TakeReleased(), std::vector<FileNumber>{a});
+  EXPECT_EQ(manifest_->TakeReleased(), std::vector<NumberedFile>{SegmentOf(a)});
   EXPECT_TRUE(manifest_->TakeReleased().empty());
   ASSERT_TRUE(manifest_->Seal().ok());
-  EXPECT_EQ(manifest_->TakeReleased(), std::vector<FileNumber>{b});
+  EXPECT_EQ(manifest_->TakeReleased(), std::vector<NumberedFile>{SegmentOf(b)});
   ASSERT_TRUE(manifest_->Seal().ok());
   EXPECT_TRUE(manifest_->TakeReleased().empty());
 }
@@ -121,6 +121,69 @@ TEST_F(ManifestTest, AReplacedSegmentIsNotReleased) {
   ASSERT_TRUE(manifest_->Seal().ok());
   EXPECT_TRUE(manifest_->TakeReleased().empty());
   EXPECT_EQ(Inspected(), (EntryMap{{a, MakeEntry(a, 16, 4)}}));
+}
+
+// RULES R2.1, R4.1: a segment is unlinked two commits after its eviction, and its ghost when it
+// retires.
+TEST_F(ManifestTest, FilesOfAnEntryAreReleasedOneByOne) {
+  for (const size_t key_bytes : {16, 5000}) {  // beside its neighbours, and on pages of its own
+    for (const bool reopened : {false, true}) {
+      SCOPED_TRACE(std::to_string(key_bytes) + (reopened ? " bytes, reopened" : " bytes"));
+      fs_ = SimFileSystem::New();
+      SetUp();
+      Create();
+      const FileNumber a = NewNumber(), b = NewNumber(), c = NewNumber();
+      const SegmentEntry of_b = WithGhostFile(MakeEntry(b, key_bytes));
+      ManifestEdit edit;
+      edit.added = {MakeEntry(a, key_bytes), of_b, WithGhostFile(MakeEntry(c, key_bytes))};
+      ASSERT_TRUE(manifest_->Commit(edit).ok());
+      const auto next = [&](std::vector<FileNumber> removed, std::vector<SegmentEntry> added) {
+        if (reopened) Open();
+        ManifestEdit then;
+        then.removed = std::move(removed);
+        then.added = std::move(added);
+        Status s = manifest_->Commit(then);
+        EXPECT_TRUE(s.ok()) << s.ToString();
+        EXPECT_TRUE(manifest_->TakeReleased().empty());
+        EXPECT_TRUE(manifest_->Seal().ok());
+        return manifest_->TakeReleased();
+      };
+      using Files = std::vector<NumberedFile>;
+      EXPECT_EQ(next({b}, {Evicted(of_b, 1)}), Files{SegmentOf(b)});
+      EXPECT_EQ(next({b}, {Evicted(of_b, 1)}), Files{});
+      EXPECT_EQ(next({b}, {WithoutGhostFile(Evicted(of_b, 1))}), Files{GhostOf(b)});
+      EXPECT_EQ(next({b}, {}), Files{});
+      EXPECT_EQ(next({a, c}, {}), (Files{SegmentOf(a), SegmentOf(c), GhostOf(c)}));
+      EXPECT_TRUE(Inspected().empty());
+    }
+  }
+}
+
+// A file that was let go may be unlinked any time.
+TEST_F(ManifestTest, AReplacedEntryNamesNoFileThatItDidNotHave) {
+  Create();
+  const FileNumber plain = Add(), number = NewNumber();
+  const SegmentEntry segment = WithGhostFile(MakeEntry(number));
+  ManifestEdit edit;
+  edit.added = {segment};
+  ASSERT_TRUE(manifest_->Commit(edit).ok());
+  const auto commit = [&](FileNumber removed, SegmentEntry added) {
+    ManifestEdit replacing;
+    replacing.removed = {removed};
+    replacing.added = {std::move(added)};
+    return manifest_->Commit(replacing);
+  };
+  EXPECT_TRUE(commit(plain, WithGhostFile(MakeEntry(plain))).IsInvalidArgument());
+  EXPECT_TRUE(commit(plain, Evicted(WithGhostFile(MakeEntry(plain)), 1)).IsInvalidArgument());
+  ASSERT_TRUE(commit(number, Evicted(segment, 1)).ok());
+  EXPECT_TRUE(commit(number, segment).IsInvalidArgument());
+  EXPECT_TRUE(commit(number, MakeEntry(number)).IsInvalidArgument());
+  ASSERT_TRUE(commit(number, WithoutGhostFile(Evicted(segment, 1))).ok());
+  EXPECT_TRUE(commit(number, Evicted(segment, 1)).IsInvalidArgument());
+  Open();
+  EXPECT_TRUE(commit(number, Evicted(segment, 1)).IsInvalidArgument());
+  EXPECT_EQ(Inspected(),
+            (EntryMap{{plain, MakeEntry(plain)}, {number, WithoutGhostFile(Evicted(segment, 1))}}));
 }
 
 TEST_F(ManifestTest, ALogIsNeededUntilBothRootsPassIt) {

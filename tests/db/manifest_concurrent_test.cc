@@ -14,7 +14,7 @@ TEST_F(ManifestTest, ConcurrentCommittersLoseNothing) {
   constexpr int kThreads = 4, kRounds = 150;
   std::vector<std::vector<FileNumber>> live(kThreads), taken(kThreads);
   std::atomic<bool> stop{false};
-  std::vector<FileNumber> released;
+  std::vector<NumberedFile> released;
   std::thread watcher([&] {
     SequenceNumber limit = 0;
     FileNumber lowest = 0;
@@ -27,7 +27,7 @@ TEST_F(ManifestTest, ConcurrentCommittersLoseNothing) {
       EXPECT_GE(n, lowest);
       EXPECT_GE(g, generation);
       limit = l, lowest = n, generation = g;
-      for (const FileNumber number : manifest_->TakeReleased()) released.push_back(number);
+      for (const NumberedFile& file : manifest_->TakeReleased()) released.push_back(file);
       EXPECT_TRUE(manifest_->poisoned().ok());
     }
   });
@@ -63,7 +63,7 @@ TEST_F(ManifestTest, ConcurrentCommittersLoseNothing) {
   stop.store(true);
   watcher.join();
   ASSERT_TRUE(manifest_->Seal().ok());
-  for (const FileNumber number : manifest_->TakeReleased()) released.push_back(number);
+  for (const NumberedFile& file : manifest_->TakeReleased()) released.push_back(file);
 
   EntryMap expected;
   std::vector<FileNumber> all;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "tests/db/manifest_fixture.h"
@@ -12,7 +13,8 @@
 //   - the manifest opens, with the content of one commit, not older than the last acknowledged one
 //     (or, if the machine lost power while the manifest was being opened, than what both roots
 //     carried: the newest root is the first to be replaced);
-//   - every segment it names, and every log it may need, is there and whole (Checklist N4, N9);
+//   - every file it names, be it of a segment or of the ghost of one (RULES R2.1), and every log it
+//     may need, is there and whole (Checklist N4, N9);
 //   - no number given out before the crash is below its next one (S6);
 //   - opening again gives the same, after a crash within the opening too;
 //   - with the newest root destroyed all that holds for what both roots carried (N8).
@@ -22,8 +24,9 @@ namespace {
 
 constexpr uint64_t kNever = UINT64_MAX;
 
-std::string SegmentPath(FileNumber n) { return "/db/" + std::to_string(n) + ".seg"; }
-std::string LogPath(FileNumber n) { return "/db/" + std::to_string(n) + ".log"; }
+std::string SegmentPath(FileNumber n) { return SegmentFileName("/db", n); }
+std::string GhostPath(FileNumber n) { return GhostFileName("/db", n); }
+std::string LogPath(FileNumber n) { return LogFileName("/db", n); }
 std::string ContentOf(FileNumber n) { return "content of " + std::to_string(n); }
 
 // All ops are counted as SimFileSystem does; `acked_at` of a commit is the count when it returned.
@@ -125,8 +128,13 @@ class History {
         for (uint64_t i = 0; i < count; ++i) {
           const FileNumber number = NewNumber();
           if (number == 0 || !WriteFile(SegmentPath(number), number)) return;
-          edit.added.push_back(
-              MakeEntry(number, kKeyBytes[random_.Uniform(random_.OneIn(3) ? 7 : 5)]));
+          SegmentEntry entry =
+              MakeEntry(number, kKeyBytes[random_.Uniform(random_.OneIn(3) ? 7 : 5)]);
+          if (random_.OneIn(2)) {
+            if (!WriteFile(GhostPath(number), number)) return;
+            entry = WithGhostFile(std::move(entry));
+          }
+          edit.added.push_back(std::move(entry));
         }
         return Commit(edit);
       }
@@ -141,12 +149,19 @@ class History {
         edit.added.push_back(MakeEntry(number, 40));
         return Commit(edit);
       }
-      case 6:  // a move to another level
+      case 6: {  // a move to another level, an eviction, or a ghost that cannot be read
         if (now().empty()) return;
-        edit.removed = {now().rbegin()->first};
-        edit.added = {now().rbegin()->second};
-        ++edit.added[0].level;
+        const auto at = std::next(now().begin(), random_.Uniform(now().size()));
+        edit.removed = {at->first};
+        edit.added = {at->second};
+        if (!HasGhostFile(at->second) || random_.OneIn(4)) {
+          ++edit.added[0].level;
+        } else {
+          edit.added[0] = IsGhost(at->second) ? WithoutGhostFile(at->second)
+                                              : Evicted(at->second, 1 + commits_.size());
+        }
         return Commit(edit);
+      }
       case 7: {  // a new log; the older ones go
         const FileNumber number = NewNumber();
         if (number == 0 || !WriteFile(LogPath(number), number)) return;
@@ -226,8 +241,8 @@ class History {
 
   // What the manifest lets go, goes, there and then.
   void CleanUp() {
-    for (const FileNumber number : manifest_->TakeReleased()) {
-      EXPECT_TRUE(fs_->RemoveFile(SegmentPath(number)).ok());
+    for (const NumberedFile& file : manifest_->TakeReleased()) {
+      EXPECT_TRUE(fs_->RemoveFile(FileName("/db", file)).ok());
     }
     for (const LogRecord& log : logs_) {
       FileInfo info;
@@ -256,8 +271,11 @@ class History {
     ASSERT_TRUE(fs_->ListDirectory("/db", &names).ok());
     for (const std::string& name : names) {
       const FileNumber number = std::strtoull(name.c_str(), nullptr, 10);
-      const bool segment = name.ends_with(".seg"), log = name.ends_with(".log");
-      if ((segment && !now().contains(number)) || (log && number < state.lowest_log)) {
+      const auto entry = now().find(number);
+      const bool there = entry != now().end();
+      if ((name.ends_with(".seg") && !(there && !IsGhost(entry->second))) ||
+          (name.ends_with(".ghost") && !(there && HasGhostFile(entry->second))) ||
+          (name.ends_with(".log") && number < state.lowest_log)) {
         ASSERT_TRUE(fs_->RemoveFile("/db/" + name).ok());
       }
     }
@@ -401,11 +419,16 @@ class Oracle {
     EXPECT_EQ(ToMap(state.segments), commit.entries);
     EXPECT_EQ(state.lowest_log, commit.lowest_log);
     const SimDisk disk = fs.disk();
-    for (const auto& [number, entry] : commit.entries) {
+    const auto check_file = [&](const std::string& path, FileNumber number) {
       char content[64];
-      const InodeNumber inode = disk.Find(SegmentPath(number));
-      ASSERT_NE(inode, 0u) << number << " of commit " << index;
+      const InodeNumber inode = disk.Find(path);
+      ASSERT_NE(inode, 0u) << path << " of commit " << index;
       ASSERT_EQ(Slice(content, disk.Read(inode, 0, sizeof(content), content)), ContentOf(number));
+    };
+    for (const auto& [number, entry] : commit.entries) {
+      if (!IsGhost(entry)) check_file(SegmentPath(number), number);
+      if (HasGhostFile(entry)) check_file(GhostPath(number), number);
+      if (testing::Test::HasFatalFailure()) return;
     }
     for (const LogRecord& log : h_.logs()) {
       if (log.durable_at > at || log.number < commit.lowest_log) continue;

@@ -119,7 +119,9 @@ TEST_F(ManifestFaultTest, AFailedRewriteLeavesOneManifest) {
     EXPECT_EQ(s.ok(), manifest_->poisoned().ok());
     if (s.ok()) {  // the rewrite gave up in time, if it was reached; the next seal makes it
       EXPECT_EQ(manifest_->stats().rewrites + manifest_->stats().rewrites_failed, 1u);
-      EXPECT_EQ(manifest_->TakeReleased(), removal.removed);
+      std::vector<NumberedFile> released;
+      for (const FileNumber number : removal.removed) released.push_back(SegmentOf(number));
+      EXPECT_EQ(manifest_->TakeReleased(), released);
       const FileNumber number = Add(300);  // into the file that has the name
       live[number] = MakeEntry(number, 300);
       EXPECT_EQ(Inspected(), live);

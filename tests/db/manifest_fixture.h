@@ -60,9 +60,34 @@ inline SegmentEntry MakeEntry(FileNumber number, size_t key_bytes = 16, uint32_t
   e.smallest = InternalKeyOf(key, e.smallest_sequence);
   for (char& c : key) c = static_cast<char>(random.Next());
   e.largest = InternalKeyOf(key, e.largest_sequence);
+  if (number % 4 == 0) e.applied_to = random.Skewed(20);
   if (number % 7 == 0) e.extensions = std::string("\x09\x03xyz", 5);
   return e;
 }
+
+// The same with a ghost file beside it (000013.ghost).
+inline SegmentEntry WithGhostFile(SegmentEntry e) {
+  e.flags |= kSegmentHasGhostFile;
+  e.ghost_bytes = 100 + e.number;
+  return e;
+}
+// What stands in the place of such a segment once it was evicted.
+inline SegmentEntry Evicted(SegmentEntry e, uint64_t evicted) {
+  e.flags |= kSegmentGhost;
+  e.evicted = evicted;
+  e.file_bytes = std::exchange(e.ghost_bytes, 0);
+  return e;
+}
+// A ghost whose file could not be read.
+inline SegmentEntry WithoutGhostFile(SegmentEntry e) {
+  e.flags &= ~uint64_t{kSegmentHasGhostFile};
+  e.file_bytes = 0;
+  return e;
+}
+inline bool IsGhost(const SegmentEntry& e) { return (e.flags & kSegmentGhost) != 0; }
+inline bool HasGhostFile(const SegmentEntry& e) { return (e.flags & kSegmentHasGhostFile) != 0; }
+inline NumberedFile SegmentOf(FileNumber number) { return {FileType::kSegment, number}; }
+inline NumberedFile GhostOf(FileNumber number) { return {FileType::kGhost, number}; }
 
 using EntryMap = std::map<FileNumber, SegmentEntry>;
 

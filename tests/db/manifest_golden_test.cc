@@ -151,6 +151,50 @@ TEST_F(ManifestGoldenTest, ACacheIsWrittenAndRead) {
   EXPECT_EQ(state_.incompatible_features, manifest::kFeatureGhosts);
 }
 
+// Segments with ghost files, and ghosts: what entries of a cache have besides.
+TEST_F(ManifestGoldenTest, EntriesOfACacheAreWrittenAndRead) {
+  const std::string golden = ReadGolden("manifest-v1-ghosts.hex");
+  ManifestOptions options = ManifestTestOptions(fs_, 1);
+  options.machine = std::make_shared<CountingMachine>();
+  options.mode_bits = kCacheMode;
+  ASSERT_TRUE(Manifest::Create(options, kManifestTestDir, &manifest_).ok());
+  SegmentEntry segment = Entry(1, 3);
+  segment.flags = kSegmentHasGhostFile;
+  segment.ghost_bytes = 300;
+  segment.applied_to = 5;
+  SegmentEntry ghost = Entry(2, 3);
+  ghost.flags = kSegmentGhost | kSegmentHasGhostFile | kHasRangeDeletes;
+  ghost.file_bytes = 310;
+  ghost.evicted = 6;
+  SegmentEntry unreadable = Entry(3, 3);
+  unreadable.flags = kSegmentGhost;
+  unreadable.file_bytes = 0;
+  unreadable.evicted = 7;
+  unreadable.applied_to = 4;
+  unreadable.extensions = std::string("\x21\x02ok", 4);
+  ManifestEdit edit;
+  for (int i = 0; i < 3; ++i) NewNumber();
+  edit.added = {segment, ghost, unreadable};
+  ASSERT_TRUE(manifest_->Commit(edit).ok());
+  manifest_.reset();
+  const std::string text = ToText(fs_->ReadAll(path()));
+  EXPECT_TRUE(text == golden) << text;
+
+  fs_ = SimFileSystem::New();
+  SetUp();
+  Place(FromText(golden));
+  mode_bits_ = kCacheMode;
+  Open();
+  EXPECT_EQ(state_.segments, edit.added);
+  std::string description;
+  ASSERT_TRUE(Manifest::Describe(fs_.get(), kManifestTestDir, &description).ok());
+  for (const char* part :
+       {"evictions applied to 5, ghost file of 300 bytes", "310 bytes (9000 raw)",
+        "a ghost since eviction 6\n", "applied to 4, a ghost since eviction 7, without a file"}) {
+    EXPECT_NE(description.find(part), std::string::npos) << part << "\n" << description;
+  }
+}
+
 // Every kind of page, cell and field in seven pages: a root whose tree has an inner page over two
 // leaves, a chain of two spill pages, changes that add, replace and remove. Made by hand, as a
 // writer would need more pages for it.

@@ -32,18 +32,20 @@ TEST_P(ManifestModelTest, AgreesWithAMap) {
   Random random(seed);
   Create();
   EntryMap model, before;
-  std::vector<FileNumber> expected_released;  // by the next commit
+  std::vector<NumberedFile> expected_released;  // by the next commit
+  uint64_t evictions = 0;
   const size_t population = seed % 3 == 0 ? 40 : seed % 3 == 1 ? 400 : 3000;
   const size_t key_bytes_max = seed % 2 == 0 ? 40 : 700;
   for (int step = 0; step < 1500; ++step) {
     ManifestEdit edit;
-    std::vector<FileNumber> removed;
+    std::vector<NumberedFile> dropped;
     // Towards the population, beyond it, and back again.
     const bool grow = model.size() < population * (1 + step / 300 % 2) / 2;
     const uint64_t adds = random.Uniform(grow ? 8 : 2), removes = random.Uniform(grow ? 2 : 8);
     for (uint64_t i = 0; i < adds; ++i) {
       const size_t key_bytes = random.OneIn(60) ? 9000 : random.Uniform(key_bytes_max);
-      edit.added.push_back(MakeEntry(NewNumber(), key_bytes));
+      const SegmentEntry entry = MakeEntry(NewNumber(), key_bytes);
+      edit.added.push_back(random.OneIn(2) ? WithGhostFile(entry) : entry);
     }
     // Old ones, new ones, neighbours: like expiry, like a merge of fresh runs, like leveling.
     const uint64_t pattern = random.Uniform(3);
@@ -51,13 +53,23 @@ TEST_P(ManifestModelTest, AgreesWithAMap) {
     if (pattern == 1 && model.size() > removes) it = std::prev(model.end(), removes);
     if (pattern == 2 && !model.empty()) std::advance(it, random.Uniform(model.size()));
     for (uint64_t i = 0; i < removes && it != model.end(); ++i, ++it) {
-      if (random.OneIn(8)) {
-        edit.added.push_back(it->second);  // replaced
-        ++edit.added.back().level;
-      } else {
-        removed.push_back(it->first);
+      const auto& [number, entry] = *it;
+      edit.removed.push_back(number);
+      if (random.OneIn(4)) {  // replaced
+        if (random.OneIn(2) || !HasGhostFile(entry)) {
+          edit.added.push_back(entry);
+          ++edit.added.back().level;
+        } else if (IsGhost(entry)) {
+          edit.added.push_back(WithoutGhostFile(entry));
+          dropped.push_back(GhostOf(number));
+        } else {
+          edit.added.push_back(Evicted(entry, ++evictions));
+          dropped.push_back(SegmentOf(number));
+        }
+        continue;
       }
-      edit.removed.push_back(it->first);
+      if (!IsGhost(entry)) dropped.push_back(SegmentOf(number));
+      if (HasGhostFile(entry)) dropped.push_back(GhostOf(number));
     }
     before = model;
     for (const FileNumber number : edit.removed) model.erase(number);
@@ -65,11 +77,11 @@ TEST_P(ManifestModelTest, AgreesWithAMap) {
     const uint64_t commits = manifest_->stats().commits;
     ASSERT_TRUE(manifest_->Commit(edit).ok());
     // Released now: what the commit before removed. (NewNumber may have committed in between.)
-    std::vector<FileNumber> released = manifest_->TakeReleased();
+    std::vector<NumberedFile> released = manifest_->TakeReleased();
     std::sort(released.begin(), released.end());
     std::sort(expected_released.begin(), expected_released.end());
     ASSERT_EQ(released, expected_released);
-    expected_released = removed;
+    expected_released = dropped;
     ASSERT_EQ(manifest_->stats().commits, commits + 1);
     ASSERT_EQ(manifest_->stats().segments, model.size());
     if (step % 20 == 0) {
@@ -102,6 +114,7 @@ TEST_P(ManifestModelTest, AgreesWithAMap) {
   const ManifestStats stats = manifest_->stats();
   Open();
   EXPECT_EQ(ToMap(state_.segments), model);
+  EXPECT_GT(evictions, 20u);
   EXPECT_EQ(manifest_->stats().file_pages - manifest_->stats().free_pages,
             stats.file_pages - stats.free_pages);
 }

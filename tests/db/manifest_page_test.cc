@@ -16,17 +16,85 @@ namespace varve::manifest {
 namespace {
 
 TEST(ManifestEntry, EncodesEveryFieldAndRefusesEveryCut) {
-  for (FileNumber number : {1, 5, 7, 35}) {
-    const SegmentEntry entry = MakeEntry(number, 20, 6);
+  for (FileNumber number : {1, 5, 7, 8, 35, 36, 37}) {
+    SegmentEntry entry = MakeEntry(number, 20, 6);
+    if (number == 36) entry = WithGhostFile(entry);
+    if (number == 37) entry = Evicted(WithGhostFile(entry), 1000);
     std::string body;
     EncodeSegmentEntry(entry, &body);
     SegmentEntry back;
     ASSERT_TRUE(DecodeSegmentEntry(number, body, &back).ok());
     EXPECT_EQ(back, entry);
-    for (size_t size = 0; size < body.size() - entry.extensions.size(); ++size) {
-      EXPECT_TRUE(DecodeSegmentEntry(number, Slice(body).substr(0, size), &back).IsCorruption());
+    // An entry may end before its extensions: that is another entry, and only valid as such.
+    SegmentEntry plain = entry;
+    plain.applied_to = plain.evicted = plain.ghost_bytes = 0;
+    plain.extensions.clear();
+    std::string plain_body;
+    EncodeSegmentEntry(plain, &plain_body);
+    for (size_t size = 0; size < body.size(); ++size) {
+      Status s = DecodeSegmentEntry(number, Slice(body).substr(0, size), &back);
+      if (size < plain_body.size() || !s.ok()) {
+        EXPECT_TRUE(s.IsCorruption()) << number << " cut at " << size;
+        continue;
+      }
+      std::string again;
+      EncodeSegmentEntry(back, &again);
+      EXPECT_EQ(again, body.substr(0, size));
     }
   }
+}
+
+TEST(ManifestEntry, KeepsExtensionsOfLaterBuilds) {
+  SegmentEntry entry = MakeEntry(2), back;
+  entry.applied_to = 300;
+  std::string body;
+  EncodeSegmentEntry(entry, &body);
+  EXPECT_TRUE(body.ends_with(std::string("\x01\x02\xac\x02", 4)));
+  body += std::string("\x05\x02hi\x04\x00", 6);
+  ASSERT_TRUE(DecodeSegmentEntry(2, body, &back).ok());
+  EXPECT_EQ(back.applied_to, 300u);
+  EXPECT_EQ(back.extensions, std::string("\x05\x02hi\x04\x00", 6));
+  std::string again;
+  EncodeSegmentEntry(back, &again);
+  EXPECT_EQ(again, body);
+}
+
+// What an entry says of files and evictions is never guessed at.
+TEST(ManifestEntry, RefusesGhostsThatCannotBe) {
+  const SegmentEntry segment = WithGhostFile(MakeEntry(2)), ghost = Evicted(segment, 9);
+  const auto decodes = [](const SegmentEntry& entry, const std::string& more = "") {
+    std::string body;
+    EncodeSegmentEntry(entry, &body);
+    SegmentEntry back;
+    const Status s = DecodeSegmentEntry(entry.number, body + more, &back);
+    EXPECT_TRUE(s.ok() || s.IsCorruption()) << s.ToString();
+    return s.ok();
+  };
+  EXPECT_TRUE(decodes(segment));
+  EXPECT_TRUE(decodes(ghost));
+  EXPECT_TRUE(decodes(WithoutGhostFile(ghost)));
+  const auto refused = [&](SegmentEntry entry, auto change) {
+    change(&entry);
+    EXPECT_FALSE(decodes(entry));
+  };
+  refused(segment, [](SegmentEntry* e) { e->ghost_bytes = 0; });
+  refused(segment, [](SegmentEntry* e) { e->flags &= ~uint64_t{kSegmentHasGhostFile}; });
+  refused(segment, [](SegmentEntry* e) { e->flags |= kSegmentGhost; });
+  refused(segment, [](SegmentEntry* e) { e->evicted = 1; });
+  refused(ghost, [](SegmentEntry* e) { e->evicted = 0; });
+  refused(ghost, [](SegmentEntry* e) { e->file_bytes = 0; });
+  refused(ghost, [](SegmentEntry* e) { e->ghost_bytes = 5; });
+  refused(ghost, [](SegmentEntry* e) { e->flags &= ~uint64_t{kSegmentHasGhostFile}; });
+  // Extensions that are no number, none above 0, or there twice.
+  const SegmentEntry plain = MakeEntry(2);
+  EXPECT_TRUE(decodes(plain, std::string("\x01\x01\x07", 3)));
+  EXPECT_FALSE(decodes(plain, std::string("\x01\x00", 2)));
+  EXPECT_FALSE(decodes(plain, std::string("\x01\x01\x00", 3)));
+  EXPECT_FALSE(decodes(plain, std::string("\x01\x01\x80", 3)));
+  EXPECT_FALSE(decodes(plain, std::string("\x01\x02\x07\x07", 4)));
+  EXPECT_FALSE(decodes(plain, std::string("\x01\x01\x07\x01\x01\x07", 6)));
+  EXPECT_FALSE(ValidExtensions(std::string("\x02\x01\x07", 3)));
+  EXPECT_TRUE(ValidExtensions(std::string("\x04\x01\x07", 3)));
 }
 
 TEST(ManifestEntry, RefusesRangesThatPassTheirEnd) {

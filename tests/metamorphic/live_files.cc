@@ -17,8 +17,10 @@ std::string CheckLiveFiles(FileSystem* file_system, const std::string& directory
   status = file_system->ListDirectory(directory, &names);
   if (!status.ok()) return status.ToString();
 
-  std::set<FileNumber> missing;
-  for (const SegmentEntry& segment : state.segments) missing.insert(segment.number);
+  std::set<NumberedFile> missing;
+  for (const SegmentEntry& segment : state.segments) {
+    for (const NumberedFile& file : FilesOf(segment)) missing.insert(file);
+  }
   for (const std::string& name : names) {
     FileNumber number;
     FileType type;
@@ -34,11 +36,12 @@ std::string CheckLiveFiles(FileSystem* file_system, const std::string& directory
         if (number < state.lowest_log) return "a log that is not needed: " + name;
         break;
       case FileType::kSegment:
-        if (missing.erase(number) == 0) return "a segment that is not live: " + name;
+      case FileType::kGhost:
+        if (missing.erase({type, number}) == 0) return "a file that is not live: " + name;
         break;
     }
   }
-  if (!missing.empty()) return "a segment is missing: " + std::to_string(*missing.begin());
+  if (!missing.empty()) return "a file is missing: " + FileName(directory, *missing.begin());
   return "OK";
 }
 

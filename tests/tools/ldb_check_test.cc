@@ -82,6 +82,39 @@ TEST_F(CheckConsistencyTest, AWholeDatabasePasses) {
   EXPECT_THAT(outcome.out, HasSubstr(log() + ": 2 records\n"));
 }
 
+TEST_F(CheckConsistencyTest, GhostsAndTheirFiles) {
+  FileNumber number = 0;
+  Commit([&number](const ManifestState& state, ManifestEdit* edit) {
+    SegmentEntry ghost = state.segments.at(0);
+    number = edit->removed.emplace_back(ghost.number);
+    ghost.flags |= kSegmentGhost;
+    ghost.evicted = 1;
+    ghost.file_bytes = 0;
+    edit->added = {ghost};
+  });
+  // One without a file: the segment is not missed, nor needed.
+  const std::string unreachable = GhostFileName(path(), number);
+  WriteFile(unreachable, "a ghost");
+  const Outcome outcome = ExpectGood();
+  EXPECT_THAT(outcome.out, HasSubstr(segment(0) + ": unreachable"));
+  EXPECT_THAT(outcome.out, HasSubstr(unreachable + ": unreachable"));
+
+  // One with a file.
+  Commit([&number](const ManifestState& state, ManifestEdit* edit) {
+    SegmentEntry ghost = state.segments.at(0);
+    number = ++ghost.number;  // the entry is of nothing that was there
+    ghost.flags |= kSegmentHasGhostFile;
+    ghost.file_bytes = 7;
+    edit->added = {ghost};
+  });
+  const std::string ghost = GhostFileName(path(), number);
+  ExpectProblem({ghost, "missing, but the manifest names it"});
+  WriteFile(ghost, "a ghos");
+  ExpectProblem({ghost, "expected 7 bytes as the manifest says, found 6"});
+  WriteFile(ghost, "a ghost");
+  EXPECT_THAT(ExpectGood().out, HasSubstr(ghost + ": 7 bytes"));
+}
+
 TEST_F(CheckConsistencyTest, AnEmptyDatabasePasses) {
   ASSERT_EQ(Run({"destroy", "--yes"}).exit, kExitOk);
   Open().reset();

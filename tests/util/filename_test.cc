@@ -16,6 +16,7 @@ TEST(FileName, MakesTheNamesOfTheArchitectureDocument) {
   EXPECT_EQ(RecycledLogFileName("/db", 12), "/db/000012.recycled");
   EXPECT_EQ(SegmentFileName("/db", 13), "/db/000013.seg");
   EXPECT_EQ(SegmentFileName("/db", 1234567), "/db/1234567.seg");
+  EXPECT_EQ(GhostFileName("/db", 13), "/db/000013.ghost");
   EXPECT_EQ(ManifestFileName("/db"), "/db/MANIFEST");
   EXPECT_EQ(ManifestTempFileName("/db"), "/db/MANIFEST.tmp");
   EXPECT_EQ(LockFileName("/db"), "/db/LOCK");
@@ -40,13 +41,15 @@ TEST(FileName, ParsesWhatItMakes) {
       FileType type;
     } cases[] = {{LogFileName("", n), FileType::kLog},
                  {RecycledLogFileName("", n), FileType::kRecycledLog},
-                 {SegmentFileName("", n), FileType::kSegment}};
+                 {SegmentFileName("", n), FileType::kSegment},
+                 {GhostFileName("", n), FileType::kGhost}};
     for (const auto& expected : cases) {
       FileNumber number = n + 1;
       FileType type = FileType::kLock;
       ASSERT_TRUE(ParseFileName(expected.name, &number, &type)) << expected.name;
       EXPECT_EQ(number, n);
       EXPECT_EQ(type, expected.type);
+      EXPECT_EQ(FileName("", {expected.type, n}), expected.name);
     }
   }
   const struct {
@@ -90,6 +93,8 @@ TEST(FileName, RejectsEveryOtherName) {
       "000012.log.bak",
       "000012.LOG",
       "000012.sst",
+      "12.ghost",
+      "000012.ghosts",
       "000012.recycled.log",
       "a00012.log",
       "00001a.log",

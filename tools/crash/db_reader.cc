@@ -130,27 +130,29 @@ std::string CheckDirectory(FileSystem* file_system, const std::string& directory
   if (Status s = Manifest::Inspect(file_system, directory, &manifest); !s.ok()) {
     return "manifest: " + s.ToString();
   }
-  std::set<FileNumber> segments;
-  for (const SegmentEntry& entry : manifest.segments) segments.insert(entry.number);
+  std::set<NumberedFile> missing;
+  for (const SegmentEntry& entry : manifest.segments) {
+    for (const NumberedFile& file : FilesOf(entry)) missing.insert(file);
+  }
   std::vector<std::string> names;
   if (Status s = file_system->ListDirectory(directory, &names); !s.ok()) {
     return "list: " + s.ToString();
   }
-  size_t present = 0;
   for (const std::string& name : names) {
     FileNumber number;
     FileType type;
     if (!ParseFileName(name, &number, &type)) return "LEAK: '" + name + "' is no name of ours";
     if (type == FileType::kManifestTemp) return "LEAK: " + name;
-    if (type == FileType::kSegment) {
-      ++present;
-      if (segments.count(number) == 0) return "LEAK: the manifest does not know " + name;
+    if ((type == FileType::kSegment || type == FileType::kGhost) &&
+        missing.erase({type, number}) == 0) {
+      return "LEAK: the manifest does not know " + name;
     }
     if (type == FileType::kLog && number < manifest.lowest_log) {
       return "LEAK: " + name + ", and logs are needed from " + std::to_string(manifest.lowest_log);
     }
   }
-  if (present != segments.size()) return "a segment that the manifest names is not there";
+  if (!missing.empty())
+    return "the manifest names " + FileName("", *missing.begin()) + ", which is not there";
   return "";
 }
 

@@ -133,17 +133,36 @@ class Checker {
       for (const FileNumber number : segment_files_) CheckSegment(number, nullptr);
       return;
     }
-    for (const SegmentEntry& entry : state_.segments) CheckSegment(entry.number, &entry);
+    for (const SegmentEntry& entry : state_.segments) {
+      if ((entry.flags & kSegmentGhost) == 0) CheckSegment(entry.number, &entry);
+      if ((entry.flags & kSegmentHasGhostFile) != 0) CheckGhost(entry);
+    }
+  }
+
+  void CheckGhost(const SegmentEntry& entry) {
+    const std::string path = GhostFileName(directory_, entry.number);
+    const uint64_t bytes = BytesOf(entry, FileType::kGhost);
+    std::unique_ptr<RandomAccessFile> file;
+    Status status = OpenNamed(path, &file);
+    if (status.ok()) status = CheckSize(path, *file, bytes);
+    if (status.ok()) {
+      listener_->OnGood(path + ": " + std::to_string(bytes) + " bytes");
+    } else {
+      Problem(status);
+    }
+  }
+
+  Status OpenNamed(const std::string& path, std::unique_ptr<RandomAccessFile>* file) {
+    Status status = file_system_->NewRandomAccessFile(path, /*direct=*/false, file);
+    return status.IsNotFound() ? Status::Corruption(path + ": missing, but the manifest names it")
+                               : status;
   }
 
   void CheckSegment(FileNumber number, const SegmentEntry* entry) {
     const std::string path = SegmentFileName(directory_, number);
     std::unique_ptr<RandomAccessFile> file;
-    Status status = file_system_->NewRandomAccessFile(path, /*direct=*/false, &file);
-    if (status.IsNotFound()) {
-      status = Status::Corruption(path + ": missing, but the manifest names it");
-    }
-    if (status.ok() && entry != nullptr) status = CheckSize(path, *file, *entry);
+    Status status = OpenNamed(path, &file);
+    if (status.ok() && entry != nullptr) status = CheckSize(path, *file, entry->file_bytes);
     std::string found;
     if (status.ok()) status = CheckContent(path, std::move(file), number, entry, &found);
     if (status.ok() && entry != nullptr) status = CheckAgainstCounters(path, *entry);
@@ -154,12 +173,11 @@ class Checker {
     }
   }
 
-  Status CheckSize(const std::string& path, const RandomAccessFile& file,
-                   const SegmentEntry& entry) {
+  static Status CheckSize(const std::string& path, const RandomAccessFile& file, uint64_t bytes) {
     uint64_t size = 0;
     if (Status status = file.Size(&size); !status.ok()) return status;
-    if (size == entry.file_bytes) return Status::OK();
-    return Status::Corruption(path + ": expected " + std::to_string(entry.file_bytes) +
+    if (size == bytes) return Status::OK();
+    return Status::Corruption(path + ": expected " + std::to_string(bytes) +
                               " bytes as the manifest says, found " + std::to_string(size));
   }
 
@@ -266,8 +284,10 @@ class Checker {
 
   // ---- Step 4 ----
   void CheckOtherFiles() {
-    std::set<FileNumber> live;
-    for (const SegmentEntry& entry : state_.segments) live.insert(entry.number);
+    std::set<NumberedFile> live;
+    for (const SegmentEntry& entry : state_.segments) {
+      for (const NumberedFile& file : FilesOf(entry)) live.insert(file);
+    }
     for (const std::string& name : names_) {
       FileNumber number;
       FileType type;
@@ -277,7 +297,8 @@ class Checker {
       } else if (type == FileType::kRecycledLog) {
         listener_->OnNote(path + ": a log that waits to be used again");
       } else if (type == FileType::kManifestTemp ||
-                 (manifest_good_ && ((type == FileType::kSegment && live.count(number) == 0) ||
+                 (manifest_good_ && (((type == FileType::kSegment || type == FileType::kGhost) &&
+                                      live.count({type, number}) == 0) ||
                                      (type == FileType::kLog && number < state_.lowest_log)))) {
         listener_->OnNote(path + ": unreachable, the next open removes or reuses it");
       }

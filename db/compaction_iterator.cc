@@ -12,6 +12,8 @@ void CompactionIterator::Stats::Add(const Stats& other) {
   hidden_dropped += other.hidden_dropped;
   deletes_dropped += other.deletes_dropped;
   filter_dropped += other.filter_dropped;
+  expired += other.expired;
+  expired_dropped += other.expired_dropped;
   operands_folded += other.operands_folded;
   tombstones_dropped += other.tombstones_dropped;
   merge_failures += other.merge_failures;
@@ -73,6 +75,7 @@ bool CompactionIterator::ReadEntry() {
     user_key_.assign(user_key);
     any_ = true;
     newer_ = kNone;
+    under_operand_ = false;
   }
   return CountRead();
 }
@@ -120,9 +123,17 @@ void CompactionIterator::FindNext() {
         keeps = KeepsValue();
         break;
       case ValueType::kDelete:
-        keeps = KeepsDelete();
+      case ValueType::kRefused:
+      case ValueType::kEvicted:
+      case ValueType::kExpired:
+        keeps = KeepsTombstone();
+        break;
+      case ValueType::kValueWithExpiry:
+        keeps = KeepsExpiring();
+        if (!status_.ok()) return;
         break;
       case ValueType::kMerge:
+        under_operand_ = true;
         if (context_.merge_operator != nullptr) {
           FoldOperands();  // it leaves the input behind what it took
           return;
@@ -137,6 +148,7 @@ void CompactionIterator::FindNext() {
         return;
     }
     newer_ = sequence_;
+    under_operand_ = false;
     if (keeps) {
       at_input_ = true;
       return;
@@ -147,35 +159,59 @@ void CompactionIterator::FindNext() {
 
 bool CompactionIterator::KeepsValue() {
   if (context_.filter != nullptr && newest_ && !context_.readers.SnapshotSees(sequence_)) {
+    const Slice value = input_->value();
+    const size_t skip = type_ == ValueType::kValueWithExpiry ? kExpiresAtBytes : 0;
     changed_value_.clear();
     switch (context_.filter->Filter(static_cast<int>(context_.output_level), user_key_,
-                                    input_->value(), &changed_value_)) {
+                                    value.substr(skip), &changed_value_)) {
       case CompactionFilter::Decision::kKeep:
         break;
       case CompactionFilter::Decision::kChange:
-        if (changed_value_.size() > WriteBatch::kValueBytesMax) break;
+        if (changed_value_.size() > WriteBatch::kValueBytesMax - skip) break;
+        changed_value_.insert(0, value.data(), skip);  // it expires when it would have
         Emit(input_key_, changed_value_);
         return true;
       case CompactionFilter::Decision::kRemove:
         ++stats_.filter_dropped;
-        if (!KeepsDelete()) return false;
-        changed_key_.clear();
-        AppendInternalKey(&changed_key_, user_key_, PackTrailer(sequence_, ValueType::kDelete));
-        key_ = changed_key_;
-        value_ = Slice();
-        return true;
+        return KeepsAs(ValueType::kDelete);
     }
   }
   Emit(input_key_, input_->value());
   return true;
 }
 
-bool CompactionIterator::KeepsDelete() {
+bool CompactionIterator::KeepsTombstone() {
   if (sequence_ <= context_.readers.lowest() && !context_.older_may_hold(user_key_)) {
-    stats_.deletes_dropped += type_ == ValueType::kDelete;
+    stats_.deletes_dropped += IsTombstone(type_);
     return false;
   }
   Emit(input_key_, Slice());
+  return true;
+}
+
+bool CompactionIterator::KeepsExpiring() {
+  const Slice value = input_->value();
+  if (value.size() < kExpiresAtBytes) {
+    status_ = Status::Corruption("an entry (sequence " + std::to_string(sequence_) +
+                                 ") is too short for its expiry");
+    return false;
+  }
+  if (context_.now_ms < ExpiresAtOf(value)) return KeepsValue();
+  if (under_operand_) {
+    Emit(input_key_, value);
+    return true;
+  }
+  ++stats_.expired;
+  if (KeepsAs(ValueType::kExpired)) return true;
+  ++stats_.expired_dropped;
+  return false;
+}
+
+bool CompactionIterator::KeepsAs(ValueType tombstone) {
+  if (!KeepsTombstone()) return false;
+  changed_key_.clear();
+  AppendInternalKey(&changed_key_, user_key_, PackTrailer(sequence_, tombstone));
+  key_ = changed_key_;
   return true;
 }
 
@@ -200,7 +236,7 @@ void CompactionIterator::FoldOperands() {
     }
     const SequenceNumber reader = context_.readers.FirstToSee(sequence_);
     if (reader < newest) break;  // somebody sees it without the newest operand
-    if (Covering(reader) > sequence_ || type_ == ValueType::kDelete) {
+    if (Covering(reader) > sequence_ || IsTombstone(type_)) {
       has_base = true;  // on nothing; what is there is hidden then, and goes by (1)
     } else if (type_ == ValueType::kValue) {
       if (!CountRead()) return;
@@ -211,7 +247,7 @@ void CompactionIterator::FoldOperands() {
       if (!CountRead()) return;
       take();
     } else {
-      break;  // FindNext() says what is wrong
+      break;  // it expires, and stays apart; or FindNext() says what is wrong
     }
   }
   if (ended && !context_.older_may_hold(user_key_)) has_base = true;
@@ -227,6 +263,7 @@ void CompactionIterator::FoldOperands() {
       value.size() <= WriteBatch::kValueBytesMax) {
     Queue(newest, ValueType::kValue, std::move(value));
     newer_ = newest;
+    under_operand_ = false;
   } else {
     stats_.merge_failures += has_base;
     for (auto& joined : operands_.PartialMerge(*context_.merge_operator, user_key_)) {
@@ -234,6 +271,7 @@ void CompactionIterator::FoldOperands() {
     }
     if (base.has_value()) {
       newer_ = base->first;
+      under_operand_ = false;
       Queue(base->first, ValueType::kValue, std::move(base->second));
     }
   }

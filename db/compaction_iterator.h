@@ -40,6 +40,10 @@ namespace varve {
 //     the newest: a value, where their base is among the inputs (value, delete, or covered), or
 //     where no older source may hold the key; else one operand, if the operator can make one. What
 //     the operator refuses stays as it is.
+//  6. *Expiry.* An entry whose time has come shows to nobody, whatever they read at, but goes on
+//     hiding what is older: it is a delete of that sequence (a tombstone of type kExpired), and (2)
+//     decides. Beneath a merge operand of the inputs it stays as it is, as reads refuse the pair
+//     (db/visibility.h).
 //
 // Nothing else is left out; sequences are never changed. An error of the input ends it.
 //
@@ -58,6 +62,8 @@ class CompactionIterator {
     const CompactionFilter* filter = nullptr;       // may be null
     const MergeOperator* merge_operator = nullptr;  // may be null: operands stay apart
     uint32_t output_level = 0;
+    // When it began, ms since 1970: what expires later stays.
+    uint64_t now_ms = 0;
     // Asked now and then: once true, it ends with Aborted. May be empty.
     std::function<bool()> cancelled;
     // Grows by what is read, now and then; may be null.
@@ -69,13 +75,15 @@ class CompactionIterator {
     uint64_t hidden_dropped = 0;      // by (1)
     uint64_t deletes_dropped = 0;     // by (2)
     uint64_t filter_dropped = 0;      // removed by (4)
+    uint64_t expired = 0;             // dropped, or made tombstones, by (6)
+    uint64_t expired_dropped = 0;     // of them dropped
     uint64_t operands_folded = 0;     // entries that became part of another by (5)
     uint64_t tombstones_dropped = 0;  // fragments of range tombstones, by (3)
     uint64_t merge_failures = 0;      // folds that the operator refused
 
     void Add(const Stats& other);
     uint64_t dropped() const {
-      return hidden_dropped + deletes_dropped + filter_dropped + operands_folded;
+      return hidden_dropped + deletes_dropped + filter_dropped + expired_dropped + operands_folded;
     }
   };
 
@@ -117,9 +125,13 @@ class CompactionIterator {
   // The newest range tombstone at or below `at` that covers the current key.
   SequenceNumber Covering(SequenceNumber at) const;
   void FindNext();
-  // What to do with a value or delete that is not hidden: true if it stays, as key_ and value_.
+  // What to do with a value, tombstone or entry with an expiry that is not hidden: true if
+  // something stays of it, as key_ and value_.
   bool KeepsValue();
-  bool KeepsDelete();
+  bool KeepsTombstone();
+  bool KeepsExpiring();
+  // The current entry as a tombstone, for what was a value and is none any more.
+  bool KeepsAs(ValueType tombstone);
   // Reads the operands from the input's on, and what they stand on; queues what becomes of them.
   void FoldOperands();
   // Behind what is queued, an entry of the current key.
@@ -145,6 +157,7 @@ class CompactionIterator {
   std::string user_key_;
   SequenceNumber newer_ = kNone;  // the next newer version of the key that hides
   bool newest_ = false;           // no version of the key came before the current one
+  bool under_operand_ = false;    // the last that stayed of the key is a merge operand
 
   // What is shown: the input's entry, or copies.
   bool valid_ = false;

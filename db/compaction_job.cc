@@ -58,7 +58,8 @@ CompactionJob::CompactionJob(const CompactionTools& tools, CompactionPlan plan,
       readers_(std::move(readers)),
       comparator_(tools.options->comparator),
       older_(comparator_, std::move(version), plan_),
-      parts_max_(static_cast<size_t>(std::max(parts_max, 1))) {}
+      parts_max_(static_cast<size_t>(std::max(parts_max, 1))),
+      now_ms_(tools.options->env.clock->WallMillis()) {}
 
 CompactionJob::~CompactionJob() = default;
 
@@ -166,6 +167,7 @@ Status CompactionJob::WritePart(Part* part) {
   const auto input = NewMergingIterator(comparator_, std::move(children));
 
   CompactionIterator::Context context;
+  context.now_ms = now_ms_;
   context.comparator = comparator_;
   context.readers = readers_;
   context.tombstones = tombstones_.get();

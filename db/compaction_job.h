@@ -87,6 +87,7 @@ class CompactionJob {
   const InternalKeyComparator comparator_;
   const OlderSources older_;
   const size_t parts_max_;
+  const uint64_t now_ms_;  // by which it is judged what has expired, in all parts
 
   std::vector<std::unique_ptr<const SortedRun>> runs_;  // the inputs, newest first
   std::unique_ptr<const FragmentedRangeTombstones> tombstones_;

@@ -53,7 +53,7 @@ class DbIter final : public Iterator {
   bool Valid() const override { return valid_; }
   Slice key() const override { return user_key_; }
   Slice value() const override {
-    return place_ == Place::kHere ? iterator_->value() : Slice(saved_value_);
+    return place_ == Place::kHere ? iterator_->value().substr(value_skip_) : Slice(saved_value_);
   }
   Status status() const override { return status_; }
 
@@ -138,6 +138,12 @@ class DbIter final : public Iterator {
     if (!status_.ok()) view_ = {};
     iterator_ = view_.entries.get();
     newest_trailer_ = SeekTrailer(view_.sequence);
+    clock_ = ReadClock(view_.now_ms);
+  }
+
+  // What the entry of this trailer that the internal iterator is at means.
+  Visibility VisibilityHere(uint64_t trailer, SequenceNumber covering) {
+    return VisibilityOf(trailer, covering, &clock_, [this] { return iterator_->value(); });
   }
 
   // Before a seek. False if there is no internal iterator; status_ has said why since Renew().
@@ -197,8 +203,9 @@ class DbIter final : public Iterator {
     if (hidden_ != 0) EndHiddenRun();
   }
 
-  void ShowHere(Slice user_key) {
+  void ShowHere(Slice user_key, uint64_t trailer) {
     place_ = Place::kHere;
+    value_skip_ = ValueSkip(trailer);
     user_key_ = user_key;
     valid_ = true;
     if (hidden_ != 0) [[unlikely]]
@@ -252,9 +259,9 @@ class DbIter final : public Iterator {
       } else {
         SequenceNumber covering;
         if (!FindCovering(user_key, &covering)) return;
-        switch (VisibilityOf(trailer, covering)) {
+        switch (VisibilityHere(trailer, covering)) {
           case Visibility::kValue:
-            ShowHere(user_key);
+            ShowHere(user_key, trailer);
             return;
           case Visibility::kOperand:
             saved_key_.assign(user_key);
@@ -299,7 +306,11 @@ class DbIter final : public Iterator {
       uint64_t trailer;
       if (!SplitKey(&user_key, &trailer)) return false;
       if (!IsSavedKey(user_key)) break;
-      const Visibility visibility = VisibilityOf(trailer, covering);
+      if (IsExpiringBase(trailer, covering)) {
+        Stop(MergeOverExpiry());
+        return false;
+      }
+      const Visibility visibility = VisibilityHere(trailer, covering);
       if (visibility == Visibility::kUnknown) {
         Stop(UnknownEntry(trailer));
         return false;
@@ -369,6 +380,7 @@ class DbIter final : public Iterator {
     std::optional<Visibility> newest;  // of the versions passed so far that may be seen
     uint64_t unknown = 0;              // the trailer of one that says nothing to this version
     bool has_base = false;             // saved_value_ is that of a version beneath the operands
+    bool expiring_base = false;        // that version has an expiry, or had one
     operands_.Begin(MergeOperands::Order::kOldestFirst);
     for (int steps = 0;;) {
       if (trailer > newest_trailer_) {
@@ -377,12 +389,13 @@ class DbIter final : public Iterator {
       }
       if (++steps > kStepsMax) return SeekNewest(covering);
       CountHidden(saved_key_);
-      newest = VisibilityOf(trailer, covering);
+      newest = VisibilityHere(trailer, covering);
       switch (*newest) {
         case Visibility::kValue:
         case Visibility::kAbsent:
           has_base = *newest == Visibility::kValue;
-          if (has_base) saved_value_.assign(iterator_->value());
+          expiring_base = IsExpiringBase(trailer, covering);
+          if (has_base) saved_value_.assign(UserValue(trailer, iterator_->value()));
           if (!operands_.empty()) operands_.Begin(MergeOperands::Order::kOldestFirst);
           unknown = 0;
           break;
@@ -413,6 +426,10 @@ class DbIter final : public Iterator {
       return Passed::kStopped;
     }
     if (*newest == Visibility::kOperand) {
+      if (expiring_base) {
+        Stop(MergeOverExpiry());
+        return Passed::kStopped;
+      }
       const Slice base = saved_value_;
       if (!Merge(has_base ? &base : nullptr)) return Passed::kStopped;
     }
@@ -430,9 +447,9 @@ class DbIter final : public Iterator {
     Slice user_key;
     uint64_t trailer;
     if (!SplitKey(&user_key, &trailer)) return Passed::kStopped;
-    switch (VisibilityOf(trailer, covering)) {
+    switch (VisibilityHere(trailer, covering)) {
       case Visibility::kValue:
-        ShowHere(user_key);
+        ShowHere(user_key, trailer);
         return Passed::kShows;
       case Visibility::kOperand:
         saved_key_.assign(user_key);
@@ -488,8 +505,10 @@ class DbIter final : public Iterator {
   DbIterView view_;
   InternalIterator* iterator_ = nullptr;  // view_.entries; null after a failed Renew()
   uint64_t newest_trailer_ = 0;           // entries with a higher one are not to be seen
+  ReadClock clock_{uint64_t{0}};          // at the view's instant
   bool valid_ = false;
   Place place_ = Place::kHere;
+  size_t value_skip_ = 0;  // with kHere: bytes of the entry's value before the user's
   bool at_entry_ = false;  // as iterator_->Valid()
   Slice internal_key_;     // iterator_->key(), if at_entry_
   Slice user_key_;         // the current key

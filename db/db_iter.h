@@ -24,6 +24,8 @@ struct DbIterView {
   std::unique_ptr<CoveringTombstones> tombstones;
   // The newest, or that of the snapshot the iterator was made with.
   SequenceNumber sequence = 0;
+  // By which it is judged what has expired, ms since 1970.
+  uint64_t now_ms = 0;
 };
 
 // Where a user's iterator gets its view of the database from, and what holds the pins (memtables,

@@ -102,7 +102,7 @@ Status Ingestion::WriteOne(const SegmentReader& source, SequenceNumber sequence,
     const Slice user_key = ExtractUserKey(entries->key());
     const ValueType type = TrailerType(ExtractTrailer(entries->key()));
     if (present != nullptr) {
-      if (type == ValueType::kDelete) continue;
+      if (IsTombstone(type)) continue;
       present->Seek(user_key);
       if (status = present->status(); !status.ok()) break;
       if (present->Valid() && options_.comparator->Compare(present->key(), user_key) == 0) continue;

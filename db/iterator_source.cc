@@ -45,6 +45,7 @@ class ReadPath::IteratorSource : public DbIterSource {
     view_ = reads_->views_.Share();  // before the sequence: see the head of ReadPath
     Status status = reads_->SequenceFor(options_, *view_->version, &view->sequence);
     if (!status.ok()) return status;
+    view->now_ms = reads_->clock_->WallMillis();
     std::vector<std::unique_ptr<InternalIterator>> children;
     AddMemtable(*view_->memtable, view, &children);
     for (const auto& memtable : view_->immutables) AddMemtable(*memtable, view, &children);

@@ -30,8 +30,12 @@ SequenceNumber CoveringIn(const SegmentFile& file, const SegmentReader& reader,
 class Merge {
  public:
   Merge(const InternalKeyComparator& comparator, const MergeOperator* merge_operator,
-        const LookupKey& key, PinnedValue* value)
-      : comparator_(comparator), merge_operator_(merge_operator), key_(key), value_(value) {
+        const LookupKey& key, ReadClock* clock, PinnedValue* value)
+      : comparator_(comparator),
+        merge_operator_(merge_operator),
+        key_(key),
+        clock_(clock),
+        value_(value) {
     operands_.Begin(MergeOperands::Order::kNewestFirst);
   }
 
@@ -47,7 +51,11 @@ class Merge {
       }
       if (comparator_.CompareUserKeys(ExtractUserKey(internal_key), key_.user_key()) != 0) break;
       const uint64_t trailer = ExtractTrailer(internal_key);
-      switch (VisibilityOf(trailer, covering)) {
+      if (IsExpiringBase(trailer, covering)) {
+        *status = MergeOverExpiry();
+        return true;
+      }
+      switch (VisibilityOf(trailer, covering, clock_, [&] { return entries->value(); })) {
         case Visibility::kOperand:
           borrow ? operands_.AddBorrowed(entries->value()) : operands_.Add(entries->value());
           break;
@@ -79,6 +87,7 @@ class Merge {
   const InternalKeyComparator comparator_;
   const MergeOperator* const merge_operator_;
   const LookupKey& key_;
+  ReadClock* const clock_;
   PinnedValue* const value_;
   MergeOperands operands_;
 };
@@ -86,7 +95,8 @@ class Merge {
 }  // namespace
 
 bool PointLookup::InMemtables(const ReadView& view, const ReadOptions& options,
-                              const LookupKey& key, PinnedValue* value, Status* status) const {
+                              const LookupKey& key, ReadClock* clock, PinnedValue* value,
+                              Status* status) const {
   const size_t memtables = Memtables(view);
   for (size_t i = 0; i < memtables; ++i) {
     const MemTable& memtable = MemtableAt(view, i);
@@ -96,11 +106,14 @@ bool PointLookup::InMemtables(const ReadView& view, const ReadOptions& options,
     Slice found;
     uint64_t trailer;
     if (memtable.Get(key, &found, &trailer)) {
-      if (VisibilityOf(trailer, covering) == Visibility::kValue) [[likely]] {
+      const Visibility visibility = VisibilityOf(trailer, covering, clock, [&] { return found; });
+      if (visibility == Visibility::kValue) [[likely]] {
         *status = Status::OK();
-        value->Assign(found);
+        value->Assign(UserValue(trailer, found));
+      } else if (visibility == Visibility::kOperand) {
+        *status = GetMerged(view, options, key, i, clock, value);
       } else {
-        *status = Answer(view, options, key, i, covering, trailer, value);
+        *status = visibility == Visibility::kAbsent ? Status::NotFound() : UnknownEntry(trailer);
       }
       return true;
     }
@@ -113,7 +126,7 @@ bool PointLookup::InMemtables(const ReadView& view, const ReadOptions& options,
 }
 
 Status PointLookup::InSegments(const ReadView& view, const ReadOptions& options,
-                               const LookupKey& key, PinnedValue* value) const {
+                               const LookupKey& key, ReadClock* clock, PinnedValue* value) const {
   const Version::Runs& runs = view.version->runs();
   const uint64_t hash = key.hash();
   const uint64_t prefix = Prefix(key.user_key());
@@ -130,21 +143,21 @@ Status PointLookup::InSegments(const ReadView& view, const ReadOptions& options,
     const std::shared_ptr<SegmentFile>* const file = run->Find(key.user_key(), prefix);
     if (file == nullptr) continue;
     if ((*file)->has_range_deletes()) [[unlikely]]
-      return FromRun(view, options, key, &run - runs.data(), hash, value);
+      return FromRun(view, options, key, &run - runs.data(), hash, clock, value);
     SegmentReader* reader;
     Status status = segments_->Get(*file, &reader);
     if (status.ok()) status = reader->Get(segment_options, key, hash, &result);
     if (!status.ok()) return status;
     if (result.found) {
       const size_t source = Memtables(view) + (&run - runs.data());
-      return Answer(view, options, key, source, /*covering=*/0, result.trailer, value);
+      return Answer(view, options, key, source, /*covering=*/0, result.trailer, clock, value);
     }
   }
   return Status::NotFound();
 }
 
 Status PointLookup::FromRun(const ReadView& view, const ReadOptions& options, const LookupKey& key,
-                            size_t run, uint64_t hash, PinnedValue* value) const {
+                            size_t run, uint64_t hash, ReadClock* clock, PinnedValue* value) const {
   const Version::Runs& runs = view.version->runs();
   PointResult result;
   result.value = value;
@@ -160,14 +173,15 @@ Status PointLookup::FromRun(const ReadView& view, const ReadOptions& options, co
     if (!status.ok()) return status;
     covering = std::max(covering, CoveringIn(**file, *reader, key));
     if (result.found) {
-      return Answer(view, options, key, Memtables(view) + i, covering, result.trailer, value);
+      return Answer(view, options, key, Memtables(view) + i, covering, result.trailer, clock,
+                    value);
     }
   }
   return Status::NotFound();
 }
 
 void PointLookup::InSegments(const ReadView& view, const ReadOptions& options,
-                             std::span<Request* const> requests) const {
+                             std::span<Request* const> requests, ReadClock* clock) const {
   const Version::Runs& runs = view.version->runs();
   const SegmentReadOptions segment_options = SegmentOptions(options);
   std::vector<Request*> pending(requests.begin(), requests.end());
@@ -199,8 +213,9 @@ void PointLookup::InSegments(const ReadView& view, const ReadOptions& options,
         if (!request->status.ok()) continue;
         request->covering = std::max(request->covering, CoveringIn(*file, *reader, *request->key));
         if (!request->result.found) continue;
-        request->status = Answer(view, options, *request->key, Memtables(view) + run,
-                                 request->covering, request->result.trailer, request->result.value);
+        request->status =
+            Answer(view, options, *request->key, Memtables(view) + run, request->covering,
+                   request->result.trailer, clock, request->result.value);
       }
     }
     const bool source_ends = run + 1 == runs.size() || !runs[run + 1]->IsOneSourceWith(*runs[run]);
@@ -215,14 +230,15 @@ void PointLookup::InSegments(const ReadView& view, const ReadOptions& options,
 
 Status PointLookup::Answer(const ReadView& view, const ReadOptions& options, const LookupKey& key,
                            size_t source, SequenceNumber covering, uint64_t trailer,
-                           PinnedValue* value) const {
-  switch (VisibilityOf(trailer, covering)) {
+                           ReadClock* clock, PinnedValue* value) const {
+  switch (VisibilityOf(trailer, covering, clock, [&] { return value->slice(); })) {
     case Visibility::kValue:
+      if (const size_t skip = ValueSkip(trailer); skip != 0) value->RemovePrefix(skip);
       return Status::OK();
     case Visibility::kAbsent:
       return Status::NotFound();
     case Visibility::kOperand:
-      return GetMerged(view, options, key, source, value);
+      return GetMerged(view, options, key, source, clock, value);
     case Visibility::kUnknown:
       break;
   }
@@ -230,8 +246,9 @@ Status PointLookup::Answer(const ReadView& view, const ReadOptions& options, con
 }
 
 Status PointLookup::GetMerged(const ReadView& view, const ReadOptions& options,
-                              const LookupKey& key, size_t source, PinnedValue* value) const {
-  Merge merge(comparator_, merge_operator_, key, value);
+                              const LookupKey& key, size_t source, ReadClock* clock,
+                              PinnedValue* value) const {
+  Merge merge(comparator_, merge_operator_, key, clock, value);
   Status status;
   for (; source < Memtables(view); ++source) {
     const MemTable& memtable = MemtableAt(view, source);

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "db/read_clock.h"
 #include "db/read_view.h"
 #include "db/segment_cache.h"
 #include "table/segment_reader.h"
@@ -22,6 +23,7 @@ namespace varve {
 //     newest entry of the key, and for the newest range tombstone that covers it.
 //  2. The first source with either decides, as VisibilityOf() says. If that is a merge operand, the
 //     source's older entries and the older sources are gone through down to what is none.
+//     Entries with an expiry are judged by the ReadClock of the read, one for all keys of it.
 //  3. An error ends it: what is older must not show through (Checklist C14).
 //
 // Runs of level 0 that share an epoch are one source: a tombstone of one does not end the search
@@ -37,10 +39,10 @@ class PointLookup {
 
   // True if a memtable decides, with *status and, where that is OK, *value set.
   bool InMemtables(const ReadView& view, const ReadOptions& options, const LookupKey& key,
-                   PinnedValue* value, Status* status) const;
+                   ReadClock* clock, PinnedValue* value, Status* status) const;
   // For a key no memtable decides.
   Status InSegments(const ReadView& view, const ReadOptions& options, const LookupKey& key,
-                    PinnedValue* value) const;
+                    ReadClock* clock, PinnedValue* value) const;
 
   // One of many keys, with key, key_hash and result.value set. Afterwards `status` is what
   // InSegments() would have answered.
@@ -50,20 +52,21 @@ class PointLookup {
   };
   // For many keys, with the blocks of each segment read as one batch.
   void InSegments(const ReadView& view, const ReadOptions& options,
-                  std::span<Request* const> requests) const;
+                  std::span<Request* const> requests, ReadClock* clock) const;
 
  private:
   uint64_t Prefix(Slice user_key) const { return comparator_.bytewise() ? KeyPrefix(user_key) : 0; }
   // The rest of InSegments(), from the first run on whose segment for the key has range tombstones.
   Status FromRun(const ReadView& view, const ReadOptions& options, const LookupKey& key, size_t run,
-                 uint64_t hash, PinnedValue* value) const;
+                 uint64_t hash, ReadClock* clock, PinnedValue* value) const;
   // What a source's newest entry of the key means; *value is set already to the entry's.
   Status Answer(const ReadView& view, const ReadOptions& options, const LookupKey& key,
-                size_t source, SequenceNumber covering, uint64_t trailer, PinnedValue* value) const;
+                size_t source, SequenceNumber covering, uint64_t trailer, ReadClock* clock,
+                PinnedValue* value) const;
   // The value of a key whose newest entry to be seen is a merge operand in source number `source`:
   // the memtables, then the runs.
   Status GetMerged(const ReadView& view, const ReadOptions& options, const LookupKey& key,
-                   size_t source, PinnedValue* value) const;
+                   size_t source, ReadClock* clock, PinnedValue* value) const;
 
   const InternalKeyComparator comparator_;
   const MergeOperator* const merge_operator_;

@@ -55,8 +55,9 @@ Status ReadPath::Get(const ReadOptions& options, Slice key, PinnedValue* value) 
   if (!status.ok()) [[unlikely]]
     return status;
   const LookupKey lookup(key, sequence);
-  const bool in_memory = points_.InMemtables(view, options, lookup, value, &status);
-  if (!in_memory) status = points_.InSegments(view, options, lookup, value);
+  ReadClock clock(clock_.get());
+  const bool in_memory = points_.InMemtables(view, options, lookup, &clock, value, &status);
+  if (!in_memory) status = points_.InSegments(view, options, lookup, &clock, value);
   if (statistics_ != nullptr) {
     statistics_->Add(Counter::kGets, 1);
     if (in_memory) statistics_->Add(Counter::kMemtableHits, 1);
@@ -81,10 +82,11 @@ void ReadPath::MultiGet(const ReadOptions& options, std::span<const Slice> keys,
   std::vector<std::optional<LookupKey>> lookups(keys.size());
   std::vector<PointLookup::Request> requests(keys.size());
   std::vector<PointLookup::Request*> in_segments;
+  ReadClock clock(clock_.get());
   uint64_t memtable_hits = 0;
   for (size_t i = 0; i < keys.size(); ++i) {
     lookups[i].emplace(keys[i], sequence);
-    if (points_.InMemtables(view, options, *lookups[i], &values[i], &statuses[i])) {
+    if (points_.InMemtables(view, options, *lookups[i], &clock, &values[i], &statuses[i])) {
       ++memtable_hits;
       continue;
     }
@@ -93,7 +95,7 @@ void ReadPath::MultiGet(const ReadOptions& options, std::span<const Slice> keys,
     requests[i].result.value = &values[i];
     in_segments.push_back(&requests[i]);
   }
-  points_.InSegments(view, options, in_segments);
+  points_.InSegments(view, options, in_segments, &clock);
   uint64_t hits = 0, bytes = 0;
   for (size_t i = 0; i < keys.size(); ++i) {
     if (requests[i].key != nullptr) statuses[i] = requests[i].status;

@@ -55,6 +55,15 @@ class PinnedValue {
     buffer_.assign(bytes.data(), bytes.size());
     data_ = buffer_;
   }
+  // For the engine. Lets go of the first `bytes` of what is there.
+  void RemovePrefix(size_t bytes) {
+    if (release_ == nullptr) {
+      buffer_.erase(0, bytes);
+      data_ = buffer_;
+    } else {
+      data_.remove_prefix(bytes);
+    }
+  }
   // For the engine. Borrows `bytes` until release(context, handle), called exactly once.
   void Pin(Slice bytes, Release release, void* context, void* handle) {
     Unpin();

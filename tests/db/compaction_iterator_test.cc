@@ -18,7 +18,8 @@
 namespace varve {
 namespace {
 
-// "k@7=v" a value, "k@7-" a delete, "k@7+v" a merge operand; "a..c@7" a range tombstone.
+// "k@7=v" a value, "k@7-" a delete, "k@7x" a tombstone of what expired, "k@7+v" a merge operand,
+// "k@7~500:v" a value that expires at 500; "a..c@7" a range tombstone.
 struct Entry {
   std::string key;
   SequenceNumber sequence = 0;
@@ -28,22 +29,37 @@ struct Entry {
 
 Entry Parse(const std::string& text) {
   Entry entry;
-  const size_t at = text.find('@'), mark = text.find_first_of("=-+", at);
+  const size_t at = text.find('@'), mark = text.find_first_of("=-+~x", at);
   entry.key = text.substr(0, at);
   entry.sequence = std::stoull(text.substr(at + 1));
   entry.type = text[mark] == '='   ? ValueType::kValue
                : text[mark] == '-' ? ValueType::kDelete
+               : text[mark] == 'x' ? ValueType::kExpired
+               : text[mark] == '~' ? ValueType::kValueWithExpiry
                                    : ValueType::kMerge;
   entry.value = text.substr(mark + 1);
+  if (entry.type == ValueType::kValueWithExpiry) {
+    const size_t colon = entry.value.find(':');
+    std::string value;
+    PutFixed64(&value, std::stoull(entry.value));
+    entry.value = value + entry.value.substr(colon + 1);
+  }
   return entry;
 }
 std::string Draw(Slice internal_key, Slice value) {
   const uint64_t trailer = ExtractTrailer(internal_key);
-  const char mark = TrailerType(trailer) == ValueType::kValue    ? '='
-                    : TrailerType(trailer) == ValueType::kDelete ? '-'
-                                                                 : '+';
+  const char mark = TrailerType(trailer) == ValueType::kValue             ? '='
+                    : TrailerType(trailer) == ValueType::kDelete          ? '-'
+                    : TrailerType(trailer) == ValueType::kExpired         ? 'x'
+                    : TrailerType(trailer) == ValueType::kValueWithExpiry ? '~'
+                                                                          : '+';
+  std::string expires;
+  if (mark == '~') {
+    expires = std::to_string(ExpiresAtOf(value)) + ":";
+    value.remove_prefix(kExpiresAtBytes);
+  }
   return std::string(ExtractUserKey(internal_key)) + "@" +
-         std::to_string(TrailerSequence(trailer)) + mark + std::string(value);
+         std::to_string(TrailerSequence(trailer)) + mark + expires + std::string(value);
 }
 RangeTombstone ParseTombstone(const std::string& text) {
   const size_t dots = text.find(".."), at = text.find('@');
@@ -84,6 +100,7 @@ struct Situation {
   const MergeOperator* merge_operator = nullptr;
   const CompactionFilter* filter = nullptr;
   std::optional<std::string> begin = {}, end = {};
+  uint64_t now_ms = 500;
 };
 
 struct Outcome {
@@ -122,6 +139,7 @@ class Compactor {
     };
     context.merge_operator = situation.merge_operator;
     context.filter = situation.filter;
+    context.now_ms = situation.now_ms;
     iterator_ = std::make_unique<CompactionIterator>(std::move(context), input_.get());
     begin_ = situation.begin;
     end_ = situation.end;
@@ -243,6 +261,65 @@ TEST(CompactionIterator, FilterNeverUncoversAnOlderVersion) {
   // What a snapshot sees is left alone.
   EXPECT_EQ(Kept({.snapshots = {9}, .filter = &filter}, {"a@9=drop", "a@5=y"}), "a@9=drop");
   EXPECT_EQ(Kept({.snapshots = {8}, .filter = &filter}, {"a@9=drop", "a@5=y"}), "a@9- a@5=y");
+}
+
+// Checklist C5: what has expired hides as a delete does (H33), and goes as one.
+TEST(CompactionIterator, WhatExpiredGoesOnHidingWhatIsOlder) {
+  EXPECT_EQ(Kept({}, {"a@9~501:x", "a@5=y", "b@8~500:z", "b@4=w"}), "a@9~501:x");
+  EXPECT_EQ(Kept({.older = {"b"}}, {"b@8~500:z", "b@4=w", "c@3~1:v"}), "b@8x");
+  EXPECT_EQ(Kept({.older = {"b"}}, {"b@8x", "b@4=w"}), "b@8x");
+  EXPECT_EQ(Kept({}, {"b@8x", "b@4=w"}), "");
+  // A snapshot sees what is older; another sees the entry, and that it has expired.
+  EXPECT_EQ(Kept({.snapshots = {7}}, {"a@9~400:x", "a@5=y"}), "a@9x a@5=y");
+  EXPECT_EQ(Kept({.snapshots = {9}}, {"a@9~400:x", "a@5=y"}), "");
+  EXPECT_EQ(Kept({.snapshots = {7}}, {"a@9=x", "a@5~400:y", "a@3=z"}), "a@9=x");
+  EXPECT_EQ(Kept({.snapshots = {7}, .older = {"a"}}, {"a@9=x", "a@5~400:y"}), "a@9=x a@5x");
+  // Hidden, it goes whether it has expired or not.
+  EXPECT_EQ(Kept({.older = {"a"}}, {"a@9=x", "a@5~400:y", "a@4~600:y"}), "a@9=x");
+  EXPECT_EQ(Kept({.now_ms = 0}, {"a@9~0:x"}), "");
+  EXPECT_EQ(Kept({.now_ms = UINT64_MAX - 1}, {"a@9~18446744073709551615:x"}),
+            "a@9~18446744073709551615:x");
+}
+
+TEST(CompactionIterator, CountsWhatExpired) {
+  const Outcome outcome =
+      Compactor({.older = {"b"}}, {"a@9~1:x", "b@8~1:y", "c@7~900:z", "d@6-"}).Run();
+  EXPECT_EQ(outcome.entries, "b@8x c@7~900:z");
+  EXPECT_EQ(outcome.stats.expired, 2u);
+  EXPECT_EQ(outcome.stats.expired_dropped, 1u);
+  EXPECT_EQ(outcome.stats.deletes_dropped, 1u);
+  EXPECT_EQ(outcome.stats.entries_read, outcome.stats.entries_written + outcome.stats.dropped());
+}
+
+TEST(CompactionIterator, EntriesThatExpireStayApartFromOperands) {
+  const Appender append(true);
+  for (const MergeOperator* merge :
+       {static_cast<const MergeOperator*>(&append), static_cast<const MergeOperator*>(nullptr)}) {
+    EXPECT_EQ(Kept({.merge_operator = merge}, {"a@9+3", "a@7~400:x", "a@6=0"}), "a@9+3 a@7~400:x");
+    EXPECT_EQ(Kept({.merge_operator = merge}, {"a@9+3", "a@7~900:x", "a@6=0", "b@5~1:v"}),
+              "a@9+3 a@7~900:x");
+  }
+  // Above a value that was written since, nobody sees them.
+  EXPECT_EQ(Kept({.merge_operator = &append}, {"a@9+3", "a@8=2", "a@7~400:x"}), "a@9=2,3");
+}
+
+TEST(CompactionIterator, TheFilterIsAskedAboutTheValueWithoutItsExpiry) {
+  const ByValue filter;
+  EXPECT_EQ(Kept({.older = {"b"}, .filter = &filter},
+                 {"a@9~501:change", "b@8~501:drop", "c@7~501:keep", "d@6~1:change"}),
+            "a@9~501:changed b@8- c@7~501:keep");
+}
+
+TEST(CompactionIterator, AnEntryTooShortForItsExpiryEndsIt) {
+  std::vector<std::pair<std::string, std::string>> entries(1);
+  AppendInternalKey(&entries[0].first, "a", PackTrailer(3, ValueType::kValueWithExpiry));
+  entries[0].second = "1234567";
+  const InternalKeyComparator comparator(BytewiseComparator());
+  VectorIterator input(comparator, &entries);
+  CompactionIterator iterator({}, &input);
+  iterator.Start(nullptr, nullptr);
+  EXPECT_FALSE(iterator.Valid());
+  EXPECT_TRUE(iterator.status().IsCorruption());
 }
 
 TEST(CompactionIterator, KeepsToItsPart) {

@@ -49,6 +49,14 @@ struct TestVersion {
 constexpr auto kValue = ValueType::kValue;
 constexpr auto kDelete = ValueType::kDelete;
 constexpr auto kMerge = ValueType::kMerge;
+constexpr auto kExpiring = ValueType::kValueWithExpiry;
+
+// The value of an entry of type kExpiring.
+inline std::string Expiring(uint64_t expires_at, Slice value) {
+  std::string bytes;
+  PutFixed64(&bytes, expires_at);
+  return bytes.append(value);
+}
 
 // Versions of keys, spread over children of a merging iterator, with damage where it is wanted.
 class TestSource final : public DbIterSource {
@@ -89,6 +97,7 @@ class TestSource final : public DbIterSource {
     }
     view->entries = NewMergingIterator(comparator_, std::move(made), &view->merging);
     view->sequence = at;
+    view->now_ms = now_ms;
     for (size_t i = 0; i < ranges_.size(); ++i) {
       if (ranges_[i].empty() && unreadable_ranges != i) continue;
       if (view->tombstones == nullptr) {
@@ -109,6 +118,7 @@ class TestSource final : public DbIterSource {
   }
 
   SequenceNumber at = kMaxSequence;
+  uint64_t now_ms = 0;
   size_t unreadable_ranges = SIZE_MAX;  // the child whose range tombstones cannot be read
   size_t damaged_child = SIZE_MAX;
   size_t damaged = VectorIterator::kNone;
@@ -184,9 +194,9 @@ struct Everything {
 };
 
 using State = std::vector<std::pair<std::string, std::string>>;
-// What is to be seen at a sequence, in the order of the keys.
+// What is to be seen at a sequence and an instant, in the order of the keys.
 inline State StateAt(const Comparator* comparator, const Everything& all, SequenceNumber at,
-                     const ReadOptions& options = {}) {
+                     const ReadOptions& options = {}, uint64_t now_ms = 0) {
   const auto less = [comparator](const std::string& a, const std::string& b) {
     return comparator->Compare(a, b) < 0;
   };
@@ -201,6 +211,8 @@ inline State StateAt(const Comparator* comparator, const Everything& all, Sequen
         map[version->key] = base + "," + version->value;
       } else if (version->type == kValue) {
         map[version->key] = version->value;
+      } else if (version->type == kExpiring && now_ms < ExpiresAtOf(version->value)) {
+        map[version->key] = version->value.substr(kExpiresAtBytes);
       } else if (found != map.end()) {
         map.erase(found);
       }

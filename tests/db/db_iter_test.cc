@@ -72,7 +72,7 @@ TEST(DbIter, ShowsTheNewestBytesOfKeysThatCompareEqual) {
 
 TEST(DbIter, UnknownTypesAreNotSupportedIfTheyCount) {
   for (const auto type :
-       {ValueType::kValueWithExpiry, ValueType::kValuePointer, static_cast<ValueType>(99)}) {
+       {ValueType::kValuePointerWithExpiry, ValueType::kValuePointer, static_cast<ValueType>(99)}) {
     TestSource source{InternalKeyComparator(BytewiseComparator()), 1};
     source.Add(0, {"a", 1, kValue, "1"});
     source.Add(0, {"b", 2, type, "2"});
@@ -87,6 +87,64 @@ TEST(DbIter, UnknownTypesAreNotSupportedIfTheyCount) {
     EXPECT_EQ(Walk(it.get(), true), "a=1 b=4 c=3");
     EXPECT_EQ(Walk(it.get(), false), "a=1 b=4 c=3");
   }
+}
+
+// Checklist E10: both directions; and what a newer version of a key that has expired hid.
+TEST(DbIter, EntriesShowUntilTheyExpire) {
+  TestSource source{InternalKeyComparator(BytewiseComparator()), 2};
+  source.Add(0, {"a", 5, kExpiring, Expiring(100, "new")});
+  source.Add(1, {"a", 1, kValue, "old"});
+  source.Add(0, {"b", 6, kExpiring, Expiring(101, "")});
+  source.Add(0, {"c", 7, ValueType::kEvicted, ""});
+  source.Add(1, {"c", 2, kValue, "old"});
+  source.Add(1, {"d", 3, kValue, "4"});
+  source.Sort();
+  source.now_ms = 99;
+  auto it = Iterate(&source);
+  EXPECT_EQ(Walk(it.get(), true), "a=new b= d=4");
+  EXPECT_EQ(Walk(it.get(), false), "a=new b= d=4");
+  source.now_ms = 100;
+  EXPECT_EQ(Walk(it.get(), true), "a=new b= d=4");  // until it asks anew
+  ASSERT_TRUE(it->Refresh().ok());
+  EXPECT_EQ(Walk(it.get(), true), "b= d=4");
+  EXPECT_EQ(Walk(it.get(), false), "b= d=4");
+  source.at = 4;  // a snapshot's
+  ASSERT_TRUE(it->Refresh().ok());
+  EXPECT_EQ(Walk(it.get(), true), "a=old c=old d=4");
+}
+
+// What they would make depends on when they are folded. A range tombstone in between ends that.
+TEST(DbIter, OperandsOverAnEntryThatExpiresAreNotSupported) {
+  for (const uint64_t now : {0, 1000}) {
+    for (const bool operand_in_place : {true, false}) {
+      TestSource source{InternalKeyComparator(BytewiseComparator()), 1};
+      source.Add(0, {"a", 1, kValue, "1"});
+      source.Add(0, {"b", 5, kMerge, "x"});
+      if (operand_in_place) source.Add(0, {"b", 4, kMerge, "y"});
+      source.Add(0, {"b", 2, kExpiring, Expiring(500, "2")});
+      source.Add(0, {"c", 3, kValue, "3"});
+      source.Sort();
+      source.now_ms = now;
+      auto it = Iterate(&source);
+      EXPECT_EQ(Walk(it.get(), true), "a=1 NotSupported");
+      EXPECT_EQ(Walk(it.get(), false), "NotSupported c=3");
+      source.AddRange(0, {"b", "c", 3});
+      it = Iterate(&source);
+      const std::string shown = operand_in_place ? "a=1 b=-,y,x c=3" : "a=1 b=-,x c=3";
+      EXPECT_EQ(Walk(it.get(), true), shown);
+      EXPECT_EQ(Walk(it.get(), false), shown);
+    }
+  }
+}
+
+TEST(DbIter, AnEntryTooShortForItsExpiryIsCorruption) {
+  TestSource source{InternalKeyComparator(BytewiseComparator()), 1};
+  source.Add(0, {"a", 1, kValue, "1"});
+  source.Add(0, {"b", 2, kExpiring, "1234567"});
+  source.Sort();
+  const auto it = Iterate(&source);
+  EXPECT_EQ(Walk(it.get(), true), "a=1 Corruption");
+  EXPECT_EQ(Walk(it.get(), false), "Corruption");
 }
 
 TEST(DbIter, WhatIsNoInternalKeyIsCorruption) {

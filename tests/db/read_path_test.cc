@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -121,7 +122,24 @@ struct Drawn {
   size_t alphabet = 0;
 };
 
-Drawn Draw(Random* random, Layout* layout, const Comparator* comparator) {
+constexpr uint64_t kSoon = 1'800'000'000'000;  // after the start of the simulated clock
+
+// Of the type drawn for a key what it is where some keys expire: those are never merged.
+TestVersion WithExpiry(Random* random, TestVersion version) {
+  if (version.type == kDelete) {
+    version.type = std::array{kDelete, ValueType::kRefused, ValueType::kEvicted,
+                              ValueType::kExpired}[random->Uniform(4)];
+  } else if (std::hash<std::string>()(version.key) % 3 != 0) {
+    version.type = random->OneIn(4) ? kValue : kExpiring;
+    if (version.type == kExpiring) {
+      version.value = Expiring(
+          std::array{uint64_t{0}, kSoon, kSoon, UINT64_MAX}[random->Uniform(4)], version.value);
+    }
+  }
+  return version;
+}
+
+Drawn Draw(Random* random, Layout* layout, const Comparator* comparator, bool expiry = false) {
   Drawn drawn;
   drawn.alphabet = 2 + random->Uniform(3);
   drawn.last = 1 + random->Uniform(random->OneIn(4) ? 300 : 40);
@@ -148,6 +166,7 @@ Drawn Draw(Random* random, Layout* layout, const Comparator* comparator) {
                                                         : kValue;
     drawn.all.versions.push_back(
         {key(), sequence, type, type == kDelete ? "" : std::to_string(sequence)});
+    if (expiry) drawn.all.versions.back() = WithExpiry(random, drawn.all.versions.back());
     source.versions.push_back(drawn.all.versions.back());
   }
 
@@ -209,14 +228,18 @@ std::string Expected(const Comparator* comparator, const State& state, const std
 
 class ReadPathModel : public testing::TestWithParam<const Comparator*> {};
 
+// Checklist E10: the second time with entries that expire, before they do and after.
 TEST_P(ReadPathModel, EveryReadSeesTheMapOfAllWrites) {
   const Comparator* const comparator = GetParam();
-  for (uint64_t seed = 1; seed <= 100; ++seed) {
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     Random random(seed);
     Layout layout(comparator);
-    const Drawn drawn = Draw(&random, &layout, comparator);
+    const bool expiry = seed > 100;
+    const Drawn drawn = Draw(&random, &layout, comparator, expiry);
     if (HasFatalFailure()) return;
+    const uint64_t now = expiry && random.OneIn(2) ? kSoon : kSoon - 10'000'000;
+    layout.clock().SetWall(now);  // it goes on by less than the difference
     const std::vector<std::string> keys = AllKeys(drawn.alphabet);
     const std::vector<Slice> slices(keys.begin(), keys.end());
     std::vector<PinnedValue> values(keys.size());
@@ -225,7 +248,7 @@ TEST_P(ReadPathModel, EveryReadSeesTheMapOfAllWrites) {
       ReadOptions options;
       options.at_sequence = round == 0 ? drawn.last : random.Uniform(drawn.last + 1);
       SCOPED_TRACE(testing::Message() << "at " << *options.at_sequence);
-      const State state = StateAt(comparator, drawn.all, *options.at_sequence);
+      const State state = StateAt(comparator, drawn.all, *options.at_sequence, {}, now);
       layout.reads().MultiGet(options, slices, values, statuses);
       for (size_t i = 0; i < keys.size(); ++i) {
         const std::string expected = Expected(comparator, state, keys[i]);
@@ -238,7 +261,7 @@ TEST_P(ReadPathModel, EveryReadSeesTheMapOfAllWrites) {
       const std::string upper = keys[random.Uniform(keys.size())];
       if (random.OneIn(3)) options.lower_bound = lower;
       if (random.OneIn(3)) options.upper_bound = upper;
-      const State shown = StateAt(comparator, drawn.all, *options.at_sequence, options);
+      const State shown = StateAt(comparator, drawn.all, *options.at_sequence, options, now);
       const auto it = layout.reads().NewIterator(options);
       size_t at = 0;
       for (it->SeekToFirst(); it->Valid(); it->Next(), ++at) {
@@ -389,6 +412,37 @@ TEST(ReadPath, AListenerHearsOfALongRunOnceASecond) {
   it->SeekToLast();
   EXPECT_EQ(told, 2);
   EXPECT_EQ(statistics.Get(Counter::kHiddenRuns), 4u);
+}
+
+TEST(ReadPath, LookupsOfWhatExpiresAndIsMergedOrCutOff) {
+  for (const bool in_memory : {true, false}) {
+    Layout layout(BytewiseComparator());
+    Everything all;
+    all.versions = {{"a", 4, kMerge, "x"},
+                    {"a", 3, kExpiring, Expiring(kSoon, "1")},
+                    {"b", 2, kExpiring, Expiring(0, "2")},
+                    {"b", 1, kValue, "old"}};
+    if (in_memory) {
+      all.versions.push_back({"c", 5, kExpiring, "short"});
+      layout.AddMemtable(all);
+    } else {
+      layout.AddSegment(0, 1, all, std::nullopt, std::nullopt);
+    }
+    layout.Publish(5);
+    const std::vector<Slice> keys = {"a", "b", "c"};
+    std::vector<PinnedValue> values(3);
+    std::vector<Status> statuses(3);
+    layout.reads().MultiGet({}, keys, values, statuses);
+    for (size_t i = 0; i < keys.size(); ++i) {
+      PinnedValue value;
+      for (const Status& s : {statuses[i], layout.reads().Get({}, keys[i], &value)}) {
+        EXPECT_EQ(Answer(s, ""), i == 0                ? "NotSupported"
+                                 : i == 2 && in_memory ? "Corruption"
+                                                       : "NotFound")
+            << keys[i];
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -283,6 +283,12 @@ void DBImpl::FreeRoom(const Status& failed) {
   if (Seal().ok()) RetireLogs();
   reads_->epochs().Collect();
   RemoveObsoleteSegments();
+  log_supply_->KeepOne();
+  const Status status = wal_->DropRecycled();
+  if (!status.ok()) {
+    options_.logger->Log(LogLevel::kWarning,
+                         path_ + ": spare logs not freed: " + status.ToString());
+  }
 }
 
 Status DBImpl::Seal() {

@@ -158,8 +158,9 @@ class DBImpl : public DB {
   Status Seal() EXCLUDES(mu_);
   void SealWhenIdle() EXCLUDES(mu_);
   // After work that failed. If it was for want of room, gives free what only the older root needs,
-  // since no commit may come to do it. After any other failure the manifest is left alone: a root
-  // that cannot be written poisons it, and ends what a device that was away for a moment need not.
+  // since no commit may come to do it, and the logs that are kept ready. After any other failure
+  // the manifest is left alone: a root that cannot be written poisons it, and ends what a device
+  // that was away for a moment need not.
   void FreeRoom(const Status& failed) EXCLUDES(mu_);
   void RetireLogs();
   // Adds to the statistics what the manifest has done since the last call.

@@ -43,6 +43,16 @@ void LogSupply::MakeSpare() {
   changed_.SignalAll();
 }
 
+void LogSupply::KeepOne() {
+  std::deque<std::unique_ptr<PreparedLog>> dropped;
+  MutexLock lock(&mu_);
+  wanted_ = 1;
+  while (spares_.size() > wanted_) {
+    dropped.push_back(std::move(spares_.back()));
+    spares_.pop_back();
+  }
+}
+
 void LogSupply::Run() {
   MutexLock lock(&mu_);
   while (!stopped_) {
@@ -56,11 +66,15 @@ void LogSupply::Run() {
     const Status status = Make(0, &log);
     mu_.Lock();
     state_ = State::kIdle;
-    if (status.ok() && !stopped_) {
+    if (status.ok() && !stopped_ && spares_.size() < wanted_) {
       spares_.push_back(std::move(log));
       if (spares_.size() < wanted_) state_ = State::kSpareWanted;
     }
     changed_.SignalAll();
+    if (log == nullptr) continue;
+    mu_.Unlock();
+    log.reset();  // it came too late
+    mu_.Lock();
   }
 }
 

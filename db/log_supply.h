@@ -38,6 +38,10 @@ class LogSupply {
   // Take() makes its own, and says why if it cannot.
   void MakeSpare();
 
+  // Lets go of all spare logs but the one used next, and keeps no more than that from now on until
+  // somebody has had to wait again: where the disk is full they are room.
+  void KeepOne();
+
   // Waits for a log that is being made and lets the spare ones go. Nothing is made afterwards.
   void Stop();
 

@@ -55,4 +55,18 @@ Status LogRecycler::Make(FileNumber number, const LogFileOptions& options,
   return file_system_->NewLogFile(path, options, file);
 }
 
+Status LogRecycler::Clear() {
+  std::vector<FileNumber> waiting;
+  {
+    MutexLock lock(&mutex_);
+    waiting.swap(waiting_);
+  }
+  Status first;
+  for (const FileNumber number : waiting) {
+    const Status status = file_system_->RemoveFile(RecycledLogFileName(directory_, number));
+    if (first.ok()) first = status;
+  }
+  return first;
+}
+
 }  // namespace varve::wal

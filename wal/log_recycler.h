@@ -34,6 +34,10 @@ class LogRecycler {
   Status Make(FileNumber number, const LogFileOptions& options, std::unique_ptr<LogFile>* file,
               bool* recycled);
 
+  // Removes every waiting file: where the disk is full, room is worth more than a quick next log.
+  // The first error; the others are tried all the same.
+  Status Clear();
+
  private:
   const std::shared_ptr<FileSystem> file_system_;
   const std::string directory_;

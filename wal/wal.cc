@@ -91,6 +91,7 @@ class WalImpl final : public Wal {
   uint64_t mapped_bytes() const override;
   Status Retire(FileNumber lowest_needed) override;
   Status Adopt(const std::string& name) override;
+  Status DropRecycled() override { return recycler_.Clear(); }
   Status Restart() override;
   void SetLogBytes(uint64_t log_bytes) override {
     log_bytes_.store(RoundLogBytes(log_bytes), std::memory_order_relaxed);

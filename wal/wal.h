@@ -101,6 +101,8 @@ class Wal {
   // Takes over `name`, a log or recycled log left in the directory by an earlier run, of which the
   // caller vouches the same: kept for reuse if it fits, otherwise removed.
   virtual Status Adopt(const std::string& name) = 0;
+  // Removes the logs that wait to be reused, for their room. Concurrent with everything.
+  virtual Status DropRecycled() = 0;
   // Forgets every log used so far, the latched error included, and removes their files. By the
   // caller of Append, who vouches that nothing they hold is needed any more, by either manifest
   // root (RULES R4.1): whatever was appended is durable elsewhere or was never acknowledged. So

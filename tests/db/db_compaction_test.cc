@@ -415,7 +415,7 @@ TEST_F(DbCompactionTest, AFlushThatFindsNoRoomFreesWhatTheOlderRootHolds) {
   listener_->HoldMerges(false);
   compaction.Join();
   Status status = Status::NoSpace();
-  for (int tries = 0; tries < 100 && status.IsNoSpace(); ++tries) {
+  for (int tries = 0; tries < 6'000 && status.IsNoSpace(); ++tries) {
     SleepFor(10'000'000);
     ASSERT_TRUE(db_->Resume().ok());  // it need not wait for its next attempt
     status = db_->Flush();

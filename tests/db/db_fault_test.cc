@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "tests/support/fault_file_system.h"
 #include "tests/support/quiet_logger.h"
@@ -135,6 +137,47 @@ TEST_F(DbFaultTest, FailedFlushIsTriedAgain) {
   uint64_t segments = 0;
   EXPECT_TRUE(db_->GetIntProperty("varve.num-segments", &segments));
   EXPECT_GE(segments, 1u);
+  ReopenWithoutFaults();
+}
+
+// Logs that wait to be reused are room, where there is no other.
+TEST_F(DbFaultTest, AFullDiskTakesTheRecycledLogs) {
+  options_.compaction_style = CompactionStyle::kNone;
+  options_.memtables_max = 8;
+  Open();
+  const auto recycled = [this] {
+    std::vector<std::string> names;
+    EXPECT_TRUE(options_.env.file_system->ListDirectory(dir_.File("db"), &names).ok());
+    return std::count_if(names.begin(), names.end(),
+                         [](const std::string& name) { return name.ends_with(".recycled"); });
+  };
+  // More of them than the spare logs that are still made of them.
+  ASSERT_TRUE(db_->PauseBackgroundWork().ok());
+  for (int i = 0; i < 7; ++i) {
+    ASSERT_TRUE(Put(std::to_string(i), "1").ok());
+    ASSERT_TRUE(db_->Flush({.wait = false}).ok());
+  }
+  ASSERT_TRUE(db_->ContinueBackgroundWork().ok());
+  ASSERT_TRUE(db_->Flush().ok());
+  for (int i = 0; i < 60'000 && recycled() <= 4; ++i) SleepFor(1'000'000);  // freed by the seal
+  ASSERT_GT(recycled(), 4);
+  const size_t full = faults_->Inject({.op = FaultOp::kWrite,
+                                       .forever = true,
+                                       .path_part = ".seg",
+                                       .status = Status::NoSpace("full")});
+  const size_t freed =
+      faults_->Inject({.op = FaultOp::kRemove,
+                       .path_part = ".recycled",
+                       .status = Status::OK(),
+                       .action = [&](const std::string&) { faults_->Remove(full); }});
+  ASSERT_TRUE(Put("needs", "room").ok());
+  Status status = Status::NoSpace();
+  for (int tries = 0; tries < 6'000 && status.IsNoSpace(); ++tries) {
+    status = db_->Flush();
+    if (!status.ok()) SleepFor(10'000'000);
+  }
+  EXPECT_TRUE(status.ok()) << status.ToString();
+  EXPECT_EQ(faults_->hits(freed), 1u);
   ReopenWithoutFaults();
 }
 

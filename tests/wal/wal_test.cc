@@ -472,6 +472,24 @@ TEST_P(WalChainTest, AdoptsWhatEarlierRunsLeft) {
   EXPECT_EQ(Names(), (std::vector<std::string>{"000006.log", "000007.log"}));
 }
 
+// Where the disk is full their room is worth more than they are.
+TEST_P(WalChainTest, RecycledFilesAreLetGo) {
+  options_.recycled_files_max = 2;
+  Reopen();
+  for (FileNumber number = 1; number <= 4; ++number) Switch(number);
+  ASSERT_TRUE(wal_->Retire(3).ok());
+  ASSERT_EQ(Names(), (std::vector<std::string>{"000001.recycled", "000002.recycled", "000003.log",
+                                               "000004.log"}));
+  ASSERT_TRUE(wal_->DropRecycled().ok());
+  EXPECT_EQ(Names(), (std::vector<std::string>{"000003.log", "000004.log"}));
+  ASSERT_TRUE(wal_->Retire(4).ok());  // there is room for others
+  EXPECT_EQ(Names(), (std::vector<std::string>{"000003.recycled", "000004.log"}));
+  ASSERT_TRUE(env_.file_system->RemoveFile(RecycledLogFileName(directory(), 3)).ok());
+  EXPECT_TRUE(wal_->DropRecycled().IsNotFound());
+  EXPECT_TRUE(wal_->DropRecycled().ok());  // told once
+  Switch(5);
+}
+
 TEST_P(WalChainTest, ANewSizeReplacesRecycledFiles) {
   Switch(1);
   Switch(2);

@@ -83,8 +83,8 @@ TEST_F(CommandLine, HelpIsNoMistake) {
     EXPECT_EQ(outcome.err, "");
     for (const char* command :
          {"get", "put", "batchput", "delete", "deleterange", "scan", "approxsize", "compact",
-          "segment_dump", "wal_dump", "dump_wal", "manifest_dump", "checkconsistency", "properties",
-          "stats", "destroy"}) {
+          "segment_dump", "ghost_dump", "wal_dump", "dump_wal", "manifest_dump", "checkconsistency",
+          "properties", "stats", "destroy"}) {
       EXPECT_THAT(outcome.out, HasSubstr(command));
     }
   }

@@ -58,6 +58,27 @@ TEST_F(DumpTest, NoSegment) {
   EXPECT_THAT(missing.err, StartsWith("varve_ldb: NotFound: " + dir_.File("missing")));
 }
 
+TEST_F(DumpTest, Ghost) {
+  const std::string file = "tests/golden/ghost-v1-example.ghost";
+  const Outcome outcome = RunLine({"ghost_dump", file});
+  EXPECT_EQ(outcome.exit, kExitOk) << outcome.err;
+  EXPECT_THAT(outcome.out, StartsWith("ghost " + file + "\n"));
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("  segment number: 7\n"), HasSubstr("  keys: 3\n"),
+                                 Not(HasSubstr("value")), Not(HasSubstr("cherry"))));
+  const Outcome entries = RunLine({"ghost_dump", file, "--entries", "--bytes_max=3"});
+  EXPECT_THAT(entries.out, AllOf(HasSubstr("  value 244, hashes from 0x5155555555555556\n"),
+                                 HasSubstr("  \"c\" to \"che… (6 bytes)\" @ 300\n")));
+
+  const std::string damaged = dir_.File("000007.ghost");
+  WriteFile(damaged, ReadFile(file));
+  FlipByte(damaged, 5);
+  const Outcome refused = RunLine({"ghost_dump", damaged});
+  EXPECT_EQ(refused.exit, kExitFailed);
+  EXPECT_THAT(refused.err, StartsWith("varve_ldb: Corruption: " + damaged));
+  const Outcome missing = RunLine({"ghost_dump", dir_.File("missing")});
+  EXPECT_THAT(missing.err, StartsWith("varve_ldb: NotFound: " + dir_.File("missing")));
+}
+
 TEST_F(DumpTest, Log) {
   const Outcome outcome = RunLine({"wal_dump", log()});
   EXPECT_EQ(outcome.exit, kExitOk) << outcome.err;

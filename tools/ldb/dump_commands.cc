@@ -8,6 +8,7 @@
 
 #include "db/manifest.h"
 #include "db/write_batch_internal.h"
+#include "table/ghost_dump.h"
 #include "table/segment_dump.h"
 #include "tools/ldb/command.h"
 #include "util/filename.h"
@@ -158,6 +159,19 @@ Status RunSegmentDump(Context* context) {
                      [context](Slice line) { *context->out << line << "\n"; });
 }
 
+Status RunGhostDump(Context* context) {
+  const std::string& path = context->arguments[0];
+  std::unique_ptr<RandomAccessFile> file;
+  Status status =
+      context->options.env.file_system->NewRandomAccessFile(path, /*direct=*/false, &file);
+  if (!status.ok()) return status;
+  GhostDumpOptions dump;
+  dump.entries = context->flags.entries;
+  dump.bytes_max = context->flags.bytes_max;
+  return DumpGhost(dump, std::move(file), path,
+                   [context](Slice line) { *context->out << line << "\n"; });
+}
+
 // The directory of "<directory>/MANIFEST", as RocksDB's --path takes the file.
 std::string WithoutManifestName(const std::string& path) {
   const std::string suffix = ManifestFileName("");
@@ -192,6 +206,14 @@ std::span<const Command> DumpCommands() {
        1,
        {"blocks", "entries", "bytes_max"},
        &RunSegmentDump},
+      {"ghost_dump",
+       "",
+       "<file>",
+       "Prints a ghost file: what it says of itself, and the hashes and range tombstones it holds.",
+       1,
+       1,
+       {"entries", "bytes_max"},
+       &RunGhostDump},
       {"wal_dump",
        "dump_wal",
        "[<file or directory>]",

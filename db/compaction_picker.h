@@ -29,16 +29,6 @@ struct PickerOptions {
   uint64_t grandparent_bytes_max() const { return 2 * level_size_ratio * segment_bytes; }
 };
 
-// Point tombstones below that number are left to merges that come anyway: a scan does not feel
-// them.
-inline constexpr uint64_t kTombstonesMin = 1000;
-// Whether most of what the segment holds is tombstones, or one of them covers a range.
-inline bool ManyTombstones(const SegmentFile& segment) {
-  const SegmentEntry& entry = segment.entry();
-  return (entry.flags & kHasRangeDeletes) != 0 ||
-         (entry.deletes >= kTombstonesMin && entry.deletes >= entry.entries / 2);
-}
-
 // The picker of the style, for keys in this order.
 std::unique_ptr<CompactionPicker> NewCompactionPicker(CompactionStyle style,
                                                       const PickerOptions& options,

@@ -19,7 +19,7 @@ enum class CompactionReason : uint8_t {
   kLevelBytes,          // leveled: a level is over its target
   kSizeRatio,           // tiered: neighbouring runs of like size
   kRuns,                // tiered: too many runs
-  kSpaceAmplification,  // too much lies above the oldest run, or above the last level
+  kSpaceAmplification,  // too much lies above the oldest run or the last level, or is hidden
   kTombstones,          // many deletes that cost reads and room
   kManual,              // CompactRange
 };
@@ -90,10 +90,9 @@ class CompactionPicker {
  public:
   virtual ~CompactionPicker() = default;
 
-  // The most urgent step; none while nothing is wanted that can be had. `droppable_before`: nobody
-  // needs what was hidden below this sequence (the oldest snapshot, or the retained sequence), so a
-  // rewrite drops tombstones below it that have nothing older beneath them. Where that sequence is
-  // too low, segments are not rewritten for their tombstones' sake.
+  // The most urgent step; none while nothing is wanted that can be had. `droppable_before`
+  // (db/read_sequences.h) says how far a rewrite drops tombstones that have nothing older beneath
+  // them, and hidden versions. Where it is too low, segments are not rewritten for their sake.
   virtual std::optional<CompactionPlan> Pick(const Version& version, const BusySegments& busy,
                                              const std::vector<CompactionPlan>& running,
                                              SequenceNumber droppable_before) const = 0;

@@ -115,7 +115,7 @@ std::optional<CompactionPlan> DBImpl::PickUrgent() {
   const BusySegments busy = Busy();
   const std::vector<CompactionPlan> running = RunningPlans();
   std::optional<CompactionPlan> plan =
-      picker_->Pick(*version_, busy, running, reads_->ReadersFromNowOn().lowest());
+      picker_->Pick(*version_, busy, running, reads_->ReadersFromNowOn().droppable_before());
   if (plan.has_value() && plan->score >= 1) return plan;
   while (!hidden_runs_.empty()) {
     bool blocked = false;
@@ -174,6 +174,16 @@ void DBImpl::OnHiddenRun(Slice smallest, Slice largest) {
   range.sequence_before = reads_->published() + 1;
   hidden_runs_.push_back(std::move(range));
   ScheduleCompactions();
+}
+
+void DBImpl::OnSnapshotReleased(SequenceNumber released) {
+  const std::shared_ptr<const Version> version = reads_->views().Share()->version;
+  if (!version->HasGarbage() ||
+      !version->GarbageWaits(released + 1, reads_->ReadersFromNowOn().droppable_before())) {
+    return;
+  }
+  MutexLock lock(&mu_);
+  if (!closing_) ScheduleCompactions();
 }
 
 std::shared_ptr<DBImpl::Compaction> DBImpl::StartCompaction(CompactionPlan plan) {

@@ -188,6 +188,8 @@ Status DBImpl::Start(Recovered recovered) {
   if (options_.compaction_style != CompactionStyle::kNone) {
     reads_->SetHiddenRunListener(
         [this](Slice smallest, Slice largest, uint64_t) { OnHiddenRun(smallest, largest); });
+    reads_->snapshots().SetReleaseListener(
+        [this](SequenceNumber released) { OnSnapshotReleased(released); });
   }
   return Status::OK();
 }
@@ -251,6 +253,7 @@ Status DBImpl::CloseParts() {
   compactions_cancelled_.store(true, std::memory_order_relaxed);
   obsolete_->Stop();
   reads_->SetHiddenRunListener(nullptr);
+  reads_->snapshots().SetReleaseListener(nullptr);
   syncer_->Stop();
   log_supply_->Stop();
   pool_->Stop();  // running jobs end, queued ones do not start

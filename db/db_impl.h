@@ -191,6 +191,8 @@ class DBImpl : public DB {
   bool WaitingThreadIsWanted() const REQUIRES(mu_);
   // An iterator has passed very many entries between these keys that do not show.
   void OnHiddenRun(Slice smallest, Slice largest) EXCLUDES(mu_);
+  // The oldest snapshot was released: what had to be kept for it alone may be worth a rewrite.
+  void OnSnapshotReleased(SequenceNumber released) EXCLUDES(mu_);
   // Null if no thread can be had.
   std::shared_ptr<Compaction> StartCompaction(CompactionPlan plan) REQUIRES(mu_);
   bool MayCompact() const REQUIRES(mu_);

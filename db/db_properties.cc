@@ -107,7 +107,8 @@ bool DBImpl::GetIntProperty(Slice name, uint64_t* value) {
          MutexLock lock(&mu_);
          return uint64_t{
              !compactions_.empty() ||
-             picker_->Pick(*version_, {}, {}, reads_->ReadersFromNowOn().lowest()).has_value()};
+             picker_->Pick(*version_, {}, {}, reads_->ReadersFromNowOn().droppable_before())
+                 .has_value()};
        }},
       {"compaction-debt-bytes",
        [&] {
@@ -197,7 +198,8 @@ std::string DBImpl::SegmentsText() {
     text += "segment " + std::to_string(entry.number) + ": level " + std::to_string(entry.level) +
             ", epoch " + std::to_string(entry.epoch) + ", " + std::to_string(entry.file_bytes) +
             " bytes, " + std::to_string(entry.entries) + " entries, " +
-            std::to_string(entry.deletes) + " deletes, sequences " +
+            std::to_string(entry.deletes) + " deletes, " +
+            (entry.hidden == 0 ? "" : std::to_string(entry.hidden) + " hidden, ") + "sequences " +
             std::to_string(entry.smallest_sequence) + " to " +
             std::to_string(entry.largest_sequence) + "\n";
   });

@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "db/garbage.h"
 #include "db/plan_conflicts.h"
 
 namespace varve {
@@ -42,7 +43,7 @@ bool LevelPlans::AnythingOlder(const SortedRun& run, const KeyRange& range) cons
 }
 
 bool LevelPlans::WouldDropTombstones(const SortedRun& run, const SegmentFile& segment) const {
-  return ManyTombstones(segment) && !AnythingOlder(run, KeyRange::Of(segment));
+  return ManyTombstones(segment.entry()) && !AnythingOlder(run, KeyRange::Of(segment));
 }
 
 std::vector<SegmentList> LevelPlans::Sinkable(const Wanted& wanted) const {
@@ -98,7 +99,8 @@ std::optional<CompactionPlan> LevelPlans::SinkLevel0(std::vector<SegmentList> ch
     range.Add(comparator_, ranges[i]);
   }
   const bool tombstones = std::any_of(chosen.begin(), chosen.end(), [](const SegmentList& list) {
-    return std::any_of(list.begin(), list.end(), [](const auto& s) { return ManyTombstones(*s); });
+    return std::any_of(list.begin(), list.end(),
+                       [](const auto& s) { return ManyTombstones(s->entry()); });
   });
 
   for (SegmentList& segments : chosen) AddInput(&plan, 0, std::move(segments));

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <utility>
 
+#include "db/garbage.h"
 #include "db/key_range.h"
 #include "db/level_plans.h"
 #include "db/level_targets.h"
@@ -89,7 +90,7 @@ std::optional<CompactionPlan> PickForTombstones(const Version& version, const Le
   for (auto run = version.runs().rbegin(); run != version.runs().rend(); ++run) {
     for (size_t i = 0; i < (*run)->segments().size(); ++i) {
       const SegmentFile& segment = *(*run)->segments()[i];
-      if (plans.Busy(segment) || !ManyTombstones(segment)) continue;
+      if (plans.Busy(segment) || !ManyTombstones(segment.entry())) continue;
       std::optional<CompactionPlan> plan;
       if (!plans.AnythingOlder(**run, KeyRange::Of(segment))) {
         // Only when none can be left, or the same would be done for ever.
@@ -122,6 +123,26 @@ std::optional<CompactionPlan> PickForSpace(const InternalKeyComparator& comparat
   if (!plan) plan = plans.SinkLevel0();
   if (plan) plan->score = 1 - Ratio(allowed, above);
   return plan;
+}
+
+// Step 6. Each segment once: the rewrite leaves nothing hidden.
+std::optional<CompactionPlan> PickForHidden(const Version& version, const LevelPlans& plans,
+                                            SequenceNumber droppable_before) {
+  for (const auto& run : version.runs()) {
+    for (size_t i = 0; i < run->segments().size(); ++i) {
+      const SegmentFile& segment = *run->segments()[i];
+      const SegmentEntry& entry = segment.entry();
+      if (!ManyHidden(entry) || entry.largest_sequence >= droppable_before || plans.Busy(segment) ||
+          plans.AnythingOlder(*run, KeyRange::Of(segment))) {
+        continue;
+      }
+      std::optional<CompactionPlan> plan = plans.Rewrite(*run, i, 1);
+      if (!plan) continue;
+      plan->score = Ratio(entry.hidden, entry.entries);
+      return plan;
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -162,6 +183,7 @@ std::optional<CompactionPlan> LeveledPicker::Pick(const Version& version, const 
     return plan;
   }
   plan = PickForSpace(comparator_, version, plans);
+  if (!plan) plan = PickForHidden(version, plans, droppable_before);
   if (plan) plan->reason = CompactionReason::kSpaceAmplification;
   return plan;
 }

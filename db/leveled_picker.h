@@ -24,6 +24,9 @@ namespace varve {
 //     hide, and rewritten away where nothing older is beneath them (Checklist C5).
 //  5. Then, with a score below 1: while more than a sixteenth of the last level lies above it,
 //     something of that sinks. So a database at rest takes at most 1.07 times its data.
+//  6. The same for versions that snapshots and history kept: where they make more than a sixteenth
+//     of a segment with nothing older beneath it, and nobody can ask for them any more, it is
+//     rewritten.
 //
 // `automatic` false: nothing but manual compactions.
 //

@@ -41,7 +41,7 @@ Status CheckEntry(const SegmentEntry& entry) {
   if (const char* const wrong = CheckGhostFields(entry); wrong != nullptr) {
     return Refused(entry.number, wrong);
   }
-  const size_t fixed_max = 15 * 12 + 2 * 5;  // every number of the entry at its longest
+  const size_t fixed_max = 16 * 12 + 2 * 5;  // every number of the entry at its longest
   if (entry.smallest.size() + entry.largest.size() + entry.extensions.size() >
       kBodyBytesMax - fixed_max) {
     return Refused(entry.number, "has keys or extensions that are too long");

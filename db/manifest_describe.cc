@@ -183,8 +183,9 @@ class Describer {
       Line(depth, name + ": level " + std::to_string(e.level) + ", epoch " +
                       std::to_string(e.epoch) + ", " + std::to_string(e.file_bytes) + " bytes (" +
                       std::to_string(e.raw_bytes) + " raw), " + std::to_string(e.entries) +
-                      " entries (" + std::to_string(e.deletes) + " deletes), sequences " +
-                      std::to_string(e.smallest_sequence) + "…" +
+                      " entries (" + std::to_string(e.deletes) + " deletes" +
+                      (e.hidden == 0 ? "" : ", " + std::to_string(e.hidden) + " hidden") +
+                      "), sequences " + std::to_string(e.smallest_sequence) + "…" +
                       std::to_string(e.largest_sequence) + ", flags " + Hex(e.flags) +
                       GhostText(e) + where);
       Line(depth + 1, InternalKeyText(e.smallest) + " … " + InternalKeyText(e.largest));

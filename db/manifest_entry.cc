@@ -23,6 +23,8 @@ uint64_t* FieldOf(SegmentEntry* entry, uint64_t tag) {
       return &entry->evicted;
     case kGhostBytes:
       return &entry->ghost_bytes;
+    case kHidden:
+      return &entry->hidden;
     default:
       return nullptr;
   }
@@ -30,7 +32,7 @@ uint64_t* FieldOf(SegmentEntry* entry, uint64_t tag) {
 
 // False if a field is cut off, is there twice, or is no number above 0.
 bool DecodeExtensions(Slice extensions, SegmentEntry* entry) {
-  entry->applied_to = entry->evicted = entry->ghost_bytes = 0;
+  entry->applied_to = entry->evicted = entry->ghost_bytes = entry->hidden = 0;
   entry->extensions.clear();
   while (!extensions.empty()) {
     const Slice before = extensions;
@@ -92,6 +94,7 @@ void EncodeSegmentEntry(const SegmentEntry& entry, std::string* out) {
   PutExtension(out, kAppliedTo, entry.applied_to);
   PutExtension(out, kEvicted, entry.evicted);
   PutExtension(out, kGhostBytes, entry.ghost_bytes);
+  PutExtension(out, kHidden, entry.hidden);
   out->append(entry.extensions);
 }
 

@@ -23,6 +23,9 @@ struct SegmentEntry {
   uint64_t raw_bytes = 0;   // keys and values before compression
   uint64_t entries = 0;     // all versions, deletes included; range tombstones are none
   uint64_t deletes = 0;     // tombstones among them
+  // So many entries, if not more, are hidden by newer values and deletes of the segment itself, and
+  // were kept for readers. 0 in entries of builds that did not count them.
+  uint64_t hidden = 0;
   SequenceNumber smallest_sequence = 0;
   SequenceNumber largest_sequence = 0;
   // Bits of SegmentEntryFlag, or bits that a later build added: kept as they are.
@@ -70,6 +73,7 @@ enum SegmentEntryExtension : uint64_t {
   kAppliedTo = 1,
   kEvicted = 2,
   kGhostBytes = 3,
+  kHidden = 8,
 };
 
 // The files of an entry with these flags, ascending: of a segment its own and that of its ghost, if

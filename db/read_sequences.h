@@ -30,6 +30,9 @@ class ReadSequences {
   }
   // Nobody reads below it.
   SequenceNumber lowest() const { return FirstToSee(0); }
+  // Of entries below it nothing is kept that others below it hide, nor a tombstone that has nothing
+  // older beneath it.
+  SequenceNumber droppable_before() const { return lowest() + 1; }
   SequenceNumber history_from() const { return history_from_; }
   // Whether a live snapshot sees an entry of this sequence.
   bool SnapshotSees(SequenceNumber entry) const {

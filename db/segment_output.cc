@@ -82,6 +82,7 @@ SegmentEntry SegmentOutput::EntryFor(const SegmentProperties& properties) const 
   entry.raw_bytes = properties.raw_key_bytes + properties.raw_value_bytes;
   entry.entries = properties.entries;
   entry.deletes = properties.deletes;
+  entry.hidden = HiddenEntries(properties);
   entry.smallest_sequence = properties.sequence_min;
   entry.largest_sequence = properties.sequence_max;
   entry.smallest = properties.smallest_key;
@@ -94,6 +95,11 @@ SegmentEntry SegmentOutput::EntryFor(const SegmentProperties& properties) const 
   }
   if (properties.range_deletes != 0) entry.flags |= kHasRangeDeletes;
   return entry;
+}
+
+uint64_t HiddenEntries(const SegmentProperties& properties) {
+  const uint64_t shown_max = properties.user_keys + properties.merges;
+  return properties.entries > shown_max ? properties.entries - shown_max : 0;
 }
 
 Status WriteMemtables(const SegmentOutputOptions& options, const ReadSequences& readers,

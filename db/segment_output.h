@@ -71,6 +71,10 @@ class SegmentOutput {
   bool finished_ = false;
 };
 
+// What SegmentEntry::hidden says. Each key's newest value or delete hides all that is older;
+// operands before it, or alone, hide nothing.
+uint64_t HiddenEntries(const SegmentProperties& properties);
+
 // Merges memtables, newest first, into one segment, with all their range tombstones. Versions that
 // none of `readers` can see are left out. No entry, and no file, where there is nothing to keep:
 // ranges that are empty in the comparator's order are all there was.

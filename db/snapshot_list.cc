@@ -8,10 +8,7 @@ class SnapshotList::Pin : public Snapshot {
  public:
   Pin(std::shared_ptr<SnapshotList> list, SequenceNumber sequence)
       : list_(std::move(list)), sequence_(sequence) {}
-  ~Pin() override {
-    MutexLock lock(&list_->mu_);
-    list_->pinned_.erase(list_->pinned_.find(sequence_));
-  }
+  ~Pin() override { list_->Release(sequence_); }
   uint64_t sequence() const override { return sequence_; }
 
  private:
@@ -24,6 +21,21 @@ std::unique_ptr<Snapshot> SnapshotList::Take(const std::atomic<SequenceNumber>& 
   const SequenceNumber sequence = published.load(std::memory_order_acquire);
   pinned_.insert(sequence);
   return std::make_unique<Pin>(shared_from_this(), sequence);
+}
+
+void SnapshotList::Release(SequenceNumber sequence) {
+  {
+    MutexLock lock(&mu_);
+    pinned_.erase(pinned_.find(sequence));
+    if (!pinned_.empty() && *pinned_.begin() <= sequence) return;
+  }
+  MutexLock lock(&listener_mu_);
+  if (listener_ != nullptr) listener_(sequence);
+}
+
+void SnapshotList::SetReleaseListener(ReleaseListener listener) {
+  MutexLock lock(&listener_mu_);
+  listener_ = std::move(listener);
 }
 
 std::vector<SequenceNumber> SnapshotList::Sequences() const {

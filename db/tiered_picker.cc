@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "db/garbage.h"
 #include "db/key_range.h"
 #include "db/plan_conflicts.h"
 
@@ -160,7 +161,7 @@ std::optional<CompactionPlan> PickForTombstones(const TieredPlans& plans,
         deletes += entry.deletes;
         range_deletes = range_deletes || (entry.flags & kHasRangeDeletes) != 0;
         // Only where none can be left, or the same would be done for ever.
-        if (ManyTombstones(*segment) && entry.largest_sequence < droppable_before &&
+        if (ManyTombstones(entry) && entry.largest_sequence < droppable_before &&
             !plans.AnythingOlder(i, KeyRange::Of(*segment))) {
           auto plan = plans.Rewrite(i, *segment, CompactionReason::kTombstones);
           if (plan) return plan;
@@ -174,6 +175,27 @@ std::optional<CompactionPlan> PickForTombstones(const TieredPlans& plans,
       if (plan) return plan;
     }
     entries_beneath += entries;
+  }
+  return std::nullopt;
+}
+
+// Step 5. Each segment once: the rewrite leaves nothing hidden.
+std::optional<CompactionPlan> PickForHidden(const TieredPlans& plans,
+                                            SequenceNumber droppable_before) {
+  for (size_t i = 0; i < plans.groups().size(); ++i) {
+    for (const SortedRun* run : plans.groups()[i].runs) {
+      for (const auto& segment : run->segments()) {
+        const SegmentEntry& entry = segment->entry();
+        if (!ManyHidden(entry) || entry.largest_sequence >= droppable_before ||
+            plans.AnythingOlder(i, KeyRange::Of(*segment))) {
+          continue;
+        }
+        auto plan = plans.Rewrite(i, *segment, CompactionReason::kSpaceAmplification);
+        if (!plan) continue;
+        plan->score = static_cast<double>(entry.hidden) / static_cast<double>(entry.entries);
+        return plan;
+      }
+    }
   }
   return std::nullopt;
 }
@@ -237,9 +259,11 @@ std::optional<CompactionPlan> TieredPicker::Pick(const Version& version, const B
       return plan;
     }
   }
-  auto plan = PickForTombstones(plans, droppable_before);
-  if (plan) plan->score = 1;
-  return plan;
+  if (auto plan = PickForTombstones(plans, droppable_before); plan) {
+    plan->score = 1;
+    return plan;
+  }
+  return PickForHidden(plans, droppable_before);
 }
 
 // What is in the range and lies over something older is merged with all that hangs together with

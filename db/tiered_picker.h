@@ -37,12 +37,15 @@ std::optional<RunWindow> ChooseRuns(const std::vector<RunSize>& runs, const Pick
 //  3. Where runs are still too many: as many neighbours as must go, where that costs least.
 //  4. Tombstones that are a good part of what lies beneath them are merged with it, and rewritten
 //     away where nothing does (Checklist C5).
+//  5. With a score below 1: segments of the oldest data of which more than a sixteenth is hidden
+//     versions that nobody can ask for any more are rewritten.
 //
 // All runs are in level 0, each of one epoch, and an output gets the highest epoch of its inputs.
 // A deeper level, of a database that was leveled before, is an older run: what merges with one goes
 // to that level, the deepest of its inputs, so the runs stay in order (RULES R1.1).
 //
-// Each plan leaves fewer runs, or fewer tombstones, so picking ends. Immutable.
+// Each plan leaves fewer runs, fewer tombstones or fewer hidden versions, so picking ends.
+// Immutable.
 class TieredPicker : public CompactionPicker {
  public:
   TieredPicker(const PickerOptions& options, const InternalKeyComparator& comparator)

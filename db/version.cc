@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "db/garbage.h"
+
 namespace varve {
 
 namespace {
@@ -114,8 +116,22 @@ Version::Version(Runs runs, SequenceNumber retained_sequence)
     level0_runs_ += run->level() == 0;
     segments_ += run->segments().size();
     file_bytes_ += run->file_bytes();
-    for (const auto& segment : run->segments()) entries_ += segment->entry().entries;
+    for (const auto& segment : run->segments()) {
+      const SegmentEntry& entry = segment->entry();
+      entries_ += entry.entries;
+      // Of tombstones some may sink before all may go.
+      if (ManyTombstones(entry)) garbage_until_.push_back(entry.smallest_sequence);
+      if (ManyTombstones(entry) || ManyHidden(entry)) {
+        garbage_until_.push_back(entry.largest_sequence);
+      }
+    }
   }
+  std::sort(garbage_until_.begin(), garbage_until_.end());
+}
+
+bool Version::GarbageWaits(SequenceNumber from, SequenceNumber before) const {
+  const auto first = std::lower_bound(garbage_until_.begin(), garbage_until_.end(), from);
+  return first != garbage_until_.end() && *first < before;
 }
 
 Status Version::Build(const InternalKeyComparator& comparator, std::vector<SegmentEntry> entries,

@@ -194,6 +194,11 @@ class Version {
   // Reads below it may miss versions that were there: TooOld.
   SequenceNumber retained_sequence() const { return retained_sequence_; }
 
+  // Whether a segment with much to drop (db/garbage.h) waited until ReadSequences' droppable_before
+  // came to be above one of [from, before).
+  bool GarbageWaits(SequenceNumber from, SequenceNumber before) const;
+  bool HasGarbage() const { return !garbage_until_.empty(); }
+
   size_t segments() const { return segments_; }
   uint64_t file_bytes() const { return file_bytes_; }
   uint64_t entries() const { return entries_; }
@@ -214,6 +219,7 @@ class Version {
   size_t segments_ = 0;
   uint64_t file_bytes_ = 0;
   uint64_t entries_ = 0;
+  std::vector<SequenceNumber> garbage_until_;  // ascending; of those segments alone that have much
 };
 
 }  // namespace varve

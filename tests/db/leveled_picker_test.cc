@@ -231,6 +231,18 @@ TEST_F(LeveledPickerTest, TombstonesAreBroughtDownAndRewrittenAway) {
 }
 
 // Below 1: only in a quiet time.
+TEST_F(LeveledPickerTest, HiddenVersionsAreRewrittenAwayAtRest) {
+  // Of 100,000 entries, a sixteenth is 6,250.
+  EXPECT_EQ(Pick("L6: a-c#1 d-f#2(h6251 s20-30)"), "L6:#2 -> L6 (space, score 0.06)");
+  EXPECT_EQ(Pick("L6: a-c#1 d-f#2(h6250 s20-30)"), "none");
+  EXPECT_EQ(Pick("L6: a-c#1 d-f#2(h50000 s20-30)", 30), "none");  // somebody may see some of them
+  EXPECT_EQ(Pick("L6: a-c#1 d-f#2(h50000 s20-30)", 31), "L6:#2 -> L6 (space, score 0.50)");
+  EXPECT_EQ(Pick("L6: a-c#1 d-f#2*(h50000) g-h#3(h40000)"), "L6:#3 -> L6 (space, score 0.40)");
+  // Above others they go with the next merge.
+  EXPECT_EQ(Pick("L5: d-f#2(1M h50000) | L6: a-z#1(100M)"), "none");
+  EXPECT_EQ(Pick("L0@9: d-f#2(1M h50000)"), "L0:#2 -> L0@9 (space, score 0.50)");
+}
+
 TEST_F(LeveledPickerTest, WhatLiesAboveTheLastLevelIsBounded) {
   const std::string last = " | L6: a-c#1(100M) d-z#2(220M)";
   options_.level_base_bytes = 60 << 20;

@@ -59,6 +59,26 @@ TEST(ManifestEntry, KeepsExtensionsOfLaterBuilds) {
   EXPECT_EQ(again, body);
 }
 
+// What is hidden is told by an extension, among others that this build does not know.
+TEST(ManifestEntry, KeepsWhatIsHidden) {
+  SegmentEntry entry = MakeEntry(7), back;
+  ASSERT_FALSE(entry.extensions.empty());
+  std::string without;
+  EncodeSegmentEntry(entry, &without);
+  entry.hidden = 300;
+  std::string body;
+  EncodeSegmentEntry(entry, &body);
+  const std::string field("\x08\x02\xac\x02", 4);
+  EXPECT_EQ(body, std::string(without).insert(without.size() - entry.extensions.size(), field));
+  ASSERT_TRUE(DecodeSegmentEntry(7, body, &back).ok());
+  EXPECT_EQ(back, entry);
+  ASSERT_TRUE(DecodeSegmentEntry(7, without + field, &back).ok());  // in whatever order
+  EXPECT_EQ(back, entry);
+  ASSERT_TRUE(DecodeSegmentEntry(7, without, &back).ok());
+  EXPECT_EQ(back.hidden, 0u);
+  EXPECT_TRUE(DecodeSegmentEntry(7, body + field, &back).IsCorruption());  // twice
+}
+
 // What an entry says of files and evictions is never guessed at.
 TEST(ManifestEntry, RefusesGhostsThatCannotBe) {
   const SegmentEntry segment = WithGhostFile(MakeEntry(2)), ghost = Evicted(segment, 9);

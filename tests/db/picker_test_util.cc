@@ -39,6 +39,8 @@ uint64_t ParseBytes(const std::string& text) {
 void ParseAttribute(const std::string& text, SegmentEntry* entry) {
   if (text == "rd") {
     entry->flags |= kHasRangeDeletes;
+  } else if (text[0] == 'h') {
+    entry->hidden = std::stoull(text.substr(1));
   } else if (text[0] == 's') {
     size_t used = 0;
     entry->smallest_sequence = std::stoull(text.substr(1), &used);

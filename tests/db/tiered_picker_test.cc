@@ -88,6 +88,13 @@ TEST_F(TieredPickerTest, TombstonesGoInTheEnd) {
             "L0:#9,#7 -> L0@9 (tombstones, score 1.00)");
 }
 
+TEST_F(TieredPickerTest, HiddenVersionsAreRewrittenAwayAtRest) {
+  const std::string tree = "L0@9: a-b#9(1M h50000) | L0@7: a-b#6(30M h40000 s5-6) c-z#7(100M)";
+  EXPECT_EQ(Pick(tree), "L0:#6 -> L0@7 (space, score 0.40)");
+  EXPECT_EQ(Pick(tree, 6), "none");  // a snapshot may see some of them
+  EXPECT_EQ(Pick("L0@7: a-z#7(100M h6250)"), "none");
+}
+
 TEST_F(TieredPickerTest, ManualCompactionsMergeWhatHangsTogetherThenRewrite) {
   bool blocked = false;
   ManualCompaction manual;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "db/manifest.h"
+#include "db/segment_output.h"
 #include "db/write_batch_internal.h"
 #include "table/segment_dump.h"
 #include "table/segment_reader.h"
@@ -214,6 +215,8 @@ class Checker {
         {"deletes", entry.deletes, properties.deletes},
         {"segments with range tombstones", (entry.flags & kHasRangeDeletes) != 0,
          properties.range_deletes != 0},
+        {"hidden entries", entry.hidden,
+         entry.hidden == 0 ? 0 : HiddenEntries(properties)},  // not every build counts them
         {"raw bytes", entry.raw_bytes, properties.raw_key_bytes + properties.raw_value_bytes},
         {"lowest sequence", entry.smallest_sequence, properties.sequence_min},
         {"highest sequence", entry.largest_sequence, properties.sequence_max},

@@ -75,7 +75,7 @@ bool BlockCache::Shard::HasRoomForOne() {
   const uint32_t segment = bits - kFirstBits;
   if (segment >= kSegmentsMax) return occupied < size;
   const uint64_t added = (uint64_t{1} << bits) - size;
-  void* const fresh = AllocateZeroed(added * sizeof(Handle));
+  void* const fresh = AllocateZeroed(added * sizeof(Handle), Commit::kWhenWritten);
   if (fresh == nullptr) return occupied < size;
   segments[segment].store(reinterpret_cast<uintptr_t>(fresh) - size * sizeof(Handle),
                           std::memory_order_relaxed);

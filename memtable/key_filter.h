@@ -19,7 +19,8 @@
 //
 // It has kBytesPerFilterByte-th of the memtable's bytes: 23 bits a key where an entry takes 180
 // bytes (keys of 16, values of 100), which lets 0.2 % of absent keys through. Smaller entries let
-// more through and larger ones fewer.
+// more through and larger ones fewer. It is committed when it is made: adding reads before it
+// writes (see util/zeroed_memory.h).
 //
 // Thread safety: Add() by one thread at a time, or AddConcurrently() by any number, as in MemTable;
 // MayContain() beside them. A key is surely found by who was told of it by the thread that added
@@ -34,7 +35,7 @@ class KeyFilter {
   // For a memtable of so many bytes. With 0, or without memory, every key may be there.
   explicit KeyFilter(size_t memtable_bytes)
       : count_(std::min<size_t>(memtable_bytes / kBytesPerFilterByte / sizeof(Word), UINT32_MAX)),
-        words_(count_ == 0 ? nullptr : static_cast<Word*>(AllocateZeroed(bytes()))) {
+        words_(count_ == 0 ? nullptr : static_cast<Word*>(AllocateZeroed(bytes(), Commit::kNow))) {
     if (words_ == nullptr) count_ = 0;
   }
   ~KeyFilter() {

@@ -7,7 +7,6 @@
 #include "db/compaction_outputs.h"
 #include "db/merging_iterator.h"
 #include "db/run_iterator.h"
-#include "util/filename.h"
 
 namespace varve {
 
@@ -200,10 +199,7 @@ Status CompactionJob::WritePart(Part* part) {
 
 void CompactionJob::RemoveOutputs() {
   if (plan_.trivial_move) return;
-  for (const SegmentEntry& entry : outputs_) {
-    const std::string path = SegmentFileName(tools_.directory, entry.number);
-    tools_.options->env.file_system->RemoveFile(path).ok();  // what stays goes at the next open
-  }
+  RemoveSegments(tools_.options->env.file_system.get(), tools_.directory, outputs_);
   outputs_.clear();
 }
 

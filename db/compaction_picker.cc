@@ -31,7 +31,7 @@ RunPressure RunPressureOf(const Version& version, CompactionStyle style,
       pressure.trigger = options.level0_runs_trigger;
       break;
     case CompactionStyle::kTiered:
-      pressure.runs = version.runs().size();
+      pressure.runs = version.sources();
       pressure.trigger = options.tiered_runs_trigger;
       break;
     case CompactionStyle::kNone:

@@ -34,7 +34,9 @@ std::unique_ptr<CompactionPicker> NewCompactionPicker(CompactionStyle style,
                                                       const PickerOptions& options,
                                                       const InternalKeyComparator& comparator);
 
-// How many sorted runs reads look at one by one, and what that means to writers.
+// How many sorted runs compactions have to merge, and what that means to writers. Runs of one epoch
+// that tiered compactions merge as one count as one: what no compaction would make fewer, nobody
+// should wait for.
 struct RunPressure {
   size_t runs = 0;
   size_t trigger = SIZE_MAX;   // from here on a compaction is wanted

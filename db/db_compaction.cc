@@ -240,8 +240,10 @@ double DBImpl::Level0RunsWaiting(const RunPressure& pressure) const {
   double runs = static_cast<double>(pressure.runs);
   for (const auto& compaction : compactions_) {
     double inputs = 0, entries = 0;
+    uint64_t epoch = 0;  // of the input before: runs of one epoch count as one (RunPressure)
     for (const CompactionInput& input : compaction->plan.inputs) {
-      inputs += input.level == 0;
+      inputs += input.level == 0 && input.segments.front()->entry().epoch != epoch;
+      epoch = input.segments.front()->entry().epoch;
       for (const auto& segment : input.segments) {
         entries += static_cast<double>(segment->entry().entries);
       }

@@ -1,14 +1,13 @@
 // The flush path of DBImpl: memtables to segments, oldest first, one flush at a time.
 //
 //  1. Pick the oldest memtables, up to a size, as one contiguous piece.
-//  2. Merge them into a segment: written, synced, its name too.
+//  2. Merge them into a segment, or several of one epoch: written, synced, their names too.
 //  3. Sync every log up to the last they used (RULES R4.2).
 //  4. Commit the manifest. Who needs what was in no log to be durable seals after it (RULES R4.2).
-//  5. Publish the version with the segment and without the memtables.
+//  5. Publish the version with the segments and without the memtables.
 //  6. Give free the logs that neither root needs any more.
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 #include "db/db_impl.h"
@@ -164,7 +163,7 @@ Status DBImpl::WriteFlush(const std::vector<Table>& tables, FlushLogs logs, Flus
   output.epoch = tables.back().epoch;
   output.creator = "flush";
   output.limiter = limiter_.get();
-  std::optional<SegmentEntry> entry;
+  std::vector<SegmentEntry> made;
   const ReadSequences readers = reads_->ReadersFromNowOn();
   Status status = manifest_->NewFileNumber(&output.number);
   if (status.ok()) {
@@ -173,23 +172,28 @@ Status DBImpl::WriteFlush(const std::vector<Table>& tables, FlushLogs logs, Flus
       newest_first.push_back(table->memtable);
       info->entries_read += table->memtable->entries() - table->memtable->range_deletes();
     }
-    status = WriteMemtables(output, readers, newest_first, &entry);
+    status = WriteMemtables(output, manifest_.get(), readers, newest_first, /*cut=*/nullptr, &made);
   }
   if (status.ok()) {
-    info->entries_dropped = info->entries_read - (entry.has_value() ? entry->entries : 0);
-    info->bytes_written = entry.has_value() ? entry->file_bytes : 0;
-    status = InstallFlush(tables, logs, std::move(entry), readers.history_from());
+    info->entries_dropped = info->entries_read;
+    for (const SegmentEntry& entry : made) {
+      info->entries_dropped -= entry.entries;
+      info->bytes_written += entry.file_bytes;
+    }
+    status = InstallFlush(tables, logs, made, readers.history_from());
   }
-  if (status.ok() && info->bytes_written > 0) {
-    info->segment = output.number;
-    events_.SegmentCreated(
-        {info->job, output.number, SegmentFileName(path_, output.number), info->bytes_written});
+  if (status.ok()) {
+    for (const SegmentEntry& entry : made) {
+      info->segments.push_back(entry.number);
+      events_.SegmentCreated(
+          {info->job, entry.number, SegmentFileName(path_, entry.number), entry.file_bytes});
+    }
   }
   return status;
 }
 
 Status DBImpl::InstallFlush(const std::vector<Table>& tables, FlushLogs logs,
-                            std::optional<SegmentEntry> entry, SequenceNumber retained) {
+                            std::vector<SegmentEntry> made, SequenceNumber retained) {
   LogPosition logged_to;
   FileNumber lowest_log = 0;
   for (const Table& table : tables) {
@@ -202,11 +206,14 @@ Status DBImpl::InstallFlush(const std::vector<Table>& tables, FlushLogs logs,
     lowest_log = wal_->current() + 1;
   } else {
     status = wal_->Sync(logged_to);
-    if (!status.ok()) return status;
+    if (!status.ok()) {
+      RemoveSegments(options_.env.file_system.get(), path_, made);
+      return status;
+    }
   }
 
   ManifestEdit edit;
-  if (entry.has_value()) edit.added.push_back(*entry);
+  edit.added = std::move(made);
   edit.lowest_log = lowest_log;
   edit.durable_log = wal_->durable();
   edit.next_sequence = reads_->published() + 1;
@@ -216,22 +223,24 @@ Status DBImpl::InstallFlush(const std::vector<Table>& tables, FlushLogs logs,
     status = manifest_->Commit(edit);
   }
   if (!status.ok()) {
-    if (entry.has_value() && manifest_->poisoned().ok()) {  // else a root may name the segment
-      options_.env.file_system->RemoveFile(SegmentFileName(path_, entry->number)).ok();
+    if (manifest_->poisoned().ok()) {  // else a root may name them
+      RemoveSegments(options_.env.file_system.get(), path_, edit.added);
     }
     return status;
   }
 
+  SegmentList added;
+  uint64_t bytes = 0;
+  for (SegmentEntry& entry : edit.added) {
+    bytes += entry.file_bytes;
+    added.push_back(std::make_shared<SegmentFile>(std::move(entry), reads_->comparator()));
+  }
   // Before the version is published: who waits for the flush finds it in the statistics.
   if (Statistics* const statistics = options_.statistics.get(); statistics != nullptr) {
     statistics->Add(Counter::kFlushes, 1);
-    statistics->Add(Counter::kFlushBytes, entry.has_value() ? entry->file_bytes : 0);
+    statistics->Add(Counter::kFlushBytes, bytes);
   }
   CountManifest();
-  SegmentList added;
-  if (entry.has_value()) {
-    added.push_back(std::make_shared<SegmentFile>(*std::move(entry), reads_->comparator()));
-  }
   {
     MutexLock lock(&mu_);
     immutables_.erase(immutables_.begin(), immutables_.begin() + tables.size());

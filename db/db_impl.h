@@ -150,10 +150,11 @@ class DBImpl : public DB {
   Status FlushTables(const std::vector<Table>& tables, FlushLogs logs) EXCLUDES(mu_);
   Status WriteFlush(const std::vector<Table>& tables, FlushLogs logs, FlushInfo* info)
       EXCLUDES(mu_);
-  // `retained`: the sequence from which on nothing was dropped (db/history.h). Without an entry the
-  // tables held nothing to keep.
+  // `made`: the segments, of one epoch; none where the tables held nothing to keep. Where they are
+  // not installed they are removed. `retained`: the sequence from which on nothing was dropped
+  // (db/history.h).
   Status InstallFlush(const std::vector<Table>& tables, FlushLogs logs,
-                      std::optional<SegmentEntry> entry, SequenceNumber retained) EXCLUDES(mu_);
+                      std::vector<SegmentEntry> made, SequenceNumber retained) EXCLUDES(mu_);
   // A seal, after which what the older root needed is free.
   Status Seal() EXCLUDES(mu_);
   void SealWhenIdle() EXCLUDES(mu_);

@@ -6,7 +6,6 @@
 #include "db/external_segment.h"
 #include "db/segment_output.h"
 #include "db/version.h"
-#include "util/filename.h"
 #include "util/range_tombstones.h"
 
 namespace varve {
@@ -20,9 +19,7 @@ Ingestion::~Ingestion() {
 }
 
 void Ingestion::RemoveOutputs() {
-  for (const SegmentEntry& entry : entries_) {  // what stays goes at the next open
-    options_.env.file_system->RemoveFile(SegmentFileName(directory_, entry.number)).ok();
-  }
+  RemoveSegments(options_.env.file_system.get(), directory_, entries_);
   entries_.clear();
 }
 

@@ -50,6 +50,35 @@ bool OutputInTheWay(const InternalKeyComparator& comparator, const CompactionPla
          });
 }
 
+// Whether all inputs are of one epoch in level 0, and the output too.
+bool StaysInItsEpoch(const CompactionPlan& plan) {
+  const AgePlace output = OutputPlace(plan);
+  return output.level == 0 &&
+         !AnyInput(plan, [&](const SegmentFile& input) { return AgePlace::Of(input) != output; });
+}
+
+// Whether an input would pass what stays behind, or the output meet it. `numbers`: those of the
+// inputs, ascending; `range`: of all of them.
+bool StaysInTheWay(const InternalKeyComparator& comparator, const Version& version,
+                   const CompactionPlan& plan, const std::vector<FileNumber>& numbers,
+                   const KeyRange& range) {
+  const auto stays_in = [&](const SortedRun& run, const KeyRange& keys) {
+    const auto found = Overlapping(comparator, run, keys);
+    return std::any_of(found.begin(), found.end(), [&](const auto& segment) {
+      return !std::binary_search(numbers.begin(), numbers.end(), segment->number());
+    });
+  };
+  const AgePlace output = OutputPlace(plan);
+  return std::any_of(version.runs().begin(), version.runs().end(), [&](const auto& run) {
+    if (!stays_in(*run, range)) return false;  // so, most often, no input need be looked at
+    const AgePlace place = AgePlace::Of(*run->segments().front());
+    return place == output || AnyInput(plan, [&](const SegmentFile& input) {
+             return Between(place, AgePlace::Of(input), output) &&
+                    stays_in(*run, KeyRange::Of(input));
+           });
+  });
+}
+
 }  // namespace
 
 bool PlanConflicts(const InternalKeyComparator& comparator, const Version& version,
@@ -64,31 +93,16 @@ bool PlanConflicts(const InternalKeyComparator& comparator, const Version& versi
   if (shared || std::adjacent_find(inputs.begin(), inputs.end()) != inputs.end()) return true;
   const std::optional<KeyRange> range = RangeOfInputs(comparator, plan);
   if (!range) return true;  // a plan of nothing
-
-  const auto stays_in = [&](const SortedRun& run, const KeyRange& keys) {
-    const auto found = Overlapping(comparator, run, keys);
-    return std::any_of(found.begin(), found.end(), [&](const auto& segment) {
-      return !std::binary_search(inputs.begin(), inputs.end(), segment->number());
-    });
-  };
-  const AgePlace output = OutputPlace(plan);
-  for (const auto& run : version.runs()) {
-    if (!stays_in(*run, *range)) continue;  // so, most often, no input need be looked at
-    const AgePlace place = AgePlace::Of(*run->segments().front());
-    if (place == output) return true;
-    if (AnyInput(plan, [&](const SegmentFile& input) {
-          return Between(place, AgePlace::Of(input), output) && stays_in(*run, KeyRange::Of(input));
-        })) {
-      return true;
-    }
+  if (!StaysInItsEpoch(plan) && StaysInTheWay(comparator, version, plan, inputs, *range)) {
+    return true;
   }
-
   return std::any_of(running.begin(), running.end(), [&](const CompactionPlan& other) {
     if (OutputInTheWay(comparator, plan, other) || OutputInTheWay(comparator, other, plan)) {
       return true;
     }
     const std::optional<KeyRange> others = RangeOfInputs(comparator, other);
-    return OutputPlace(other) == output && others && others->Overlaps(comparator, *range);
+    return OutputPlace(other) == OutputPlace(plan) && others &&
+           others->Overlaps(comparator, *range);
   });
 }
 

@@ -30,7 +30,10 @@ struct AgePlace {
 //
 //  1. No input is busy (Checklist S14).
 //  2. No segment that stays behind stands there (RULES R1.4); at the output's own place none
-//     overlaps the range of all inputs, for an output may span a gap between two of them.
+//     overlaps the range of all inputs, for an output may span a gap between two of them. But where
+//     all inputs are of one epoch in level 0, and so is the output, nothing is passed: siblings
+//     that stay hold no key of the inputs, whatever their ranges (R1.3). To anything else they are
+//     in the way: what rises from their epoch takes its range tombstones above what they hold.
 //  3. No output of a running plan will come to stand there, nor ours between an input and the
 //     output of that plan (RULES R1.5). Where in its range an output has keys is not known yet, so
 //     the range of all its inputs counts.

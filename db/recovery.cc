@@ -1,7 +1,6 @@
 #include "db/recovery.h"
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 #include "db/history.h"
@@ -19,7 +18,7 @@ namespace {
 // caches as those of writers do: fewer segments are worth more.
 constexpr size_t kReplayMemtableBytes = size_t{32} << 20;
 
-// Turns replayed records into segments. Their epochs are their numbers' order, which is log order.
+// Turns replayed records into segments. Their epochs are in the order of the log.
 class ReplayedSegments : public LogSink {
  public:
   ReplayedSegments(const Options& options, const std::string& directory, Manifest* manifest,
@@ -68,10 +67,10 @@ class ReplayedSegments : public LogSink {
     // When a version was written is not known: where any history is kept, all of it stays for now.
     const bool history = HistoryRetention(options_).any();
     const ReadSequences readers({}, history ? 0 : kMaxSequence);
-    std::optional<SegmentEntry> entry;
-    if (Status status = WriteMemtables(output, readers, {memtable_}, &entry); !status.ok())
-      return status;
-    if (entry.has_value()) segments_.push_back(*std::move(entry));
+    std::vector<SegmentEntry> made;
+    Status status = WriteMemtables(output, manifest_, readers, {memtable_}, /*cut=*/nullptr, &made);
+    if (!status.ok()) return status;
+    for (SegmentEntry& entry : made) segments_.push_back(std::move(entry));
     memtable_.reset();
     return Status::OK();
   }
@@ -168,11 +167,7 @@ Status ReplayAndCommit(const Options& options, const std::string& directory,
     if (!status.ok()) return status;  // either may be what a crash leaves: the segments stay
   }
   if (!status.ok()) {
-    for (const SegmentEntry& made : segments.segments()) {
-      for (const NumberedFile& file : FilesOf(made)) {
-        options.env.file_system->RemoveFile(FileName(directory, file)).ok();
-      }
-    }
+    RemoveSegments(options.env.file_system.get(), directory, segments.segments());
     return status;
   }
   recovered->records_replayed = result.records;

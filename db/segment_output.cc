@@ -102,37 +102,130 @@ uint64_t HiddenEntries(const SegmentProperties& properties) {
   return properties.entries > shown_max ? properties.entries - shown_max : 0;
 }
 
-Status WriteMemtables(const SegmentOutputOptions& options, const ReadSequences& readers,
-                      const std::vector<std::shared_ptr<MemTable>>& memtables,
-                      std::optional<SegmentEntry>* entry) {
-  entry->reset();
+namespace {
+
+// The segments that one flush makes, each from the first key on that goes to it.
+class FlushOutputs {
+ public:
+  FlushOutputs(const SegmentOutputOptions& options, Manifest* manifest, size_t outputs)
+      : options_(options), manifest_(manifest), outputs_(outputs) {}
+
+  void Expect(uint64_t bytes) { expected_bytes_ = bytes; }
+  Status Add(size_t output, const MemTableEntry& entry) {
+    if (outputs_[output] == nullptr) {
+      if (Status status = Open(&outputs_[output]); !status.ok()) return status;
+    }
+    return outputs_[output]->Add(entry.internal_key, entry.value);
+  }
+
+  // With all of the range tombstones in each; where no key was kept, in one.
+  Status Finish(const std::vector<RangeTombstone>& tombstones, std::vector<SegmentEntry>* entries) {
+    Status status;
+    if (!any_ && !tombstones.empty()) status = Open(&outputs_.front());
+    for (std::unique_ptr<SegmentOutput>& output : outputs_) {
+      if (output == nullptr) continue;
+      for (const RangeTombstone& t : tombstones) {
+        if (status.ok()) status = output->AddRangeTombstone(t.start, t.end, t.sequence);
+      }
+      if (status.ok() && (output->entries() != 0 || output->range_deletes() != 0)) {
+        SegmentEntry entry;
+        status = output->Finish(&entry);
+        if (status.ok()) entries->push_back(std::move(entry));
+      }
+      if (!status.ok()) return status;
+    }
+    return status;
+  }
+
+ private:
+  Status Open(std::unique_ptr<SegmentOutput>* output) {
+    SegmentOutputOptions options = options_;
+    if (any_) {
+      if (Status status = manifest_->NewFileNumber(&options.number); !status.ok()) return status;
+    }
+    any_ = true;
+    *output = std::make_unique<SegmentOutput>(options);
+    return (*output)->Open(expected_bytes_ / outputs_.size());
+  }
+
+  const SegmentOutputOptions& options_;
+  Manifest* const manifest_;
+  std::vector<std::unique_ptr<SegmentOutput>> outputs_;
+  uint64_t expected_bytes_ = 0;
+  bool any_ = false;  // one was opened, and has the number that was given
+};
+
+// Gives the outputs what `entries` has, without what is hidden from all readers.
+Status WriteEntries(InternalIterator* entries, const InternalKeyComparator& comparator,
+                    const ReadSequences& readers, FlushCut* cut, FlushOutputs* outputs) {
+  ShadowedVersions shadowed(readers);
+  std::vector<MemTableEntry> versions;  // of one key
+  const auto write_versions = [&] {
+    Status status;
+    if (versions.empty()) return status;
+    const size_t output = cut->OutputFor(versions);
+    for (size_t i = 0; status.ok() && i < versions.size(); ++i) {
+      status = outputs->Add(output, versions[i]);
+    }
+    versions.clear();
+    return status;
+  };
+  Status status;
+  for (entries->SeekToFirst(); status.ok() && entries->Valid(); entries->Next()) {
+    if (shadowed.Hides(entries->key())) continue;
+    const MemTableEntry entry{entries->key(), entries->value()};
+    if (cut == nullptr) {
+      status = outputs->Add(0, entry);
+      continue;
+    }
+    if (!versions.empty() &&
+        comparator.CompareUserKeys(ExtractUserKey(versions.front().internal_key),
+                                   ExtractUserKey(entry.internal_key)) != 0) {
+      status = write_versions();
+    }
+    versions.push_back(entry);
+  }
+  if (status.ok()) status = entries->status();
+  return status.ok() ? write_versions() : status;
+}
+
+}  // namespace
+
+Status WriteMemtables(const SegmentOutputOptions& options, Manifest* manifest,
+                      const ReadSequences& readers,
+                      const std::vector<std::shared_ptr<MemTable>>& memtables, FlushCut* cut,
+                      std::vector<SegmentEntry>* entries) {
+  entries->clear();
+  const InternalKeyComparator comparator(options.options->comparator);
   std::vector<std::unique_ptr<InternalIterator>> children;
+  std::vector<RangeTombstone> tombstones;
   uint64_t expected_bytes = 0;
   for (const auto& memtable : memtables) {
     children.push_back(memtable->NewIterator());
     expected_bytes += memtable->bytes();
-  }
-  const auto entries =
-      NewMergingIterator(InternalKeyComparator(options.options->comparator), std::move(children));
-  ShadowedVersions shadowed(readers);
-  SegmentOutput output(options);
-  Status status = output.Open(expected_bytes);
-  for (const auto& memtable : memtables) {
     const auto ranges = memtable->range_tombstones();
     if (ranges == nullptr) continue;
-    for (const RangeTombstone& t : ranges->Tombstones()) {
-      if (status.ok()) status = output.AddRangeTombstone(t.start, t.end, t.sequence);
+    for (RangeTombstone& t : ranges->Tombstones()) tombstones.push_back(std::move(t));
+  }
+  FlushOutputs outputs(options, manifest, cut == nullptr ? 1 : cut->outputs());
+  outputs.Expect(expected_bytes);
+  const auto merged = NewMergingIterator(comparator, std::move(children));
+  Status status = WriteEntries(merged.get(), comparator, readers, cut, &outputs);
+  if (status.ok()) status = outputs.Finish(tombstones, entries);
+  if (!status.ok()) {
+    RemoveSegments(options.options->env.file_system.get(), options.directory, *entries);
+    entries->clear();
+  }
+  return status;
+}
+
+void RemoveSegments(FileSystem* file_system, const std::string& directory,
+                    std::span<const SegmentEntry> entries) {
+  for (const SegmentEntry& entry : entries) {
+    for (const NumberedFile& file : FilesOf(entry)) {
+      file_system->RemoveFile(FileName(directory, file)).ok();
     }
   }
-  for (entries->SeekToFirst(); status.ok() && entries->Valid(); entries->Next()) {
-    if (!shadowed.Hides(entries->key())) status = output.Add(entries->key(), entries->value());
-  }
-  if (status.ok()) status = entries->status();
-  if (!status.ok() || (output.entries() == 0 && output.range_deletes() == 0)) return status;
-  SegmentEntry made;
-  status = output.Finish(&made);
-  if (status.ok()) *entry = std::move(made);
-  return status;
 }
 
 }  // namespace varve

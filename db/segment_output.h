@@ -3,11 +3,11 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "db/manifest_entry.h"
+#include "db/manifest.h"
 #include "db/read_sequences.h"
 #include "memtable/memtable.h"
 #include "table/segment_builder.h"
@@ -75,12 +75,40 @@ class SegmentOutput {
 // operands before it, or alone, hide nothing.
 uint64_t HiddenEntries(const SegmentProperties& properties);
 
-// Merges memtables, newest first, into one segment, with all their range tombstones. Versions that
-// none of `readers` can see are left out. No entry, and no file, where there is nothing to keep:
-// ranges that are empty in the comparator's order are all there was.
-Status WriteMemtables(const SegmentOutputOptions& output, const ReadSequences& readers,
-                      const std::vector<std::shared_ptr<MemTable>>& memtables,
-                      std::optional<SegmentEntry>* entry);
+// An entry of a memtable; its bytes live as long as that.
+struct MemTableEntry {
+  Slice internal_key;
+  Slice value;
+};
+
+// Cuts a flush into segments of one epoch, by something else than the order of the keys: the ranges
+// of these *siblings* may overlap, and no key is in two of them.
+class FlushCut {
+ public:
+  virtual ~FlushCut() = default;
+  // A number for each segment, from 0; one that no key goes to is not made.
+  virtual size_t outputs() const = 0;
+  // The segment for all that is kept of a key: `versions`, newest first and not none.
+  virtual size_t OutputFor(std::span<const MemTableEntry> versions) = 0;
+};
+
+// Merges memtables, newest first, into segments that take the place of `output` in the order of
+// age, and together hold what the memtables held (RULES R1.3):
+//   - versions that none of `readers` can see are left out;
+//   - all versions of a key go to one of them, which `cut` chooses. Null: there is one;
+//   - each has all range tombstones.
+// No entry, and no file, where there is nothing to keep: ranges that are empty in the comparator's
+// order are all there was. The first segment gets the number of `output`, further ones theirs from
+// `manifest`. On an error nothing is left behind, as far as the file system lets it.
+Status WriteMemtables(const SegmentOutputOptions& output, Manifest* manifest,
+                      const ReadSequences& readers,
+                      const std::vector<std::shared_ptr<MemTable>>& memtables, FlushCut* cut,
+                      std::vector<SegmentEntry>* entries);
+
+// Unlinks the files of segments that are not installed; what cannot be unlinked goes at the next
+// open.
+void RemoveSegments(FileSystem* file_system, const std::string& directory,
+                    std::span<const SegmentEntry> entries);
 
 }  // namespace varve
 

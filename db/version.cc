@@ -112,8 +112,11 @@ std::span<const std::shared_ptr<SegmentFile>> SortedRun::Overlapping(Slice small
 
 Version::Version(Runs runs, SequenceNumber retained_sequence)
     : runs_(std::move(runs)), retained_sequence_(retained_sequence) {
+  const SortedRun* newer = nullptr;
   for (const auto& run : runs_) {
     level0_runs_ += run->level() == 0;
+    sources_ += newer == nullptr || !run->IsOneSourceWith(*newer);
+    newer = run.get();
     segments_ += run->segments().size();
     file_bytes_ += run->file_bytes();
     for (const auto& segment : run->segments()) {

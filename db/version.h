@@ -189,6 +189,9 @@ class Version {
   uint32_t deepest_level() const { return runs_.empty() ? 0 : runs_.back()->level(); }
   // Runs of level 0.
   size_t level0_runs() const { return level0_runs_; }
+  // Places in the order of age that hold something: epochs in level 0, and deeper levels. Fewer
+  // than runs where the ranges of segments of one epoch overlap.
+  size_t sources() const { return sources_; }
   uint64_t level_bytes(uint32_t level) const;
 
   // Reads below it may miss versions that were there: TooOld.
@@ -216,6 +219,7 @@ class Version {
   Runs runs_;
   SequenceNumber retained_sequence_ = 0;
   size_t level0_runs_ = 0;
+  size_t sources_ = 0;
   size_t segments_ = 0;
   uint64_t file_bytes_ = 0;
   uint64_t entries_ = 0;

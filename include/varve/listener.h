@@ -9,15 +9,15 @@
 
 namespace varve {
 
-// A flush: memtables that become one segment.
+// A flush: memtables that become segments, as a rule one.
 struct FlushInfo {
   uint64_t job = 0;        // numbers flushes and compactions, from 1 at every open
   uint64_t memtables = 0;  // how many it takes
   // Known at the end.
-  uint64_t segment = 0;  // its number; 0 if none was made
+  std::vector<uint64_t> segments;  // their numbers; none where there was nothing to keep
   uint64_t entries_read = 0;
   uint64_t entries_dropped = 0;  // versions that no read can see any more
-  uint64_t bytes_written = 0;    // of the segment's file
+  uint64_t bytes_written = 0;    // of the segments' files
   uint64_t micros = 0;           // how long it took
   Status status;
 };

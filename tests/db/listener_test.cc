@@ -27,7 +27,7 @@ class Recorder : public EventListener {
   }
   void OnFlushEnd(const FlushInfo& info) override {
     Add("end " + std::to_string(info.job) + " " + StatusCodeName(info.status.code()) +
-        (info.segment != 0 ? " segment" : "") + " read " + std::to_string(info.entries_read) +
+        (info.segments.empty() ? "" : " segment") + " read " + std::to_string(info.entries_read) +
         " dropped " + std::to_string(info.entries_dropped) +
         (info.bytes_written > 0 ? " some bytes" : " no bytes"));
   }

@@ -269,6 +269,14 @@ TEST_F(ManifestDamageTest, RootsThatContradictThemselvesAreRefused) {
     r->changes += manifest::EncodeInlineCell(9999, "\x01\x02");
     ++r->changes_count;
   });
+  refused("segment 9999: the entry is a ghost of no eviction", [](Root* r) {
+    SegmentEntry ghost = WithoutGhostFile(MakeEntry(9999));
+    ghost.flags |= kSegmentGhost;
+    std::string body;
+    EncodeSegmentEntry(ghost, &body);
+    r->changes += manifest::EncodeInlineCell(9999, body);
+    ++r->changes_count;
+  });
   refused("is not of a cache",
           [](Root* r) { r->state.incompatible_features = manifest::kFeatureGhosts; });
   // The tree is one level higher than the root says, and lower.

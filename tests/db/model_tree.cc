@@ -73,6 +73,22 @@ void ModelTree::Flush(const Entries& entries, size_t segments) {
   Place(entries, 0, segments);
 }
 
+void ModelTree::FlushSiblings(const Entries& entries, size_t segments) {
+  bytes_flushed_ += entries.size() * settings_.entry_bytes;
+  std::vector<Entries> siblings(segments);
+  size_t sibling = 0;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (i == 0 || entries[i].key != entries[i - 1].key) sibling = random_.Uniform(segments);
+    siblings[sibling].push_back(entries[i]);
+  }
+  const uint64_t epoch = next_epoch_++;
+  std::vector<SegmentEntry> added;
+  for (const Entries& of_one : siblings) {
+    if (!of_one.empty()) added.push_back(MakeEntry(of_one, 0, of_one.size(), 0, epoch));
+  }
+  Install({}, std::move(added));
+}
+
 void ModelTree::Begin(CompactionPlan plan) {
   for (const CompactionInput& input : plan.inputs) {
     for (const auto& segment : input.segments) {
@@ -80,6 +96,7 @@ void ModelTree::Begin(CompactionPlan plan) {
     }
   }
   running_.push_back(std::move(plan));
+  picked_from_.push_back(version_);
 }
 
 void ModelTree::Run(CompactionPlan plan) {
@@ -87,25 +104,7 @@ void ModelTree::Run(CompactionPlan plan) {
   Finish(running_.size() - 1);
 }
 
-bool ModelTree::NothingOlder(const CompactionPlan& plan, uint32_t key) const {
-  std::set<FileNumber> inputs;
-  AgePlace newest = AgePlace::Of(plan.output_level, plan.output_epoch);
-  for (const CompactionInput& input : plan.inputs) {
-    for (const auto& segment : input.segments) {
-      inputs.insert(segment->number());
-      newest = std::min(newest, AgePlace::Of(*segment));
-    }
-  }
-  const std::string text = Key(key);
-  bool nothing = true;
-  version_->ForEachSegment([&](const auto& segment) {
-    nothing = nothing && (inputs.count(segment->number()) != 0 || AgePlace::Of(*segment) < newest ||
-                          !segment->MayHold(comparator_, text, KeyPrefix(text)));
-  });
-  return nothing;
-}
-
-ModelTree::Entries ModelTree::Merge(const CompactionPlan& plan) const {
+ModelTree::Entries ModelTree::Merge(const CompactionPlan& plan, const OlderSources& older) const {
   Entries all;
   for (const CompactionInput& input : plan.inputs) {
     const size_t before = all.size();
@@ -125,7 +124,7 @@ ModelTree::Entries ModelTree::Merge(const CompactionPlan& plan) const {
     if (hidden == entry.key) continue;
     const bool droppable = entry.sequence < settings_.droppable_before;
     if (droppable) hidden = entry.key;
-    if (entry.tombstone && droppable && NothingOlder(plan, entry.key)) continue;
+    if (entry.tombstone && droppable && !older.MayHold(Key(entry.key))) continue;
     kept.push_back(entry);
   }
   return kept;
@@ -133,7 +132,9 @@ ModelTree::Entries ModelTree::Merge(const CompactionPlan& plan) const {
 
 void ModelTree::Finish(size_t index) {
   const CompactionPlan plan = running_[index];
+  const OlderSources older(comparator_, picked_from_[index], plan);
   running_.erase(running_.begin() + index);
+  picked_from_.erase(picked_from_.begin() + index);
   std::vector<FileNumber> removed;
   std::vector<SegmentEntry> added;
   for (const CompactionInput& input : plan.inputs) {
@@ -146,7 +147,7 @@ void ModelTree::Finish(size_t index) {
     }
   }
   if (!plan.trivial_move) {
-    const Entries entries = Merge(plan);
+    const Entries entries = Merge(plan, older);
     bytes_compacted_ += entries.size() * settings_.entry_bytes;
     size_t grandparent = 0;
     for (size_t from = 0, to = 0; from < entries.size(); from = to) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "db/compaction_plan.h"
+#include "db/older_sources.h"
 #include "db/version.h"
 #include "util/random.h"
 
@@ -53,6 +54,8 @@ class ModelTree {
 
   // A new run in level 0, cut into `segments`.
   void Flush(const Entries& entries, size_t segments = 1);
+  // The same cut otherwise than by the order of keys: each goes to one of the segments, by a draw.
+  void FlushSiblings(const Entries& entries, size_t segments);
   // Puts segments of `entries` there as they are, for trees that another style left behind.
   void Place(const Entries& entries, uint32_t level, size_t segments);
   // Begins the plan, whose inputs are then busy.
@@ -74,8 +77,7 @@ class ModelTree {
   SegmentEntry MakeEntry(const Entries& entries, size_t from, size_t to, uint32_t level,
                          uint64_t epoch);
   void Install(const std::vector<FileNumber>& removed, std::vector<SegmentEntry> added);
-  Entries Merge(const CompactionPlan& plan) const;
-  bool NothingOlder(const CompactionPlan& plan, uint32_t key) const;
+  Entries Merge(const CompactionPlan& plan, const OlderSources& older) const;
 
   Settings settings_;
   const InternalKeyComparator comparator_;
@@ -84,6 +86,7 @@ class ModelTree {
   std::map<FileNumber, Entries> contents_;
   BusySegments busy_;
   std::vector<CompactionPlan> running_;
+  std::vector<std::shared_ptr<const Version>> picked_from_;  // one for each that runs
   FileNumber next_number_ = 1;
   uint64_t next_epoch_ = 1;
   uint64_t bytes_flushed_ = 0;

@@ -1,6 +1,7 @@
-// Pickers under random flushes, several compactions at once that end in any order, manual steps and
-// changes of style: after each step the versions of every key are in order (RULES R1.1), a reader
-// finds what was written last, and nothing is an input twice. Left alone, picking ends.
+// Pickers under random flushes, some of siblings whose ranges overlap, several compactions at once
+// that end in any order, manual steps and changes of style: after each step the versions of every
+// key are in order (RULES R1.1), a reader finds what was written last, and nothing is an input
+// twice. Left alone, picking ends.
 
 #include <gtest/gtest.h>
 
@@ -145,7 +146,8 @@ class Walk {
     std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
       return a.key != b.key ? a.key < b.key : a.sequence > b.sequence;
     });
-    tree_.Flush(entries, random_.Between(1, 4));
+    const size_t segments = random_.Between(1, 4);
+    random_.OneIn(3) ? tree_.FlushSiblings(entries, segments) : tree_.Flush(entries, segments);
   }
 
   void Start(CompactionPlan plan) {

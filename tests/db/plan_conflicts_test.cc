@@ -68,6 +68,20 @@ TEST(PlanConflicts, SegmentsOfOneEpochGoTogether) {
   EXPECT_FALSE(Conflicts("L0@9: a-k#3 | L0@9: c-z#4", {{3, 4}, 6}));
 }
 
+// RULES R1.3, R1.4: siblings hold no key in common, so one can be written anew beside another; but
+// what rises from an epoch must not pass what its siblings hold, nor anything rise to theirs.
+TEST(PlanConflicts, SiblingsAreNotInEachOthersWayInTheirOwnEpoch) {
+  const std::string siblings = "L0@9: a-k#3 x-z#5 | L0@9: c-y#4";
+  EXPECT_FALSE(Conflicts(siblings, {{3}, 0}));
+  EXPECT_FALSE(Conflicts(siblings, {{3, 5}, 0}));
+  EXPECT_TRUE(Conflicts(siblings, {{4}, 0}, {{{3}, 0}}));  // where its output ends is not known
+  EXPECT_TRUE(Conflicts(siblings, {{3}, 0, 10}));
+  EXPECT_TRUE(Conflicts(siblings, {{3}, 0, 8}));
+  const std::string two = "L0@9: a-k#3 | L0@9: c-z#4 | L0@8: a-k#1 | L0@8: c-z#2";
+  EXPECT_TRUE(Conflicts(two, {{3, 1}, 0}));
+  EXPECT_FALSE(Conflicts(two, {{3, 4, 1, 2}, 0}));
+}
+
 TEST(PlanConflicts, AnOutputMaySpanTheGapBetweenItsInputs) {
   EXPECT_TRUE(Conflicts("L5: a-b#1 x-z#2 | L6: m-n#3", {{1, 2}, 6}));
   EXPECT_FALSE(Conflicts("L5: a-b#1 x-z#2 | L6: m-n#3", {{1, 2, 3}, 6}));

@@ -233,9 +233,9 @@ TEST_F(RangeDeleteStorage, NothingButEmptyRangesIsNoSegment) {
   ASSERT_TRUE(db_->Close().ok());  // who waits for a flush may return before its end is told
   const std::vector<FlushInfo> flushes = listener->flushes();
   ASSERT_EQ(flushes.size(), 2u);
-  EXPECT_EQ(flushes[0].segment, 0u);
+  EXPECT_TRUE(flushes[0].segments.empty());
   EXPECT_EQ(flushes[0].bytes_written, 0u);
-  EXPECT_NE(flushes[1].segment, 0u);
+  EXPECT_EQ(flushes[1].segments.size(), 1u);
 }
 
 // Range tombstones are charged with what they take, so that a memtable of them becomes full.

@@ -42,6 +42,19 @@ TEST_F(TieredPickerTest, NothingIsWantedBelowTheLimits) {
   EXPECT_EQ(Pick("L0@9: a-z#9(10M) | L0@8: a-z#8(10M) | L0@7: a-z#7(20M)"), "none");
 }
 
+// What no merge would make fewer, nobody may be told to wait for.
+TEST_F(TieredPickerTest, SiblingsAreOneRunToWriters) {
+  std::string tree = "L0@9: a-k#9";
+  for (int number = 10; number < 50; ++number) tree += " | L0@9: b-z#" + std::to_string(number);
+  EXPECT_EQ(Pick(tree), "none");
+  const auto runs = [&](const std::string& text) {
+    const testing::DrawnTree drawn = ParseTree(comparator_, text);
+    return RunPressureOf(*drawn.version, CompactionStyle::kTiered, options_).runs;
+  };
+  EXPECT_EQ(runs(tree), 1u);
+  EXPECT_EQ(runs(tree + " | L0@8: a-z#8 | L6: a-z#1"), 3u);
+}
+
 TEST_F(TieredPickerTest, RunsOfLikeSizeBecomeOne) {
   EXPECT_EQ(Pick("L0@9: a-z#9(10M) | L0@8: a-z#8(10M) | L0@7: a-z#7(20M) | L0@6: a-z#6(90M)"),
             "L0:#9,#8,#7 -> L0@9 (size ratio, score 1.00)");

@@ -76,6 +76,25 @@ TEST_F(VersionTest, OverlappingSegmentsOfOneEpochAreSeveralRuns) {
   const auto version = Build({Entry(1, 0, 7, "a", "m"), Entry(2, 0, 7, "c", "z"),
                               Entry(3, 0, 7, "n", "q"), Entry(4, 0, 7, "m", "m")});
   EXPECT_EQ(Draw(*version), "L0@7: 1 3 | L0@7: 2 | L0@7: 4");
+  EXPECT_EQ(version->level0_runs(), 3u);
+  EXPECT_EQ(version->sources(), 1u);
+  EXPECT_TRUE(version->runs()[0]->IsOneSourceWith(*version->runs()[2]));
+}
+
+TEST_F(VersionTest, SourcesArePlacesInTheOrderOfAge) {
+  EXPECT_EQ(Version().sources(), 0u);
+  const auto version =
+      Build({Entry(1, 0, 7, "a", "m"), Entry(2, 0, 7, "c", "z"), Entry(3, 0, 8, "a", "b"),
+             Entry(4, 1, 8, "a", "b"), Entry(5, 1, 8, "c", "d"), Entry(6, 2, 8, "a", "b")});
+  EXPECT_EQ(version->runs().size(), 5u);
+  EXPECT_EQ(version->sources(), 4u);
+}
+
+TEST_F(VersionTest, GhostsAreRefused) {
+  std::shared_ptr<const Version> version;
+  SegmentEntry ghost = Entry(7, 0, 1, "a", "m");
+  ghost.flags = kSegmentGhost;
+  EXPECT_TRUE(Version::Build(comparator_, {ghost}, 0, &version).IsNotSupported());
 }
 
 TEST_F(VersionTest, DamagedManifestsAreToldFromGoodOnes) {

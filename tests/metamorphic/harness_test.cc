@@ -135,11 +135,10 @@ TEST(LiveFiles, NamesWhatIsTooMuchOrMissing) {
   }
   ASSERT_NE(segment, "");
   ASSERT_TRUE(file_system->LinkFile("/db/" + segment, "/db/999999.seg").ok());
-  EXPECT_EQ(CheckLiveFiles(file_system.get(), "/db"), "a segment that is not live: 999999.seg");
+  EXPECT_EQ(CheckLiveFiles(file_system.get(), "/db"), "a file that is not live: 999999.seg");
   ASSERT_TRUE(file_system->RemoveFile("/db/" + segment).ok());
   ASSERT_TRUE(file_system->RemoveFile("/db/999999.seg").ok());
-  EXPECT_EQ(CheckLiveFiles(file_system.get(), "/db"),
-            "a segment is missing: " + std::to_string(std::stoull(segment)));
+  EXPECT_EQ(CheckLiveFiles(file_system.get(), "/db"), "a file is missing: /db/" + segment);
 }
 
 }  // namespace

@@ -99,6 +99,10 @@ class DBImpl : public DB {
   Status CloseParts();
 
   // ---- Writing (db_write.cc) ----
+  // The ttl of puts that have none of their own, CommitTime::kNever for none. InvalidArgument if
+  // the one given is not positive.
+  Status PutTtl(const WriteOptions& options, uint64_t* ttl_ms) const;
+  Status CheckMergeTtl(const WriteOptions& options) const;
   Status Enter(const WriteOptions& options, WriteQueue::Writer* writer);
   // Calls `work` as the leader of the write queue, if writes are possible.
   Status Lead(const std::function<Status()>& work);
@@ -106,6 +110,7 @@ class DBImpl : public DB {
   Status WriteNothing(const WriteOptions& options);
   // All that follow: by the leader.
   Status CommitGroup();
+  void SetCommitTime();
   Status LogGroup(uint64_t count, bool sync);
   Status InsertGroup(size_t entry_bytes);
   // Makes the active memtable and its log take a record.

@@ -17,26 +17,44 @@ constexpr size_t kParallelInsertBytes = 32 << 10;
 
 class BatchWriter : public WriteQueue::Writer {
  public:
-  BatchWriter(const WriteBatch& batch, uint32_t range_deletes_in_batch)
+  BatchWriter(const WriteBatch& batch, const BatchContents& contents, uint64_t ttl_ms)
       : data_(batch.Data()), entries_(WriteBatchInternal::Entries(data_)) {
     entry_parts = {&entries_, 1};
     entry_bytes = entries_.size();
     data_bytes = WriteBatchInternal::DataBytesMax(data_);
     count = WriteBatchInternal::Count(data_);
-    range_deletes = range_deletes_in_batch;
+    range_deletes = contents.range_deletes;
+    time_.put_ttl_ms = ttl_ms;
+    puts_expire = ttl_ms != CommitTime::kNever;
+    needs_time = puts_expire || contents.ttls;
+    if (puts_expire) data_bytes += size_t{kExpiresAtBytes} * count;
   }
   Status InsertInto(MemTable* memtable, bool concurrently) override {
-    return WriteBatchInternal::InsertInto(data_, first_sequence, memtable, concurrently);
+    return WriteBatchInternal::InsertInto(data_, first_sequence, memtable, concurrently, time_);
+  }
+  void SetCommitTime(uint64_t now_ms) override {
+    time_.known = true;
+    time_.now_ms = now_ms;
+    WriteBatchInternal::EncodeCommitTime(time_bytes_, time_);
+    time_entry = Slice(time_bytes_, sizeof(time_bytes_));
   }
 
  private:
+  CommitTime time_;
+  char time_bytes_[WriteBatchInternal::kCommitTimeBytes];
   const Slice data_;
   const Slice entries_;
 };
 
 class SingleWriter : public WriteQueue::Writer {
  public:
-  Status InitPut(Slice key, Slice value) { return Ready(write_.InitPut(key, value)); }
+  Status InitPut(Slice key, Slice value, uint64_t ttl_ms) {
+    if (ttl_ms == CommitTime::kNever) [[likely]]
+      return Ready(write_.InitPut(key, value));
+    ttl_ms_ = ttl_ms;
+    needs_time = true;
+    return Ready(write_.InitExpiringPut(key, value));
+  }
   Status InitDelete(Slice key) { return Ready(write_.InitDelete(key)); }
   Status InitDeleteRange(Slice start, Slice end) {
     return Ready(write_.InitDeleteRange(start, end));
@@ -50,6 +68,9 @@ class SingleWriter : public WriteQueue::Writer {
     }
     return Status::OK();
   }
+  void SetCommitTime(uint64_t now_ms) override {
+    write_.SetExpiresAt(CommitTime{true, now_ms}.ExpiresAt(ttl_ms_));
+  }
 
  private:
   Status Ready(Status status) {
@@ -62,13 +83,31 @@ class SingleWriter : public WriteQueue::Writer {
   }
 
   SingleWrite write_;
+  uint64_t ttl_ms_ = CommitTime::kNever;
 };
 
 }  // namespace
 
+Status DBImpl::PutTtl(const WriteOptions& options, uint64_t* ttl_ms) const {
+  if (options.ttl.has_value()) return WriteBatchInternal::TtlMillis(*options.ttl, ttl_ms);
+  const uint64_t by_default = live_.default_ttl_ms.load(std::memory_order_relaxed);
+  *ttl_ms = by_default == 0 ? CommitTime::kNever : by_default;
+  return Status::OK();
+}
+
+Status DBImpl::CheckMergeTtl(const WriteOptions& options) const {
+  uint64_t ttl_ms;
+  Status status = PutTtl(options, &ttl_ms);
+  if (!status.ok() || ttl_ms == CommitTime::kNever) return status;
+  return Status::NotSupported("Merge: operands cannot expire; write them with ttl = kNoTtl");
+}
+
 Status DBImpl::Put(const WriteOptions& options, Slice key, Slice value) {
+  uint64_t ttl_ms;
+  if (Status status = PutTtl(options, &ttl_ms); !status.ok()) [[unlikely]]
+    return status;
   SingleWriter writer;
-  if (Status status = writer.InitPut(key, value); !status.ok()) [[unlikely]]
+  if (Status status = writer.InitPut(key, value, ttl_ms); !status.ok()) [[unlikely]]
     return status;
   return Enter(options, &writer);
 }
@@ -93,16 +132,20 @@ Status DBImpl::Merge(const WriteOptions& options, Slice key, Slice operand) {
   SingleWriter writer;
   Status status = writer.InitMerge(key, operand);
   if (status.ok()) status = WriteBatchInternal::CheckMerge(options_.merge_operator.get());
+  if (status.ok()) status = CheckMergeTtl(options);
   return status.ok() ? Enter(options, &writer) : status;
 }
 
 Status DBImpl::Write(const WriteOptions& options, const WriteBatch& batch) {
-  uint32_t range_deletes;
+  BatchContents contents;
   Status status = WriteBatchInternal::CheckForWrite(batch, reads_->comparator(),
-                                                    options_.merge_operator.get(), &range_deletes);
+                                                    options_.merge_operator.get(), &contents);
+  uint64_t ttl_ms = CommitTime::kNever;
+  if (status.ok()) status = PutTtl(options, &ttl_ms);
+  if (status.ok() && contents.merges) status = CheckMergeTtl(options);
   if (!status.ok()) return status;
   if (batch.Count() == 0) return WriteNothing(options);
-  BatchWriter writer(batch, range_deletes);
+  BatchWriter writer(batch, contents, ttl_ms);
   return Enter(options, &writer);
 }
 
@@ -139,25 +182,29 @@ Status DBImpl::Lead(const std::function<Status()>& work) {
 Status DBImpl::CommitGroup() {
   uint64_t count = 0, range_deletes = 0;
   size_t entry_bytes = 0, data_bytes = 0;
-  bool sync = false;
+  bool sync = false, needs_time = false;
   for (const WriteQueue::Writer* writer : group_) {
     count += writer->count;
     range_deletes += writer->range_deletes;
     entry_bytes += writer->entry_bytes;
     data_bytes += writer->data_bytes;
     sync |= writer->sync;
+    needs_time |= writer->needs_time;
   }
   const bool logged = !group_[0]->disable_wal;
   Status status = CheckOpen();
   if (status.ok()) status = WriteError();
   if (status.ok()) Throttle(data_bytes);
   if (status.ok()) {
-    status = MakeRoom(WriteBatchInternal::kHeaderBytes + entry_bytes,
+    const size_t time_bytes = needs_time ? group_.size() * WriteBatchInternal::kCommitTimeBytes : 0;
+    status = MakeRoom(WriteBatchInternal::kHeaderBytes + time_bytes + entry_bytes,
                       MemTable::BytesMax(count, data_bytes, range_deletes), logged);
   }
   if (status.ok()) status = ReserveSequences(count);
   if (!status.ok()) return status;  // nothing has changed: the next write may do better
 
+  if (needs_time) [[unlikely]]
+    SetCommitTime();
   BackgroundErrorSource source = BackgroundErrorSource::kLog;
   if (logged) status = LogGroup(count, sync);
   if (status.ok()) {
@@ -179,12 +226,30 @@ Status DBImpl::CommitGroup() {
   return Status::OK();
 }
 
+void DBImpl::SetCommitTime() {
+  const uint64_t now_ms = options_.env.clock->WallMillis();
+  for (WriteQueue::Writer* writer : group_) {
+    if (writer->needs_time) writer->SetCommitTime(now_ms);
+  }
+}
+
 Status DBImpl::LogGroup(uint64_t count, bool sync) {
+  // Ends what a batch before said of puts without a ttl.
+  char no_ttl[WriteBatchInternal::kCommitTimeBytes];
+  WriteBatchInternal::EncodeCommitTime(no_ttl, {true});
+  bool puts_expire = false;
   char header[WriteBatchInternal::kHeaderBytes];
   WriteBatchInternal::EncodeHeader(header, next_sequence_, static_cast<uint32_t>(count));
   record_.clear();
   record_.emplace_back(header, sizeof(header));
   for (const WriteQueue::Writer* writer : group_) {
+    if (!writer->time_entry.empty()) {
+      record_.push_back(writer->time_entry);
+      puts_expire = writer->puts_expire;
+    } else if (puts_expire) {
+      record_.emplace_back(no_ttl, sizeof(no_ttl));
+      puts_expire = false;
+    }
     record_.insert(record_.end(), writer->entry_parts.begin(), writer->entry_parts.end());
   }
   Status status = wal_->Append(record_, &active_.log_end);

@@ -53,6 +53,8 @@ const std::vector<Field>& Fields() {
       Make("block_bytes", false, 1 << 10, 1 << 20, &Options::block_bytes),
       Make("filter_bits_per_key", false, 0, 32, &Options::filter_bits_per_key),
       Make("use_direct_reads", false, 0, 1, &Options::use_direct_reads),
+      Make("default_ttl_ms", true, 0, std::numeric_limits<int64_t>::max(),
+           &Options::default_ttl_ms),
       Make("history_retention_ms", true, 0, kAny, &Options::history_retention_ms),
       Make("history_retention_sequences", true, 0, kAny, &Options::history_retention_sequences),
       Make("compaction_style", false, 0, 2, &Options::compaction_style),

@@ -45,7 +45,9 @@ class ReplayedSegments : public LogSink {
 
  private:
   Status Insert(Slice payload) {
-    if (Status status = WriteBatchInternal::Verify(payload); !status.ok()) return status;
+    if (Status status = WriteBatchInternal::Verify(payload, WriteBatchInternal::Origin::kLog);
+        !status.ok())
+      return status;
     const SequenceNumber first = WriteBatchInternal::Sequence(payload);
     const uint64_t count = WriteBatchInternal::Count(payload);
     if (first > kMaxSequence || first + count > sequence_limit_) {
@@ -54,7 +56,8 @@ class ReplayedSegments : public LogSink {
           ", but the manifest reserves only those below " + std::to_string(sequence_limit_));
     }
     if (memtable_ == nullptr) memtable_ = std::make_shared<MemTable>(comparator_);
-    return WriteBatchInternal::InsertInto(payload, first, memtable_.get(), /*concurrently=*/false);
+    return WriteBatchInternal::InsertInto(payload, first, memtable_.get(), /*concurrently=*/false,
+                                          {}, WriteBatchInternal::Origin::kLog);
   }
 
   Status WriteSegment() {

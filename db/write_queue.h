@@ -47,6 +47,12 @@ class WriteQueue {
     size_t data_bytes = 0;       // of keys and values, at most
     uint32_t count = 0;          // of entries
     uint32_t range_deletes = 0;  // of them, range tombstones
+    // Entries get their expiry from the time of the commit: the leader calls SetCommitTime().
+    bool needs_time = false;
+    // Then, if the entries do not say it themselves: what stands before them in the record, and
+    // whether it would give puts behind them an expiry too (db/write_batch_internal.h).
+    Slice time_entry;
+    bool puts_expire = false;
     bool sync = false;
     bool disable_wal = false;
     bool exclusive = false;
@@ -55,6 +61,8 @@ class WriteQueue {
     Status status;                      // of this writer's insert, then of the write
 
     virtual ~Writer() = default;
+    // By the leader, to those that need it, before anything of the group is logged.
+    virtual void SetCommitTime(uint64_t /*now_ms*/) {}
     // Adds the entries from first_sequence on; `concurrently` with other writers of the group.
     virtual Status InsertInto(MemTable* memtable, bool concurrently) = 0;
 

@@ -84,12 +84,13 @@ MemTable::MemTable(const InternalKeyComparator& comparator, Slice common_prefix,
 
 MemTable::~MemTable() { delete ranges(); }
 
-void MemTable::Add(SequenceNumber sequence, ValueType type, Slice key, Slice value) {
+void MemTable::Add(SequenceNumber sequence, ValueType type, Slice key, Slice value,
+                   Slice value_head) {
   if (type == ValueType::kRangeDelete) [[unlikely]] {
     AddRange(sequence, key, value);
   } else {
     if (filter_.used()) filter_.Add(Hash64(key));
-    list_->Insert(list_->MakeTarget(key, PackTrailer(sequence, type)), value);
+    list_->Insert(list_->MakeTarget(key, PackTrailer(sequence, type)), value, value_head);
   }
   Increase(&entries_, 1);
   if (IsTombstone(type)) Increase(&deletes_, 1);
@@ -102,12 +103,13 @@ void MemTable::Add(SequenceNumber sequence, ValueType type, Slice key, Slice val
 }
 
 void MemTable::AddConcurrently(SequenceNumber sequence, ValueType type, Slice key, Slice value,
-                               Tally* tally) {
+                               Tally* tally, Slice value_head) {
   if (type == ValueType::kRangeDelete) [[unlikely]] {
     AddRange(sequence, key, value);
   } else {
     if (filter_.used()) filter_.AddConcurrently(Hash64(key));
-    list_->InsertConcurrently(list_->MakeTarget(key, PackTrailer(sequence, type)), value);
+    list_->InsertConcurrently(list_->MakeTarget(key, PackTrailer(sequence, type)), value,
+                              value_head);
   }
   tally->Count(sequence, type);
 }

@@ -62,11 +62,13 @@ class MemTable {
   // Adds an entry; the bytes are copied. No entry with the same key and sequence may be there.
   // Sizes are the caller's duty: key at most 64 KiB, value under 4 GiB (the batch checked them).
   // A range that is empty in the comparator's order counts as an entry and deletes nothing.
-  void Add(SequenceNumber sequence, ValueType type, Slice key, Slice value);
+  // The value is `value_head`, then `value`: an expiry comes apart from what it is of.
+  void Add(SequenceNumber sequence, ValueType type, Slice key, Slice value,
+           Slice value_head = Slice());
   // The same, beside other callers of AddConcurrently(). It does not touch the counters below but
   // *tally, which the caller owns.
   void AddConcurrently(SequenceNumber sequence, ValueType type, Slice key, Slice value,
-                       Tally* tally);
+                       Tally* tally, Slice value_head = Slice());
   // Adds to the counters what AddConcurrently() left in `tally`. Any thread, but not beside Add().
   void AddTally(const Tally& tally);
 

@@ -116,12 +116,13 @@ char* SkipList::AllocateNode(size_t bytes) {
   return memory;
 }
 
-SkipList::Node* SkipList::NewNode(const Target& target, Slice value, int height,
+SkipList::Node* SkipList::NewNode(const Target& target, Slice value, Slice value_head, int height,
                                   bool concurrently) {
   const size_t links_bytes = static_cast<size_t>(height - 1) * sizeof(Link);
   const size_t node_bytes = links_bytes + sizeof(Node);
   const size_t key_size = target.user_key.size();
-  const size_t entry_bytes = Node::kEntryHeaderBytes + key_size + kTrailerBytes + value.size();
+  const size_t value_size = value_head.size() + value.size();
+  const size_t entry_bytes = Node::kEntryHeaderBytes + key_size + kTrailerBytes + value_size;
   char* memory;
   char* entry;
   if (concurrently) {
@@ -132,12 +133,17 @@ SkipList::Node* SkipList::NewNode(const Target& target, Slice value, int height,
     entry = arena_.Allocate(entry_bytes);
   }
   EncodeFixed32(entry, static_cast<uint32_t>(key_size));
-  EncodeFixed32(entry + 4, static_cast<uint32_t>(value.size()));
+  EncodeFixed32(entry + 4, static_cast<uint32_t>(value_size));
   char* to = entry + Node::kEntryHeaderBytes;
   if (key_size != 0) std::memcpy(to, target.user_key.data(), key_size);
   to += key_size;
   EncodeFixed64(to, target.trailer);
-  if (!value.empty()) std::memcpy(to + kTrailerBytes, value.data(), value.size());
+  to += kTrailerBytes;
+  if (!value_head.empty()) [[unlikely]] {
+    std::memcpy(to, value_head.data(), value_head.size());
+    to += value_head.size();
+  }
+  if (!value.empty()) std::memcpy(to, value.data(), value.size());
 
   // Links and the next pointer are set when the node is linked in.
   Node* const node = new (memory + links_bytes) Node;
@@ -264,7 +270,7 @@ bool SkipList::HintFits(const Target& target, int height, Node** next) const {
   return *next == nullptr || Compare(*next, target) > 0;
 }
 
-void SkipList::Insert(const Target& target, Slice value) {
+void SkipList::Insert(const Target& target, Slice value, Slice value_head) {
   const int height = HeightOf(target.trailer);
   const uint64_t inserts = inserts_.load(std::memory_order_relaxed) + 1;
   inserts_.store(inserts, std::memory_order_relaxed);
@@ -279,7 +285,7 @@ void SkipList::Insert(const Target& target, Slice value) {
                       std::memory_order_relaxed);
     }
   }
-  Node* const node = NewNode(target, value, height, false);
+  Node* const node = NewNode(target, value, value_head, height, false);
   RaiseHeight(height);
   node->next_at_0.store(next, std::memory_order_relaxed);
   hint_.before[0]->next_at_0.store(node, std::memory_order_release);
@@ -298,11 +304,11 @@ void SkipList::Insert(const Target& target, Slice value) {
   hint_high_ = next == nullptr ? kPrefixMax : next->prefix;
 }
 
-void SkipList::InsertConcurrently(const Target& target, Slice value) {
+void SkipList::InsertConcurrently(const Target& target, Slice value, Slice value_head) {
   const int height = HeightOf(target.trailer);
   Path path;
   Find(target, height, &path);
-  Node* const node = NewNode(target, value, height, true);
+  Node* const node = NewNode(target, value, value_head, height, true);
   RaiseHeight(height);
   for (int level = 0; level < height; ++level) {
     Node** const before = &path.before[level];

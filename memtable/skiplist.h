@@ -90,8 +90,9 @@ class SkipList {
 
   // One caller at a time, and none of InsertConcurrently() meanwhile. Keys in ascending order are
   // noticed and cost no search.
-  void Insert(const Target& target, Slice value);
-  void InsertConcurrently(const Target& target, Slice value);
+  // The value is `value_head`, then `value`.
+  void Insert(const Target& target, Slice value, Slice value_head = Slice());
+  void InsertConcurrently(const Target& target, Slice value, Slice value_head = Slice());
   // Counts what InsertConcurrently() inserted, and builds the directory anew if it is time. Any
   // thread, any time but beside Insert().
   void NoteConcurrentInserts(uint64_t added);
@@ -151,7 +152,7 @@ class SkipList {
   }
   static int HeightOf(uint64_t trailer);
   char* AllocateNode(size_t bytes);
-  Node* NewNode(const Target& target, Slice value, int height, bool concurrently);
+  Node* NewNode(const Target& target, Slice value, Slice value_head, int height, bool concurrently);
   // What all inserts of a node of `height` do before they link it in.
   void RaiseHeight(int height);
 

@@ -1,6 +1,7 @@
 #ifndef VARVE_INCLUDE_VARVE_OPTIONS_H_
 #define VARVE_INCLUDE_VARVE_OPTIONS_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -17,6 +18,7 @@
 #include "varve/slice.h"
 #include "varve/statistics.h"
 #include "varve/status.h"
+#include "varve/ttl.h"
 
 namespace varve {
 
@@ -134,6 +136,16 @@ struct Options {
   // Read segments with O_DIRECT: the block cache is then the only cache.
   bool use_direct_reads = false;
 
+  // ---- Time to live ----
+  // Milliseconds after which entries expire that are put without a ttl of their own
+  // (WriteOptions.ttl, WriteBatch::Put with a ttl); 0: never. Live: it concerns what is written
+  // from then on. With another value than 0 Merge needs WriteOptions.ttl = kNoTtl.
+  //
+  // An expired entry is not there for any read, at whatever snapshot, and goes on hiding what is
+  // older; its room comes back when compactions come to it. Time is Env's wall clock: where that is
+  // set back, what had expired and was not yet compacted away shows again.
+  uint64_t default_ttl_ms = 0;
+
   // ---- History ----
   // What ReadOptions.at_sequence may ask for. A state of the database stays readable for at least
   // so many milliseconds, and until so many more entries were written, after it was replaced; what
@@ -221,6 +233,12 @@ struct WriteOptions {
   // The next logged write first waits for such a flush, so that what survives a crash stays a
   // prefix of the write order. With `sync` InvalidArgument.
   bool disable_wal = false;
+  // How long the entries live that are put by this write, but those of a batch that have a ttl or
+  // an expiry of their own: from the moment of the commit on. Unset: Options.default_ttl_ms;
+  // kNoTtl: for ever. Zero or less is InvalidArgument. Merge with another than kNoTtl is
+  // NotSupported, and so are reads that find operands over a value that expires: put it anew
+  // first. Deletes do not look at it.
+  std::optional<std::chrono::milliseconds> ttl = std::nullopt;
 };
 
 struct CompactRangeOptions {

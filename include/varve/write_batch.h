@@ -1,6 +1,7 @@
 #ifndef VARVE_INCLUDE_VARVE_WRITE_BATCH_H_
 #define VARVE_INCLUDE_VARVE_WRITE_BATCH_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "varve/slice.h"
 #include "varve/status.h"
+#include "varve/ttl.h"
 
 namespace varve {
 
@@ -27,6 +29,14 @@ class WriteBatch {
   // InvalidArgument, with the batch unchanged, if a key, the value or the batch would be over its
   // limit.
   Status Put(Slice key, Slice value);
+  // The same with a time to live of its own, which counts from the moment the batch is committed,
+  // or kNoTtl. (Puts without one get that of WriteOptions, or the default.) Zero or less is
+  // InvalidArgument; what would pass 2^64 - 1 ms since 1970 ends there. Such a value's limit is 8
+  // bytes less.
+  Status Put(Slice key, Slice value, std::chrono::milliseconds ttl);
+  // The same with the instant from which on the key is not there, in ms since 1970. One that has
+  // passed deletes.
+  Status PutUntil(Slice key, Slice value, uint64_t expires_at_ms);
   Status Delete(Slice key);
   // Deletes every key in [start, end) by one entry, whatever there is. A range that is empty in the
   // database's order is legal and deletes nothing; one with `start` behind `end` is InvalidArgument
@@ -60,6 +70,14 @@ class WriteBatch {
     // NotSupported unless overridden: who does not know an entry must not pass over it.
     virtual Status DeleteRange(Slice start, Slice end);
     virtual Status Merge(Slice key, Slice operand);
+    virtual Status PutUntil(Slice key, Slice value, uint64_t expires_at_ms);
+    // With 2^64 - 1: never.
+    virtual Status PutWithTtl(Slice key, Slice value, uint64_t ttl_ms);
+    // In logs alone: the time at which the batch that follows was committed, and the ttl of its
+    // plain puts; 2^64 - 1: none.
+    virtual Status CommitTime(uint64_t now_ms, uint64_t put_ttl_ms);
+    // A put that a cache did not admit: it deletes. Delete() unless overridden.
+    virtual Status Refused(Slice key) { return Delete(key); }
   };
   Status Iterate(Handler* handler) const;
 
@@ -70,12 +88,14 @@ class WriteBatch {
     uint32_t count;
     uint32_t range_deletes;
     uint32_t merges;
+    uint32_t ttls;
   };
   // 8 bytes sequence, 4 bytes count, entries; see db/write_batch.cc.
   std::string rep_;
   std::vector<SavePoint> save_points_;
   uint32_t range_deletes_ = 0;  // entries of those types, those that FromData() took left out
   uint32_t merges_ = 0;
+  uint32_t ttls_ = 0;
   bool foreign_ = false;  // holds bytes that FromData() took, and nobody read through yet
 };
 

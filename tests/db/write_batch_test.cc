@@ -28,6 +28,20 @@ class Recorder final : public WriteBatch::Handler {
     return Record("merge(" + std::string(key) + "," + std::string(operand) + ")");
   }
 
+  Status PutUntil(Slice key, Slice value, uint64_t expires_at_ms) override {
+    return Record("put(" + std::string(key) + "," + std::string(value) + ",until " +
+                  std::to_string(expires_at_ms) + ")");
+  }
+  Status PutWithTtl(Slice key, Slice value, uint64_t ttl_ms) override {
+    return Record("put(" + std::string(key) + "," + std::string(value) + ",for " +
+                  std::to_string(ttl_ms) + ")");
+  }
+  Status CommitTime(uint64_t now_ms, uint64_t put_ttl_ms) override {
+    text += "at(" + std::to_string(now_ms) + "," + std::to_string(put_ttl_ms) + ")";
+    return Status::OK();
+  }
+  Status Refused(Slice key) override { return Record("refused(" + std::string(key) + ")"); }
+
   std::string text;
   int entries = 0;
   int stop_at = -1;
@@ -53,10 +67,11 @@ class Concatenation final : public AssociativeMergeOperator {
 Status CheckForWrite(const WriteBatch& batch, bool with_operator = true,
                      uint32_t* range_deletes = nullptr) {
   const Concatenation concatenation;
-  uint32_t ignored;
-  return WriteBatchInternal::CheckForWrite(batch, InternalKeyComparator(BytewiseComparator()),
-                                           with_operator ? &concatenation : nullptr,
-                                           range_deletes != nullptr ? range_deletes : &ignored);
+  BatchContents contents;
+  Status s = WriteBatchInternal::CheckForWrite(batch, InternalKeyComparator(BytewiseComparator()),
+                                               with_operator ? &concatenation : nullptr, &contents);
+  if (range_deletes != nullptr) *range_deletes = contents.range_deletes;
+  return s;
 }
 
 std::string Text(const WriteBatch& batch) {
@@ -121,6 +136,105 @@ TEST(WriteBatch, HasTheDocumentedBytes) {
 }
 
 // Checklist S10
+std::string Fixed64(uint64_t number) {
+  std::string bytes;
+  PutFixed64(&bytes, number);
+  return bytes;
+}
+
+TEST(WriteBatch, EntriesThatExpireHaveTheDocumentedBytes) {
+  WriteBatch batch;
+  ASSERT_TRUE(batch.PutUntil("k", "v", 0x0102).ok());
+  ASSERT_TRUE(batch.Put("l", "w", std::chrono::milliseconds(3)).ok());
+  ASSERT_TRUE(batch.Put("m", "", kNoTtl).ok());
+  EXPECT_EQ(batch.Data(), Header(3) + Bytes({2, 1, 'k', 9, 2, 1, 0, 0, 0, 0, 0, 0, 'v'}) +
+                              Bytes({7, 1, 'l', 9, 3, 0, 0, 0, 0, 0, 0, 0, 'w'}) +
+                              Bytes({7, 1, 'm', 8}) + Fixed64(UINT64_MAX));
+  EXPECT_EQ(Text(batch),
+            "put(k,v,until 258)put(l,w,for 3)put(m,,for " + std::to_string(UINT64_MAX) + ")");
+  EXPECT_TRUE(CheckForWrite(batch).ok());
+  EXPECT_TRUE(CheckForWrite(WriteBatch::FromData(batch.Data())).ok());
+}
+
+// A record as a leader makes it: what is replayed from it is what was inserted.
+TEST(WriteBatch, RecordsTellTheTimeOfEachBatch) {
+  WriteBatch first, second, third;
+  ASSERT_TRUE(first.Put("a", "1", std::chrono::milliseconds(5)).ok());
+  ASSERT_TRUE(first.Put("b", "2").ok());
+  ASSERT_TRUE(second.Put("c", "3").ok());
+  ASSERT_TRUE(third.Put("d", "4").ok());
+  const CommitTime times[] = {{true, 1000}, {true, 1000, 50}, {}};
+  const std::string record =
+      Header(6) + Bytes({8}) + Fixed64(1000) + Fixed64(UINT64_MAX) +
+      std::string(WriteBatchInternal::Entries(first.Data())) + Bytes({8}) + Fixed64(1000) +
+      Fixed64(50) + std::string(WriteBatchInternal::Entries(second.Data())) + Bytes({8}) +
+      Fixed64(1000) + Fixed64(UINT64_MAX) + std::string(WriteBatchInternal::Entries(third.Data())) +
+      Bytes({9, 1, 'e'}) + Bytes({2, 1, 'f', 9}) + Fixed64(77) + "6";
+  const auto kLog = WriteBatchInternal::Origin::kLog;
+  char time[WriteBatchInternal::kCommitTimeBytes];
+  WriteBatchInternal::EncodeCommitTime(time, times[1]);
+  EXPECT_NE(record.find(std::string(time, sizeof(time))), std::string::npos);
+  EXPECT_TRUE(WriteBatchInternal::Verify(record, kLog).ok());
+  EXPECT_TRUE(WriteBatchInternal::Verify(record).IsCorruption());  // a batch tells no time
+  Recorder recorder;
+  ASSERT_TRUE(WriteBatchInternal::Iterate(record, &recorder, kLog).ok());
+  EXPECT_EQ(recorder.text, "at(1000," + std::to_string(UINT64_MAX) +
+                               ")put(a,1,for 5)put(b,2)at(1000,50)put(c,3)at(1000," +
+                               std::to_string(UINT64_MAX) + ")put(d,4)refused(e)put(f,6,until 77)");
+
+  for (const bool concurrently : {false, true}) {
+    MemTable replayed{InternalKeyComparator(BytewiseComparator())};
+    ASSERT_TRUE(WriteBatchInternal::InsertInto(record, 1, &replayed, concurrently, {}, kLog).ok());
+    const auto type = [&](const char* key, std::string* value) {
+      Slice found;
+      uint64_t trailer = 0;
+      EXPECT_TRUE(replayed.Get(LookupKey(key, 100), &found, &trailer));
+      value->assign(found);
+      return TrailerType(trailer);
+    };
+    std::string value;
+    EXPECT_EQ(type("a", &value), ValueType::kValueWithExpiry);
+    EXPECT_EQ(value, Fixed64(1005) + "1");
+    EXPECT_EQ(type("b", &value), ValueType::kValue);
+    EXPECT_EQ(value, "2");
+    EXPECT_EQ(type("c", &value), ValueType::kValueWithExpiry);
+    EXPECT_EQ(value, Fixed64(1050) + "3");
+    EXPECT_EQ(type("d", &value), ValueType::kValue);
+    EXPECT_EQ(type("e", &value), ValueType::kRefused);
+    EXPECT_EQ(type("f", &value), ValueType::kValueWithExpiry);
+    EXPECT_EQ(value, Fixed64(77) + "6");
+    MemTable inserted{InternalKeyComparator(BytewiseComparator())};
+    const WriteBatch* const batches[] = {&first, &second, &third};
+    SequenceNumber sequence = 1;
+    for (int i = 0; i < 3; ++i) {
+      const Slice data = batches[i]->Data();
+      ASSERT_TRUE(
+          WriteBatchInternal::InsertInto(data, sequence, &inserted, concurrently, times[i]).ok());
+      sequence += batches[i]->Count();
+    }
+    EXPECT_EQ(Text(replayed).substr(0, Text(inserted).size()), Text(inserted));
+    EXPECT_EQ(replayed.deletes(), 1u);
+  }
+}
+
+TEST(WriteBatch, TimesThatAreMissingOrCutOffAreCorruption) {
+  const auto kLog = WriteBatchInternal::Origin::kLog;
+  const std::string time = Bytes({8}) + Fixed64(1000) + Fixed64(50);
+  const std::string ttl = Bytes({7, 1, 'k', 9}) + Fixed64(5) + "v";
+  EXPECT_TRUE(WriteBatchInternal::Verify(Header(1) + time + ttl, kLog).ok());
+  const std::string bad[] = {Header(1) + ttl,         // of which commit?
+                             Header(1) + ttl + time,  // behind the last entry
+                             Header(0) + time,
+                             Header(1) + time,                      // before none
+                             Header(1) + time.substr(0, 16) + ttl,  // too short
+                             Header(1) + time.substr(0, 9)};
+  for (const std::string& record : bad) {
+    EXPECT_TRUE(WriteBatchInternal::Verify(record, kLog).IsCorruption());
+    MemTable table{InternalKeyComparator(BytewiseComparator())};
+    EXPECT_TRUE(WriteBatchInternal::InsertInto(record, 1, &table, false, {}, kLog).IsCorruption());
+  }
+}
+
 TEST(WriteBatch, RefusesSizesOverTheLimitsAndStaysAsItWas) {
   WriteBatch batch;
   ASSERT_TRUE(batch.Put("a", "1").ok());
@@ -217,8 +331,12 @@ TEST(WriteBatch, DamageIsAnErrorBeforeAnythingIsWritten) {
       {Header(1) + Bytes({0, 0x81, 0x80, 4}) + std::string(65537, 'k'), Status::Code::kCorruption,
        ""},
       {Header(2) + put + Bytes({7, 1, 'k', 1, 'v'}), Status::Code::kCorruption, "put(k,v)"},
+      {Header(2) + put + Bytes({8}) + std::string(16, '\1') + put, Status::Code::kCorruption,
+       "put(k,v)"},
+      {Header(2) + put + Bytes({10, 1, 'k'}), Status::Code::kCorruption, "put(k,v)"},
       {Header(2) + put + Bytes({0xff}), Status::Code::kCorruption, "put(k,v)"},
-      {Header(2) + put + Bytes({2, 1, 'k', 1, 'v'}), Status::Code::kNotSupported, "put(k,v)"},
+      {Header(2) + put + Bytes({2, 1, 'k', 1, 'v'}), Status::Code::kCorruption, "put(k,v)"},
+      {Header(2) + put + Bytes({5, 1, 'k', 1, 'v'}), Status::Code::kNotSupported, "put(k,v)"},
       {Header(1) + Bytes({6, 1, 'k', 1, 'v'}), Status::Code::kNotSupported, ""},
       {Header(1) + Bytes({3, 1, 'k'}), Status::Code::kCorruption, ""},
       {Header(1) + Bytes({4, 1, 'k', 2, 'l'}), Status::Code::kCorruption, ""},
@@ -264,6 +382,12 @@ TEST(WriteBatch, RandomDamageNeverCrashes) {
     }
     if (random.OneIn(4)) {
       ASSERT_TRUE(batch.Merge(key, value).ok());
+    }
+    if (random.OneIn(4)) {
+      ASSERT_TRUE(batch.Put(key, value, std::chrono::milliseconds(7)).ok());
+    }
+    if (random.OneIn(4)) {
+      ASSERT_TRUE(batch.PutUntil(key, value, 1).ok());
     }
   }
   const std::string data(batch.Data());

@@ -26,7 +26,7 @@ class LogJudge final : public LogSink {
 
   Status OnRecord(LogPosition end, Slice payload) override {
     ++records_[end.log];
-    Status status = WriteBatchInternal::Verify(payload);
+    Status status = WriteBatchInternal::Verify(payload, WriteBatchInternal::Origin::kLog);
     if (status.ok()) status = JudgeSequences(payload);
     if (status.ok()) return status;
     return status.WithContext(LogFileName(directory_, end.log) + ": record ending at " +

@@ -28,6 +28,23 @@ class EntryPrinter final : public WriteBatch::Handler {
     *context_.out << "\n";
     return Status::OK();
   }
+  Status PutUntil(Slice key, Slice value, uint64_t expires_at_ms) override {
+    *context_.out << "    until " << expires_at_ms << " ms";
+    return Put(key, value);
+  }
+  Status PutWithTtl(Slice key, Slice value, uint64_t ttl_ms) override {
+    *context_.out << "    for " << Ttl(ttl_ms);
+    return Put(key, value);
+  }
+  Status CommitTime(uint64_t now_ms, uint64_t put_ttl_ms) override {
+    *context_.out << "    committed at " << now_ms << " ms, plain puts for " << Ttl(put_ttl_ms)
+                  << "\n";
+    return Status::OK();
+  }
+  Status Refused(Slice key) override {
+    *context_.out << "    refused " << Text(key) << "\n";
+    return Status::OK();
+  }
   Status Delete(Slice key) override {
     *context_.out << "    delete " << Text(key) << "\n";
     return Status::OK();
@@ -44,6 +61,9 @@ class EntryPrinter final : public WriteBatch::Handler {
   }
 
  private:
+  static std::string Ttl(uint64_t ttl_ms) {
+    return ttl_ms == CommitTime::kNever ? "ever" : std::to_string(ttl_ms) + " ms";
+  }
   std::string Text(Slice bytes) const {
     return "\"" + PrintableBytes(bytes, context_.flags.bytes_max) + "\"";
   }
@@ -88,7 +108,8 @@ class LogPrinter final : public wal::LogDumpSink {
     }
     out << "\n";
     EntryPrinter entries(context_);
-    const Status status = WriteBatchInternal::Iterate(payload, &entries);
+    const Status status =
+        WriteBatchInternal::Iterate(payload, &entries, WriteBatchInternal::Origin::kLog);
     if (!status.ok()) out << "    !! " << status.ToString() << "\n";
   }
 

@@ -164,7 +164,8 @@ class SortedRun {
 //
 // The runs are listed newest first: of two that hold a key, the earlier has its newer versions
 // (RULES R1.1). First come those of level 0 by falling epoch, the segments of one epoch making one
-// run (or several, where their keys overlap); then each deeper level, as one run.
+// run (or several, where their ranges overlap: no key is in two of them, and neither is older);
+// then each deeper level, as one run.
 class Version {
  public:
   using Runs = std::vector<std::shared_ptr<const SortedRun>>;

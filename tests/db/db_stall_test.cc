@@ -81,7 +81,12 @@ TEST_F(DbStallTest, FastFlushesDelayNobody) {
     Fill(8 << 20);
     EXPECT_EQ(statistics_->Get(Counter::kWriteDelays), 0u);
     EXPECT_EQ(statistics_->Get(Counter::kWriteStalls), 0u);
-    EXPECT_EQ(recorder_->changes().size(), 0u);
+    // Where the schedule keeps a flush waiting, writers may be held to the speed of flushes for a
+    // while, which is beyond all that they do.
+    for (const StallInfo& change : recorder_->changes()) {
+      EXPECT_NE(change.now, StallState::kStopped);
+      if (change.now == StallState::kDelayed) EXPECT_GT(change.bytes_per_second, 1'000'000'000u);
+    }
     db_.reset();
   });
 }

@@ -85,7 +85,9 @@ TEST_F(DbStallTest, FastFlushesDelayNobody) {
     // while, which is beyond all that they do.
     for (const StallInfo& change : recorder_->changes()) {
       EXPECT_NE(change.now, StallState::kStopped);
-      if (change.now == StallState::kDelayed) EXPECT_GT(change.bytes_per_second, 1'000'000'000u);
+      if (change.now == StallState::kDelayed) {
+        EXPECT_GT(change.bytes_per_second, 1'000'000'000u);
+      }
     }
     db_.reset();
   });

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 #include <ostream>
+#include <string>
 #include <vector>
 
 #include "db/manifest.h"
@@ -22,19 +23,12 @@ class EntryPrinter final : public WriteBatch::Handler {
  public:
   explicit EntryPrinter(const Context& context) : context_(context) {}
 
-  Status Put(Slice key, Slice value) override {
-    *context_.out << "    put " << Text(key);
-    if (!context_.flags.keys_only) *context_.out << " = " << Text(value);
-    *context_.out << "\n";
-    return Status::OK();
-  }
+  Status Put(Slice key, Slice value) override { return PrintPut(key, value, ""); }
   Status PutUntil(Slice key, Slice value, uint64_t expires_at_ms) override {
-    *context_.out << "    until " << expires_at_ms << " ms";
-    return Put(key, value);
+    return PrintPut(key, value, " until " + std::to_string(expires_at_ms) + " ms");
   }
   Status PutWithTtl(Slice key, Slice value, uint64_t ttl_ms) override {
-    *context_.out << "    for " << Ttl(ttl_ms);
-    return Put(key, value);
+    return PrintPut(key, value, " for " + Ttl(ttl_ms));
   }
   Status CommitTime(uint64_t now_ms, uint64_t put_ttl_ms) override {
     *context_.out << "    committed at " << now_ms << " ms, plain puts for " << Ttl(put_ttl_ms)
@@ -61,6 +55,12 @@ class EntryPrinter final : public WriteBatch::Handler {
   }
 
  private:
+  Status PrintPut(Slice key, Slice value, const std::string& lifetime) {
+    *context_.out << "    put " << Text(key);
+    if (!context_.flags.keys_only) *context_.out << " = " << Text(value);
+    *context_.out << lifetime << "\n";
+    return Status::OK();
+  }
   static std::string Ttl(uint64_t ttl_ms) {
     return ttl_ms == CommitTime::kNever ? "ever" : std::to_string(ttl_ms) + " ms";
   }

@@ -1,5 +1,6 @@
 #include "table/footer.h"
 
+#include "table/format_errors.h"
 #include "table/segment_format.h"
 #include "util/coding.h"
 #include "util/crc32c.h"
@@ -7,12 +8,6 @@
 namespace varve {
 
 namespace {
-
-Status Damaged(const char* what, uint64_t offset, uint64_t expected, uint64_t found) {
-  return Status::Corruption(std::string(what) + " at offset " + std::to_string(offset) +
-                            ": expected " + std::to_string(expected) + ", found " +
-                            std::to_string(found));
-}
 
 void PutHandle(std::string* out, const BlockHandle& handle) {
   PutFixed64(out, handle.offset);
@@ -57,9 +52,7 @@ Status Footer::Decode(Slice tail, uint64_t file_bytes, Footer* footer) {
   }
   const uint32_t version = DecodeFixed32(end - 16);
   if (version > kSegmentFormatVersion) {
-    return Status::NotSupported("segment format version " + std::to_string(version) +
-                                " is newer than " + std::to_string(kSegmentFormatVersion) +
-                                ", the newest this build reads");
+    return NewerFormat("segment", version, kSegmentFormatVersion);
   }
   if (version == 0 || footer_bytes != kFooterBytes) {
     return Damaged("size of the footer", file_bytes - kFooterTailBytes, kFooterBytes, footer_bytes);
@@ -75,9 +68,7 @@ Status Footer::Decode(Slice tail, uint64_t file_bytes, Footer* footer) {
   footer->read_only_compat = DecodeFixed32(start + kFooterReadOnlyCompat);
   footer->incompat = DecodeFixed32(start + kFooterIncompat);
   if ((footer->incompat & ~kKnownIncompatFeatures) != 0) {
-    return Status::NotSupported("segment uses incompatible features " +
-                                std::to_string(footer->incompat) + ", of which this build knows " +
-                                std::to_string(kKnownIncompatFeatures));
+    return UnknownFeatures("segment", footer->incompat, kKnownIncompatFeatures);
   }
   if (footer->file_bytes != file_bytes) {
     return Damaged("size of the file", file_bytes - kFooterBytes + kFooterFileBytes,

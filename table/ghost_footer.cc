@@ -1,21 +1,12 @@
 #include "table/ghost_footer.h"
 
+#include "table/format_errors.h"
 #include "table/ghost_format.h"
 #include "table/segment_format.h"
 #include "util/coding.h"
 #include "util/crc32c.h"
 
 namespace varve {
-
-namespace {
-
-Status Damaged(const char* what, uint64_t offset, uint64_t expected, uint64_t found) {
-  return Status::Corruption(std::string(what) + " at offset " + std::to_string(offset) +
-                            ": expected " + std::to_string(expected) + ", found " +
-                            std::to_string(found));
-}
-
-}  // namespace
 
 void GhostFooter::EncodeTo(std::string* out) const {
   const size_t start = out->size();
@@ -43,9 +34,7 @@ Status GhostFooter::Decode(Slice bytes, uint64_t file_bytes, GhostFooter* footer
   if (checksum != actual) return Damaged("checksum of the footer", at, checksum, actual);
   const uint32_t version = DecodeFixed32(start + kGhostFooterVersion);
   if (version > kGhostFormatVersion) {
-    return Status::NotSupported("ghost format version " + std::to_string(version) +
-                                " is newer than " + std::to_string(kGhostFormatVersion) +
-                                ", the newest this build reads");
+    return NewerFormat("ghost", version, kGhostFormatVersion);
   }
   if (version == 0) {
     return Damaged("ghost format version", at + kGhostFooterVersion, kGhostFormatVersion, 0);
@@ -58,9 +47,7 @@ Status GhostFooter::Decode(Slice bytes, uint64_t file_bytes, GhostFooter* footer
   footer->compat = DecodeFixed32(start + kGhostFooterCompat);
   footer->incompat = DecodeFixed32(start + kGhostFooterIncompat);
   if ((footer->incompat & ~kGhostKnownIncompatFeatures) != 0) {
-    return Status::NotSupported("ghost uses incompatible features " +
-                                std::to_string(footer->incompat) + ", of which this build knows " +
-                                std::to_string(kGhostKnownIncompatFeatures));
+    return UnknownFeatures("ghost", footer->incompat, kGhostKnownIncompatFeatures);
   }
   if (footer->file_bytes != file_bytes) {
     return Damaged("size of the file", at + kGhostFooterFileBytes, footer->file_bytes, file_bytes);

@@ -517,6 +517,13 @@ TEST_P(HistoryModelTest, EveryRetainedStateIsExact) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, HistoryModelTest, ::testing::Range(0, 8));
 
+// What a crash leaves: 0, of the process; 1, of the machine, with some of what was not synced;
+// above, with none of it.
+SimDisk CrashImage(const SimDisk& disk, int kind, Random* random) {
+  if (kind == 0) return disk.Kill();
+  return disk.PowerLoss(kind == 1 ? SimLoss::Random(random->Next()) : SimLoss::DropAll());
+}
+
 // Checklist C4, N8: at every boundary of a run with history, a crash leaves a retained sequence
 // under which every state from there on is whole, also if it destroys the newest root besides.
 TEST(HistoryCrash, TheRetainedSequenceIsTrueAfterACrash) {
@@ -556,9 +563,7 @@ TEST(HistoryCrash, TheRetainedSequenceIsTrueAfterACrash) {
     if (!random.OneIn(4)) continue;
     for (int kind = 0; kind < 4; ++kind) {
       SCOPED_TRACE("op " + std::to_string(replay.position()) + ", kind " + std::to_string(kind));
-      SimDisk disk = kind == 0   ? replay.disk().Kill()
-                     : kind == 1 ? replay.disk().PowerLoss(SimLoss::Random(random.Next()))
-                                 : replay.disk().PowerLoss(SimLoss::DropAll());
+      SimDisk disk = CrashImage(replay.disk(), kind, &random);
       if (disk.Find("/db/MANIFEST") == 0) continue;
       if (kind == 3 && !DestroyNewestRoot("/db", &disk)) continue;
       options.env.file_system = SimFileSystem::New({.track = false}, disk);
@@ -617,9 +622,7 @@ TEST(HistoryCrash, WhatACompactionCollectsIsSaidToBeGone) {
     replay.Step();
     for (int kind = 0; kind < 3; ++kind) {
       SCOPED_TRACE("op " + std::to_string(replay.position()) + ", kind " + std::to_string(kind));
-      SimDisk disk = kind == 0   ? replay.disk().Kill()
-                     : kind == 1 ? replay.disk().PowerLoss(SimLoss::Random(random.Next()))
-                                 : replay.disk().PowerLoss(SimLoss::DropAll());
+      SimDisk disk = CrashImage(replay.disk(), kind, &random);
       if (disk.Find("/db/MANIFEST") == 0) continue;
       options.env.file_system = SimFileSystem::New({.track = false}, disk);
       std::unique_ptr<DB> db;

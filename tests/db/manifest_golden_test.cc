@@ -93,30 +93,41 @@ class ManifestGoldenTest : public ManifestTest {
     ASSERT_TRUE(file->Close().ok());
     ASSERT_TRUE(fs_->SyncDirectory(kManifestTestDir).ok());
   }
+  // Options with which the same bytes are written each time.
+  ManifestOptions GoldenOptions(uint32_t mode_bits = 0) {
+    ManifestOptions options = ManifestTestOptions(fs_, 1);
+    options.machine = std::make_shared<CountingMachine>();
+    options.mode_bits = mode_bits;
+    return options;
+  }
+  // Commits `edit` to the manifest, which then is `golden`; opens `golden` in a directory of its
+  // own.
+  void CommitAndOpen(const ManifestEdit& edit, const std::string& golden, uint32_t mode_bits = 0) {
+    ASSERT_TRUE(manifest_->Commit(edit).ok());
+    manifest_.reset();
+    const std::string text = ToText(fs_->ReadAll(path()));
+    EXPECT_TRUE(text == golden) << text;
+
+    fs_ = SimFileSystem::New();
+    SetUp();
+    Place(FromText(golden));
+    mode_bits_ = mode_bits;
+    Open();
+    EXPECT_EQ(state_.segments, edit.added);
+  }
 };
 
 // The worked example of db/MANIFEST.md.
 TEST_F(ManifestGoldenTest, TheExampleIsWrittenAndRead) {
   const std::string golden = ReadGolden("manifest-v1-example.hex");
-  ManifestOptions options = ManifestTestOptions(fs_, 1);
-  options.machine = std::make_shared<CountingMachine>();
-  ASSERT_TRUE(Manifest::Create(options, kManifestTestDir, &manifest_).ok());
+  ASSERT_TRUE(Manifest::Create(GoldenOptions(), kManifestTestDir, &manifest_).ok());
   ManifestEdit edit;
   NewNumber();  // a log's, 1
   edit.added.push_back(Entry(NewNumber(), 3));
   edit.lowest_log = 1;
   edit.durable_log = {1, 4096};
   edit.next_sequence = 1090;
-  ASSERT_TRUE(manifest_->Commit(edit).ok());
-  manifest_.reset();
-  const std::string text = ToText(fs_->ReadAll(path()));
-  EXPECT_TRUE(text == golden) << text;
-
-  fs_ = SimFileSystem::New();
-  SetUp();
-  Place(FromText(golden));
-  Open();
-  EXPECT_EQ(state_.segments, edit.added);
+  CommitAndOpen(edit, golden);
   EXPECT_EQ(state_.next_file_number, 11u);
   EXPECT_EQ(state_.next_sequence, 1190u);
   EXPECT_EQ(state_.durable_log, (LogPosition{1, 4096}));
@@ -127,26 +138,13 @@ TEST_F(ManifestGoldenTest, TheExampleIsWrittenAndRead) {
 // A cache, with a segment all of which expires.
 TEST_F(ManifestGoldenTest, ACacheIsWrittenAndRead) {
   const std::string golden = ReadGolden("manifest-v1-cache.hex");
-  ManifestOptions options = ManifestTestOptions(fs_, 1);
-  options.machine = std::make_shared<CountingMachine>();
-  options.mode_bits = kCacheMode;
-  ASSERT_TRUE(Manifest::Create(options, kManifestTestDir, &manifest_).ok());
+  ASSERT_TRUE(Manifest::Create(GoldenOptions(kCacheMode), kManifestTestDir, &manifest_).ok());
   ManifestEdit edit;
   edit.added.push_back(Entry(NewNumber(), 3));
   edit.added[0].flags = kHasExpiry | kAllExpire;
   edit.added[0].min_expires_at = 1700000000000;
   edit.added[0].max_expires_at = 1700000060000;
-  ASSERT_TRUE(manifest_->Commit(edit).ok());
-  manifest_.reset();
-  const std::string text = ToText(fs_->ReadAll(path()));
-  EXPECT_TRUE(text == golden) << text;
-
-  fs_ = SimFileSystem::New();
-  SetUp();
-  Place(FromText(golden));
-  mode_bits_ = kCacheMode;
-  Open();
-  EXPECT_EQ(state_.segments, edit.added);
+  CommitAndOpen(edit, golden, kCacheMode);
   EXPECT_EQ(state_.mode_bits, kCacheMode);
   EXPECT_EQ(state_.incompatible_features, manifest::kFeatureGhosts);
 }
@@ -154,10 +152,7 @@ TEST_F(ManifestGoldenTest, ACacheIsWrittenAndRead) {
 // Segments with ghost files, and ghosts: what entries of a cache have besides.
 TEST_F(ManifestGoldenTest, EntriesOfACacheAreWrittenAndRead) {
   const std::string golden = ReadGolden("manifest-v1-ghosts.hex");
-  ManifestOptions options = ManifestTestOptions(fs_, 1);
-  options.machine = std::make_shared<CountingMachine>();
-  options.mode_bits = kCacheMode;
-  ASSERT_TRUE(Manifest::Create(options, kManifestTestDir, &manifest_).ok());
+  ASSERT_TRUE(Manifest::Create(GoldenOptions(kCacheMode), kManifestTestDir, &manifest_).ok());
   SegmentEntry segment = Entry(1, 3);
   segment.flags = kSegmentHasGhostFile;
   segment.ghost_bytes = 300;
@@ -175,17 +170,7 @@ TEST_F(ManifestGoldenTest, EntriesOfACacheAreWrittenAndRead) {
   ManifestEdit edit;
   for (int i = 0; i < 3; ++i) NewNumber();
   edit.added = {segment, ghost, unreadable};
-  ASSERT_TRUE(manifest_->Commit(edit).ok());
-  manifest_.reset();
-  const std::string text = ToText(fs_->ReadAll(path()));
-  EXPECT_TRUE(text == golden) << text;
-
-  fs_ = SimFileSystem::New();
-  SetUp();
-  Place(FromText(golden));
-  mode_bits_ = kCacheMode;
-  Open();
-  EXPECT_EQ(state_.segments, edit.added);
+  CommitAndOpen(edit, golden, kCacheMode);
   std::string description;
   ASSERT_TRUE(Manifest::Describe(fs_.get(), kManifestTestDir, &description).ok());
   for (const char* part :

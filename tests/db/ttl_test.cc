@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/concatenation.h"
 #include "tests/support/quiet_logger.h"
 #include "tests/support/sim_env.h"
 #include "tests/support/sim_file_system.h"
@@ -33,15 +34,6 @@ class StandingClock : public Clock {
 
   std::atomic<uint64_t> nanos{1};
   std::atomic<uint64_t> wall_ms{kStart};
-};
-
-class Concatenation final : public AssociativeMergeOperator {
- public:
-  const char* Name() const override { return "test.Concatenation"; }
-  bool Merge(Slice, Slice newer, std::string* value) const override {
-    value->append(newer);
-    return true;
-  }
 };
 
 class TtlTest : public ::testing::Test {

@@ -9,6 +9,7 @@
 
 #include "db/write_batch_internal.h"
 #include "memtable/memtable.h"
+#include "tests/support/concatenation.h"
 #include "util/random.h"
 
 namespace varve {
@@ -51,15 +52,6 @@ class Recorder final : public WriteBatch::Handler {
     if (entries++ == stop_at) return Status::Aborted("told to");
     text += entry;
     return Status::OK();
-  }
-};
-
-class Concatenation final : public AssociativeMergeOperator {
- public:
-  const char* Name() const override { return "test.Concatenation"; }
-  bool Merge(Slice, Slice newer, std::string* value) const override {
-    value->append(newer);
-    return true;
   }
 };
 

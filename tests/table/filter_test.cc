@@ -5,17 +5,11 @@
 #include <cstdio>
 #include <string>
 
+#include "tests/table/numbered_hashes.h"
 #include "util/hash.h"
 
 namespace varve {
 namespace {
-
-uint64_t HashOf(uint64_t n) {
-  char key[16];
-  EncodeFixed64(key, n);
-  EncodeFixed64(key + 8, 0x3030303030303030);
-  return Hash64(Slice(key, sizeof(key)));
-}
 
 std::string FilterOf(uint64_t keys, int bits_per_key) {
   FilterBuilder builder(bits_per_key);

@@ -9,18 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "tests/table/numbered_hashes.h"
 #include "util/hash.h"
 #include "util/random.h"
 
 namespace varve {
 namespace {
-
-uint64_t HashOf(uint64_t n) {
-  char key[16];
-  EncodeFixed64(key, n);
-  EncodeFixed64(key + 8, 0x3030303030303030);
-  return Hash64(Slice(key, sizeof(key)));
-}
 
 // A parsed set that owns its bytes, in an allocation without anything behind the slack.
 struct Set {

@@ -7,6 +7,7 @@
 #include <sstream>
 #include <string>
 
+#include "tests/support/fixed_wall_clock.h"
 #include "tests/tools/ldb_test_util.h"
 
 namespace varve::ldb {
@@ -102,16 +103,7 @@ TEST_F(DumpTest, Log) {
 // Each kind of put that expires, and before a batch the time by which its entries do.
 TEST_F(DumpTest, TimesToLive) {
   using std::chrono::milliseconds;
-  class StandingWallClock final : public Clock {
-   public:
-    uint64_t MonotonicNanos() override { return real_->MonotonicNanos(); }
-    uint64_t BootMillis() override { return real_->BootMillis(); }
-    uint64_t WallMillis() override { return 1'700'000'000'000; }
-
-   private:
-    const std::shared_ptr<Clock> real_ = Env::Default().clock;
-  };
-  make_.env.clock = std::make_shared<StandingWallClock>();
+  make_.env.clock = std::make_shared<FixedWallClock>();
   auto db = Open();
   WriteOptions for_100;
   for_100.ttl = milliseconds(100);

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "table/segment_dump.h"
+#include "tests/support/fixed_wall_clock.h"
 #include "tests/tools/ldb_test_util.h"
 #include "util/crc32c.h"
 #include "util/random.h"
@@ -85,15 +86,6 @@ class FixedMachine final : public Machine {
  private:
   std::atomic<uint64_t> seeds_{0};
 };
-class FixedClock final : public Clock {
- public:
-  uint64_t MonotonicNanos() override { return real_->MonotonicNanos(); }
-  uint64_t BootMillis() override { return real_->BootMillis(); }
-  uint64_t WallMillis() override { return 1'700'000'000'000; }
-
- private:
-  const std::shared_ptr<Clock> real_ = Env::Default().clock;
-};
 
 // Writes the golden database: a life for each compression, each with what the next one finds in
 // the log, and a last one that leaves all it wrote there.
@@ -102,7 +94,7 @@ class Generator {
   explicit Generator(std::string path) : path_(std::move(path)) {
     options_.create_if_missing = true;
     options_.env.machine = std::make_shared<FixedMachine>();
-    options_.env.clock = std::make_shared<FixedClock>();
+    options_.env.clock = std::make_shared<FixedWallClock>();
     options_.memtable_bytes = 64 << 10;
     options_.block_bytes = 1 << 10;
     options_.wal_recovery = WalRecoveryMode::kAbsolute;  // keeps no logs for reuse

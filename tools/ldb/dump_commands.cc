@@ -166,30 +166,30 @@ Status RunWalDump(Context* context) {
   return first_error;
 }
 
+// The file that the command line names.
+Status OpenDumped(const Context& context, std::unique_ptr<RandomAccessFile>* file) {
+  return context.options.env.file_system->NewRandomAccessFile(context.arguments[0],
+                                                              /*direct=*/false, file);
+}
+
 Status RunSegmentDump(Context* context) {
-  const std::string& path = context->arguments[0];
   std::unique_ptr<RandomAccessFile> file;
-  Status status =
-      context->options.env.file_system->NewRandomAccessFile(path, /*direct=*/false, &file);
-  if (!status.ok()) return status;
+  if (Status status = OpenDumped(*context, &file); !status.ok()) return status;
   SegmentDumpOptions dump;
   dump.blocks = context->flags.blocks;
   dump.entries = context->flags.entries;
   dump.bytes_max = context->flags.bytes_max;
-  return DumpSegment(dump, std::move(file), path,
+  return DumpSegment(dump, std::move(file), context->arguments[0],
                      [context](Slice line) { *context->out << line << "\n"; });
 }
 
 Status RunGhostDump(Context* context) {
-  const std::string& path = context->arguments[0];
   std::unique_ptr<RandomAccessFile> file;
-  Status status =
-      context->options.env.file_system->NewRandomAccessFile(path, /*direct=*/false, &file);
-  if (!status.ok()) return status;
+  if (Status status = OpenDumped(*context, &file); !status.ok()) return status;
   GhostDumpOptions dump;
   dump.entries = context->flags.entries;
   dump.bytes_max = context->flags.bytes_max;
-  return DumpGhost(dump, std::move(file), path,
+  return DumpGhost(dump, std::move(file), context->arguments[0],
                    [context](Slice line) { *context->out << line << "\n"; });
 }
 

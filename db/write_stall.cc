@@ -23,8 +23,10 @@ constexpr double kUnlimitedNanos = 2e9;
 // An observation takes at least this long, and is none where writers paused meanwhile.
 constexpr uint64_t kObserveNanosMin = 100'000'000;
 constexpr uint64_t kObserveNanosMax = 1'000'000'000;
-// So many memtables before the last one is full, room is given out ever more slowly.
+// So many memtables before the last one is full, room is given out ever more slowly, down to so many
+// bytes a second: a write of 1 KB then waits 20 ms.
 constexpr double kLastMemtables = 1.5;
+constexpr double kLastRoomRateMin = 50e3;
 // How much of the flushes before is kept in the measurement at each one.
 constexpr double kFlushMemory = 0.8;
 
@@ -46,10 +48,17 @@ double PressureOf(double queued, double slowdown, double stop) {
   return (queued - slowdown) / (stop - slowdown);
 }
 
-uint64_t RateAt(double pressure, double drain) {
-  drain = std::max(drain > 0 ? drain : kUnknownRate, kRateMin);
-  const double rate = drain * std::max((1 - pressure) / pressure, kTrickle);
-  return rate < 1e18 ? static_cast<uint64_t>(rate) : 0;
+double BelievedDrain(double drain) { return std::max(drain > 0 ? drain : kUnknownRate, kRateMin); }
+
+double RateAt(double pressure, double drain) {
+  return BelievedDrain(drain) * std::max((1 - pressure) / pressure, kTrickle);
+}
+
+// Of the last room in memory: it would last for seconds where the flush that is to make more of it
+// hangs in a slow device, in place of an end within a tenth of one, at which writers must stop.
+double LastRoomRateAt(double pressure, double drain) {
+  const double room = 1 - pressure;
+  return std::max(BelievedDrain(drain) * room * room / pressure, kLastRoomRateMin);
 }
 
 }  // namespace
@@ -67,9 +76,11 @@ MemtableLimits MemtableLimitsOf(int memtables_max, int flush_memtables_min,
 
 StallDecision DecideStall(const StallInputs& in) {
   StallDecision decision;
-  const auto consider = [&decision](StallReason reason, double pressure, double drain) {
+  const auto consider = [&decision](StallReason reason, double pressure, double drain,
+                                    double (*rate_at)(double, double) = RateAt) {
     if (pressure <= 0) return;
-    const uint64_t rate = RateAt(pressure, drain);
+    const double unclipped = rate_at(pressure, drain);
+    const uint64_t rate = unclipped < 1e18 ? static_cast<uint64_t>(unclipped) : 0;
     const bool stop = pressure >= 1;
     if (decision.state == StallState::kStopped && !stop) return;
     const bool stops_first = stop && decision.state != StallState::kStopped;
@@ -90,7 +101,7 @@ StallDecision DecideStall(const StallInputs& in) {
   // slowly.
   consider(StallReason::kMemtables,
            PressureOf(in.memtables_held, in.memtables_max - kLastMemtables, in.memtables_max),
-           in.flush_bytes_per_second);
+           in.flush_bytes_per_second, LastRoomRateAt);
   if (in.level0_stop_runs > 0) {
     consider(StallReason::kLevel0Runs,
              PressureOf(in.level0_runs, in.level0_slowdown_runs, in.level0_stop_runs),

@@ -25,6 +25,10 @@ namespace varve {
 //     do not swing.
 //  4. A job takes many memtables or runs at once. What it has done of its work so far counts as
 //     gone, so that pressure does not jump up at its begin and down at its end.
+//  5. How far a flush has come is an estimate, and one that waits for a slow device has not come so
+//     far. So the last of the room in memory is given out by what is really left of it: at pressure
+//     p (1-p)^2/p times the drain. At 200 MB/s and memtables of 4 MB it takes a second to come down
+//     to a thirtieth of it. Writers wait some milliseconds each then, in place of all at once.
 //
 // The rate is enforced by the leader of a commit group, who sleeps before he logs: in pieces, in
 // no one write for longer than kDelayNanosMax unless its own bytes take longer at that rate.

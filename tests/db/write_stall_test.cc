@@ -79,16 +79,16 @@ TEST(DecideStall, LeavesOutWhatNobodyWorksOn) {
 TEST(DecideStall, HasNoCliff) {
   const auto expect_smooth = [](const char* what, double from, double to, auto set) {
     double before = 1e18;
-    for (int i = 0; i <= 10000; ++i) {
+    for (int i = 0; i <= 20000; ++i) {
       StallInputs in = Quiet();
-      set(&in, from + (to - from) * i / 10000);
+      set(&in, from + (to - from) * i / 20000);
       const StallDecision decision = DecideStall(in);
       const double drain = decision.reason == StallReason::kMemtables ? 200e6 : 50e6;
       const auto rate =
           decision.bytes_per_second == 0 ? 1e18 : static_cast<double>(decision.bytes_per_second);
       EXPECT_LE(rate, before) << what << " step " << i;
       if (rate < drain) {
-        EXPECT_GE(rate, before - drain * 0.005) << what << " step " << i;
+        EXPECT_GE(rate, before - drain * 0.004) << what << " step " << i;
       }
       before = rate;
     }
@@ -149,6 +149,7 @@ struct Loop {
   double flush = 250e6;         // a flush reads
   double compaction = 60e6;     // a compaction takes from level 0, in the first half
   double compaction_later = 0;  // and in the second, if not 0
+  double hang_seconds = 0;      // one flush, half-way, waits so long for its device
   bool tell_progress = true;
   double seconds = 120;
 
@@ -167,6 +168,7 @@ struct Loop {
     constexpr int kMemtablesMax = 16, kFlushMin = 4, kFlushMax = 8, kTrigger = 4;
     constexpr double kStep = 0.001, kWrite = 8000, kMemtable = 8e6;
     double active = 0, flush_left = 0, merge_left = 0, merge_bytes = 0, asleep = 0;
+    double hang_left = hang_seconds;
     int immutables = 0, flushing = 0;
     std::deque<double> runs;  // bytes
     size_t merging = 0;       // of the oldest
@@ -179,7 +181,9 @@ struct Loop {
         flush_left = flushing * kMemtable;
         stall.FlushBegan(static_cast<size_t>(flushing), static_cast<uint64_t>(flush_left));
       }
-      if (flushing > 0 && (flush_left -= flush * kStep) <= 0) {
+      if (flushing > 0 && step >= steps / 2 && hang_left > 0) {
+        hang_left -= kStep;
+      } else if (flushing > 0 && (flush_left -= flush * kStep) <= 0) {
         runs.push_front(flushing * kMemtable);
         immutables -= flushing;
         flushing = 0;
@@ -308,6 +312,22 @@ TEST(ClosedLoop, FollowsAChangeOfSpeed) {
   loop.seconds = 240;
   loop.Run();
   loop.ExpectSteady(120e6);
+}
+
+// A flush whose device does not answer for a while: its progress is over-estimated, and the last of
+// the room is given out slowly, to each writer a little late, before anybody has to be stopped.
+TEST(ClosedLoop, AFlushThatHangsStopsNobody) {
+  for (const double flush : {100e6, 250e6, 1000e6}) {
+    SCOPED_TRACE("flush " + std::to_string(flush));
+    Loop loop;
+    loop.writers = 120e6;
+    loop.flush = flush;
+    loop.compaction = 1000e6;
+    loop.hang_seconds = 0.7;
+    loop.Run();
+    EXPECT_EQ(loop.stopped_seconds, 0);
+    EXPECT_LE(loop.delay_ms_max, 20);
+  }
 }
 
 // What progress is for: without it the speed swings with every compaction.

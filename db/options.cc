@@ -53,6 +53,8 @@ const std::vector<Field>& Fields() {
       Make("block_bytes", false, 1 << 10, 1 << 20, &Options::block_bytes),
       Make("filter_bits_per_key", false, 0, 32, &Options::filter_bits_per_key),
       Make("use_direct_reads", false, 0, 1, &Options::use_direct_reads),
+      Make("capacity_bytes", false, 0, std::numeric_limits<int64_t>::max(),
+           &Options::capacity_bytes),
       Make("default_ttl_ms", true, 0, std::numeric_limits<int64_t>::max(),
            &Options::default_ttl_ms),
       Make("history_retention_ms", true, 0, kAny, &Options::history_retention_ms),
@@ -86,10 +88,35 @@ const Field* Find(const std::string& name) {
   return nullptr;
 }
 
+// What does not mix with cache mode (RULES R9): each of it could make a stale answer.
+Status ValidateCache(const Options& options) {
+  if (!options.cache()) return Status::OK();
+  if (!options.comparator->EqualMeansIdentical()) {
+    return Status::InvalidArgument(
+        std::string("comparator = ") + options.comparator->Name() +
+        ": a cache needs one under which equal keys are identical bytes");
+  }
+  if (options.merge_operator != nullptr) {
+    return Status::InvalidArgument("merge_operator: a cache takes no merges");
+  }
+  if (options.wal_recovery == WalRecoveryMode::kPointInTime) {
+    return Status::InvalidArgument("wal_recovery = kPointInTime: a cache skips no records");
+  }
+  return Status::OK();
+}
+
 }  // namespace
+
+Options Options::ForCache(uint64_t capacity_bytes) {
+  Options options;
+  options.capacity_bytes = capacity_bytes;
+  options.compaction_style = CompactionStyle::kNone;
+  return options;
+}
 
 Status Options::Validate() const {
   if (comparator == nullptr) return Status::InvalidArgument("comparator = null: must be set");
+  if (Status status = ValidateCache(*this); !status.ok()) return status;
   if (prefix_extractor != nullptr) {
     const std::string name = prefix_extractor->Name();
     if (name.empty() || name.size() > kExtractorNameBytesMax) {

@@ -92,6 +92,7 @@ ManifestOptions ManifestOptionsFor(const Options& options) {
   manifest.file_system = options.env.file_system;
   manifest.machine = options.env.machine;
   manifest.comparator = options.comparator->Name();
+  if (options.cache()) manifest.mode_bits |= kCacheMode;
   return manifest;
 }
 

@@ -65,6 +65,12 @@ enum class CompactionStyle : uint8_t {
 struct Options {
   // A database: loses nothing that its sync mode promised.
   static Options ForDatabase() { return Options(); }
+  // A cache: holds at most `capacity_bytes` of disk, may lose what it was given, and never serves
+  // stale data. What is written survives a clean close and the death of the process.
+  static Options ForCache(uint64_t capacity_bytes);
+
+  // Whether the options are those of a cache.
+  bool cache() const { return capacity_bytes != 0; }
 
   // ---- Identity ----
   // Make a new database where the directory holds none (the directory too, not its parents).
@@ -135,6 +141,13 @@ struct Options {
   std::shared_ptr<const PrefixExtractor> prefix_extractor;
   // Read segments with O_DIRECT: the block cache is then the only cache.
   bool use_direct_reads = false;
+
+  // ---- Cache ----
+  // 0: a database. Otherwise a cache: all files of the directory together never take more bytes
+  // than this, not for an instant. A directory is one or the other from its creation on. A cache
+  // refuses a merge operator, IngestPlace::kOldest, wal_recovery = kPointInTime, and comparators
+  // under which equal keys may differ in bytes.
+  uint64_t capacity_bytes = 0;
 
   // ---- Time to live ----
   // Milliseconds after which entries expire that are put without a ttl of their own

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "db/live_options.h"
+#include "tests/support/comparators.h"
+#include "tests/support/concatenation.h"
 
 namespace varve {
 namespace {
@@ -38,6 +40,26 @@ TEST(Options, ValidateNamesTheField) {
               o->flush_memtables_min = 4;
             }),
             "flush_memtables_min = 4: must be below memtables_max = 4");
+}
+
+TEST(Options, ACacheRefusesWhatCouldBeStale) {
+  EXPECT_TRUE(Options::ForCache(1 << 30).cache());
+  EXPECT_TRUE(Options::ForCache(1 << 30).Validate().ok());
+  EXPECT_FALSE(Options::ForDatabase().cache());
+  const auto message = [](auto change) {
+    Options options = Options::ForCache(1 << 30);
+    change(&options);
+    const Status status = options.Validate();
+    EXPECT_TRUE(status.IsInvalidArgument());
+    return std::string(status.message());
+  };
+  EXPECT_EQ(message([](Options* o) { o->wal_recovery = WalRecoveryMode::kPointInTime; }),
+            "wal_recovery = kPointInTime: a cache skips no records");
+  EXPECT_EQ(message([](Options* o) { o->merge_operator = std::make_shared<Concatenation>(); }),
+            "merge_operator: a cache takes no merges");
+  EXPECT_EQ(message([](Options* o) { o->comparator = CaseInsensitiveComparator(); }),
+            "comparator = test.CaseInsensitive: a cache needs one under which equal keys are "
+            "identical bytes");
 }
 
 TEST(LiveOptions, AppliesAllOrNone) {

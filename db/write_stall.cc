@@ -23,8 +23,8 @@ constexpr double kUnlimitedNanos = 2e9;
 // An observation takes at least this long, and is none where writers paused meanwhile.
 constexpr uint64_t kObserveNanosMin = 100'000'000;
 constexpr uint64_t kObserveNanosMax = 1'000'000'000;
-// So many memtables before the last one is full, room is given out ever more slowly, down to so many
-// bytes a second: a write of 1 KB then waits 20 ms.
+// So many memtables before the last one is full, room is given out ever more slowly, down to so
+// many bytes a second: a write of 1 KB then waits 20 ms.
 constexpr double kLastMemtables = 1.5;
 constexpr double kLastRoomRateMin = 50e3;
 // How much of the flushes before is kept in the measurement at each one.

@@ -54,6 +54,7 @@ class Tournament final : public MergingIterator {
   }
 
   bool Valid() const override { return valid_; }
+  size_t child() const override { return current_; }
 
   void SeekToFirst() override {
     Begin(/*forward=*/true);

@@ -1,6 +1,7 @@
 #ifndef VARVE_DB_MERGING_ITERATOR_H_
 #define VARVE_DB_MERGING_ITERATOR_H_
 
+#include <cstddef>
 #include <memory>
 #include <vector>
 
@@ -12,6 +13,9 @@ namespace varve {
 // What can be done with a cursor over several children, besides.
 class MergingIterator : public InternalIterator {
  public:
+  // The number of the child that the current entry is of. Requires Valid().
+  virtual size_t child() const = 0;
+
   // For who knows that nothing counts which the children from number `first` on hold of the keys
   // from the current one to `user_key` (forward: that key excluded; backward: included): puts those
   // of them that stand there behind it, by a seek each. The current entry may change. False, with

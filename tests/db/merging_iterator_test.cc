@@ -218,6 +218,25 @@ TEST(MergingIterator, OneChildIsReturnedAsItIs) {
   EXPECT_EQ(NewMergingIterator(comparator, std::move(children)).get(), address);
 }
 
+TEST(MergingIterator, SaysWhichChildAnEntryIsOf) {
+  const InternalKeyComparator comparator(BytewiseComparator());
+  const VectorIterator::Entries entries[] = {
+      {{InternalKey("b", 9), ""}, {InternalKey("d", 2), ""}},
+      {{InternalKey("a", 1), ""}, {InternalKey("b", 7), ""}},
+      {{InternalKey("b", 8), ""}, {InternalKey("c", 3), ""}}};
+  std::vector<std::unique_ptr<InternalIterator>> children;
+  for (const auto& child : entries) {
+    children.push_back(std::make_unique<VectorIterator>(comparator, &child));
+  }
+  MergingIterator* merging;
+  const auto it = NewMergingIterator(comparator, std::move(children), &merging);
+  std::string forward, backward;
+  for (it->SeekToFirst(); it->Valid(); it->Next()) forward += std::to_string(merging->child());
+  EXPECT_EQ(forward, "102120");
+  for (it->SeekToLast(); it->Valid(); it->Prev()) backward += std::to_string(merging->child());
+  EXPECT_EQ(backward, "021201");
+}
+
 TEST(MergingIterator, NoChildrenAreEmpty) {
   const auto it = NewMergingIterator(InternalKeyComparator(BytewiseComparator()), {});
   it->SeekToFirst();

@@ -5,6 +5,7 @@
 #include "db/merging_iterator.h"
 #include "db/shadowed_versions.h"
 #include "util/filename.h"
+#include "util/hash.h"
 
 namespace varve {
 
@@ -32,13 +33,23 @@ SegmentBuilderOptions BuilderOptions(const SegmentOutputOptions& output, const s
 }  // namespace
 
 SegmentOutput::SegmentOutput(const SegmentOutputOptions& options)
-    : options_(options), path_(SegmentFileName(options.directory, options.number)) {}
+    : options_(options),
+      path_(SegmentFileName(options.directory, options.number)),
+      ghost_path_(GhostFileName(options.directory, options.number)) {}
 
 SegmentOutput::~SegmentOutput() {
-  if (file_ == nullptr || finished_) return;
+  if (finished_) return;
+  FileSystem* const file_system = options_.options->env.file_system.get();
   builder_.reset();
-  file_->Close().ok();
-  options_.options->env.file_system->RemoveFile(path_).ok();  // what stays goes at the next open
+  ghost_.reset();
+  if (file_ != nullptr) {
+    file_->Close().ok();
+    file_system->RemoveFile(path_).ok();  // what stays goes at the next open
+  }
+  if (ghost_file_ != nullptr) {
+    ghost_file_->Close().ok();
+    file_system->RemoveFile(ghost_path_).ok();
+  }
 }
 
 Status SegmentOutput::Open(uint64_t expected_bytes) {
@@ -46,17 +57,50 @@ Status SegmentOutput::Open(uint64_t expected_bytes) {
   Status status = file_system->NewWritableFile(path_, expected_bytes, &file_);
   if (!status.ok()) return status;
   builder_ = std::make_unique<SegmentBuilder>(BuilderOptions(options_, path_), file_.get());
+  return options_.options->cache() ? OpenGhost() : Status::OK();
+}
+
+Status SegmentOutput::OpenGhost() {
+  FileSystem* const file_system = options_.options->env.file_system.get();
+  Status status = file_system->NewWritableFile(ghost_path_, /*expected_bytes=*/0, &ghost_file_);
+  if (!status.ok()) return status;
+  GhostBuilderOptions ghost;
+  ghost.comparator = options_.options->comparator;
+  ghost.number = options_.number;
+  ghost.path = ghost_path_;
+  ghost_ = std::make_unique<GhostBuilder>(ghost, ghost_file_.get());
   return Status::OK();
+}
+
+void SegmentOutput::AddToGhost(Slice user_key) {
+  if (any_ghost_key_ && user_key == ghost_key_) return;
+  any_ghost_key_ = true;
+  ghost_key_.assign(user_key);
+  ghost_->AddKey(Hash64(user_key));
 }
 
 Status SegmentOutput::Add(Slice internal_key, Slice value) {
   Status status = builder_->Add(internal_key, value);
-  if (status.ok() && options_.limiter != nullptr &&
-      builder_->EstimatedFileBytes() > granted_bytes_) {
+  if (!status.ok()) return status;
+  if (ghost_ != nullptr) AddToGhost(ExtractUserKey(internal_key));
+  if (options_.limiter != nullptr && builder_->EstimatedFileBytes() > granted_bytes_) {
     options_.limiter->Request(kLimiterStepBytes, options_.priority);
     granted_bytes_ += kLimiterStepBytes;
   }
   return status;
+}
+
+Status SegmentOutput::AddRangeTombstone(Slice start, Slice end, SequenceNumber sequence) {
+  Status status = builder_->AddRangeTombstone(start, end, sequence);
+  if (status.ok() && ghost_ != nullptr) status = ghost_->AddRangeTombstone(start, end, sequence);
+  return status;
+}
+
+Status SegmentOutput::FinishGhost() {
+  if (ghost_ == nullptr) return Status::OK();
+  Status status = ghost_->Finish();
+  if (status.ok()) status = ghost_file_->Sync();
+  return status.ok() ? ghost_file_->Close() : status;
 }
 
 Status SegmentOutput::Finish(SegmentEntry* entry) {
@@ -64,6 +108,7 @@ Status SegmentOutput::Finish(SegmentEntry* entry) {
   Status status = builder_->Finish(&properties);
   if (status.ok()) status = file_->Sync();
   if (status.ok()) status = file_->Close();
+  if (status.ok()) status = FinishGhost();
   if (status.ok()) {
     status = options_.options->env.file_system->SyncDirectory(options_.directory);
   }
@@ -94,6 +139,11 @@ SegmentEntry SegmentOutput::EntryFor(const SegmentProperties& properties) const 
     if (properties.entries_with_expiry == properties.entries) entry.flags |= kAllExpire;
   }
   if (properties.range_deletes != 0) entry.flags |= kHasRangeDeletes;
+  if (ghost_ != nullptr) {
+    entry.flags |= kSegmentHasGhostFile;
+    entry.ghost_bytes = ghost_->FileBytesMax();
+  }
+  entry.applied_to = options_.applied_to;
   return entry;
 }
 

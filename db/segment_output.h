@@ -10,6 +10,7 @@
 #include "db/manifest.h"
 #include "db/read_sequences.h"
 #include "memtable/memtable.h"
+#include "table/ghost_builder.h"
 #include "table/segment_builder.h"
 #include "util/internal_key.h"
 #include "util/rate_limiter.h"
@@ -27,10 +28,13 @@ struct SegmentOutputOptions {
   std::string creator;             // recorded in the segment, for people
   RateLimiter* limiter = nullptr;  // may be null
   RateLimiter::Priority priority = RateLimiter::Priority::kHigh;
+  // See SegmentEntry. What is newer than every ghost has none to apply.
+  uint64_t applied_to = 0;
 };
 
 // One segment on its way to the disk: written, synced, and its name synced too, so that the
-// manifest may refer to it (Checklist N4, N9, W14).
+// manifest may refer to it (Checklist N4, N9, W14). Where it is a cache's, so is its ghost file
+// (RULES R2.1), into which nothing is written before Finish().
 //
 //   SegmentOutput output(options);
 //   Status s = output.Open(expected_bytes);
@@ -51,22 +55,29 @@ class SegmentOutput {
   // As SegmentBuilder::Add(). Waits for the rate limiter now and then.
   Status Add(Slice internal_key, Slice value);
   // As SegmentBuilder::AddRangeTombstone().
-  Status AddRangeTombstone(Slice start, Slice end, SequenceNumber sequence) {
-    return builder_->AddRangeTombstone(start, end, sequence);
-  }
+  Status AddRangeTombstone(Slice start, Slice end, SequenceNumber sequence);
   uint64_t range_deletes() const { return builder_->range_deletes(); }
   uint64_t entries() const { return builder_->entries(); }
+  // Of the segment, without the ghost file.
   uint64_t EstimatedFileBytes() const { return builder_->EstimatedFileBytes(); }
   // `entry` is what the manifest should say of it.
   Status Finish(SegmentEntry* entry);
 
  private:
+  void AddToGhost(Slice user_key);
+  Status OpenGhost();
+  Status FinishGhost();
   SegmentEntry EntryFor(const SegmentProperties& properties) const;
 
   const SegmentOutputOptions options_;
   const std::string path_;
   std::unique_ptr<WritableFile> file_;
   std::unique_ptr<SegmentBuilder> builder_;
+  const std::string ghost_path_;
+  std::unique_ptr<WritableFile> ghost_file_;  // null in a database, and so is ghost_
+  std::unique_ptr<GhostBuilder> ghost_;
+  std::string ghost_key_;  // the last key it was given, if it was any
+  bool any_ghost_key_ = false;
   uint64_t granted_bytes_ = 0;  // by the limiter
   bool finished_ = false;
 };

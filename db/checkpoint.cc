@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "db/ghost.h"
 #include "db/manifest.h"
 #include "util/filename.h"
 
@@ -161,19 +162,28 @@ Status TakeFile(const CheckpointSource& source, const NumberedFile& file, uint64
   return status;
 }
 
+// Calls `visit` with the entries of all segments and ghosts (RULES R2.1).
+template <typename Visit>
+void ForEachEntry(const Version& version, Visit visit) {
+  version.ForEachSegment(
+      [&](const std::shared_ptr<SegmentFile>& segment) { visit(segment->entry()); });
+  for (const auto& ghost : version.ghosts()) visit(ghost->entry());
+}
+
 Status WriteManifest(const CheckpointSource& source, const std::string& directory) {
   ManifestEdit content;
   content.retained_sequence = source.version->retained_sequence();
   SequenceNumber last = content.retained_sequence;
-  source.version->ForEachSegment([&](const std::shared_ptr<SegmentFile>& segment) {
-    content.added.push_back(segment->entry());
-    last = std::max(last, segment->entry().largest_sequence);
+  ForEachEntry(*source.version, [&](const SegmentEntry& entry) {
+    content.added.push_back(entry);
+    last = std::max(last, entry.largest_sequence);
   });
   content.next_sequence = last + 1;
   ManifestOptions options;
   options.file_system = source.options->env.file_system;
   options.machine = source.options->env.machine;
   options.comparator = source.options->comparator->Name();
+  if (source.options->cache()) options.mode_bits |= kCacheMode;
   std::unique_ptr<Manifest> manifest;
   Status status = Manifest::Create(options, directory, content, &manifest);
   if (!status.ok()) return status;
@@ -190,11 +200,11 @@ Status MakeCheckpoint(const CheckpointSource& source, const std::string& directo
   Draft draft(file_system, directory);
   Status status = draft.Begin();
   if (!status.ok()) return status;
-  std::vector<std::shared_ptr<SegmentFile>> segments;
-  source.version->ForEachSegment([&](const auto& segment) { segments.push_back(segment); });
-  for (const auto& segment : segments) {
-    for (const NumberedFile& file : FilesOf(segment->entry())) {
-      const uint64_t bytes = BytesOf(segment->entry(), file.type);
+  std::vector<SegmentEntry> entries;
+  ForEachEntry(*source.version, [&](const SegmentEntry& entry) { entries.push_back(entry); });
+  for (const SegmentEntry& entry : entries) {
+    for (const NumberedFile& file : FilesOf(entry)) {
+      const uint64_t bytes = BytesOf(entry, file.type);
       status = TakeFile(source, file, bytes, draft.path(), result);
       if (!status.ok()) return status;
     }

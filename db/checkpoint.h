@@ -13,16 +13,17 @@
 // Makes a database of its own from one version of another.
 //
 //  1. In a directory of a temporary name beside the wanted one, under its LOCK: a hard link to each
-//     file of a segment, or a copy where the file system will not link. The caller's version keeps
-//     them from being unlinked meanwhile; that they are shared afterwards does no harm, since an
-//     installed segment is never modified (RULES R2.1).
+//     file of a segment or a ghost, or a copy where the file system will not link. (Without the
+//     ghosts it would serve what they hide.) The caller's version keeps them from being unlinked
+//     meanwhile; that they are shared afterwards does no harm, since an installed segment is never
+//     modified (RULES R2.1).
 //  2. The names are synced, then a manifest is made that has all segments from its first moment
 //     (Manifest::Create), and closed. Up to here there is no manifest, so what a crash leaves under
 //     the temporary name is no database; the next checkpoint to the same place removes it.
 //  3. The directory is renamed and its parent synced: now it is there, whole.
 //
 // Segments keep their numbers, which salt their checksums. The manifest has an id of its own, and
-// names no logs.
+// names no logs. What is made of a cache is a cache.
 
 namespace varve {
 

@@ -9,6 +9,7 @@ namespace varve {
 void CompactionIterator::Stats::Add(const Stats& other) {
   entries_read += other.entries_read;
   entries_written += other.entries_written;
+  ghost_dropped += other.ghost_dropped;
   hidden_dropped += other.hidden_dropped;
   deletes_dropped += other.deletes_dropped;
   filter_dropped += other.filter_dropped;
@@ -111,6 +112,11 @@ bool CompactionIterator::IsHidden(SequenceNumber sequence) const {
 
 void CompactionIterator::FindNext() {
   while (!valid_ && ReadEntry()) {
+    if (IsHiddenByGhost()) {
+      ++stats_.ghost_dropped;
+      input_->Next();
+      continue;
+    }
     if (IsHidden(sequence_)) {
       ++stats_.hidden_dropped;
       if (type_ != ValueType::kMerge) newer_ = sequence_;
@@ -236,8 +242,8 @@ void CompactionIterator::FoldOperands() {
     }
     const SequenceNumber reader = context_.readers.FirstToSee(sequence_);
     if (reader < newest) break;  // somebody sees it without the newest operand
-    if (Covering(reader) > sequence_ || IsTombstone(type_)) {
-      has_base = true;  // on nothing; what is there is hidden then, and goes by (1)
+    if (IsHiddenByGhost() || Covering(reader) > sequence_ || IsTombstone(type_)) {
+      has_base = true;  // on nothing; what is there is hidden then, and goes by (0) or (1)
     } else if (type_ == ValueType::kValue) {
       if (!CountRead()) return;
       has_base = true;

@@ -23,7 +23,11 @@ namespace varve {
 
 // What a compaction may leave out, judged in this one place.
 //
-// For an entry v of a key, let r be the first reader that sees it (ReadSequences::FirstToSee). Then
+//  0. *Ghosts.* An entry goes, whatever it is, if a ghost that is newer than its source accepts the
+//     key: it shows to nobody, and what it hides is hidden by the ghost as well (RULES R2.4).
+//
+// For an entry v of a key that stays, let r be the first reader that sees it
+// (ReadSequences::FirstToSee). Then
 //
 //  1. *Hidden.* v goes if something newer hides it from r: a newer value or delete w of the key
 //     with w <= r, or a range tombstone t of the inputs that covers the key, v < t <= r. Whoever
@@ -59,6 +63,9 @@ class CompactionIterator {
     // Whether a source that is older than all inputs may hold the key, or any key of [start, end).
     std::function<bool(Slice user_key)> older_may_hold;
     std::function<bool(Slice start, Slice end)> older_may_overlap;
+    // Whether a ghost that is newer than the source of the input's entry accepts its key. Empty:
+    // there is none.
+    std::function<bool(Slice user_key)> hidden_by_ghost;
     const CompactionFilter* filter = nullptr;       // may be null
     const MergeOperator* merge_operator = nullptr;  // may be null: operands stay apart
     uint32_t output_level = 0;
@@ -72,6 +79,7 @@ class CompactionIterator {
   struct Stats {
     uint64_t entries_read = 0;
     uint64_t entries_written = 0;
+    uint64_t ghost_dropped = 0;       // by (0)
     uint64_t hidden_dropped = 0;      // by (1)
     uint64_t deletes_dropped = 0;     // by (2)
     uint64_t filter_dropped = 0;      // removed by (4)
@@ -83,7 +91,8 @@ class CompactionIterator {
 
     void Add(const Stats& other);
     uint64_t dropped() const {
-      return hidden_dropped + deletes_dropped + filter_dropped + expired_dropped + operands_folded;
+      return ghost_dropped + hidden_dropped + deletes_dropped + filter_dropped + expired_dropped +
+             operands_folded;
     }
   };
 
@@ -121,6 +130,9 @@ class CompactionIterator {
   // Counts an entry that was read. Once every so many of them, or of their bytes, it says how far
   // it is; false if it is cancelled then.
   bool CountRead();
+  bool IsHiddenByGhost() const {
+    return context_.hidden_by_ghost != nullptr && context_.hidden_by_ghost(user_key_);
+  }
   bool IsHidden(SequenceNumber sequence) const;
   // The newest range tombstone at or below `at` that covers the current key.
   SequenceNumber Covering(SequenceNumber at) const;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "db/compaction_outputs.h"
+#include "db/ghost_cover.h"
 #include "db/merging_iterator.h"
 #include "db/run_iterator.h"
 
@@ -54,9 +55,10 @@ CompactionJob::CompactionJob(const CompactionTools& tools, CompactionPlan plan,
                              int parts_max)
     : tools_(tools),
       plan_(std::move(plan)),
+      version_(std::move(version)),
       readers_(std::move(readers)),
       comparator_(tools.options->comparator),
-      older_(comparator_, std::move(version), plan_),
+      older_(comparator_, version_, plan_),
       parts_max_(static_cast<size_t>(std::max(parts_max, 1))),
       now_ms_(tools.options->env.clock->WallMillis()) {}
 
@@ -160,12 +162,20 @@ Status CompactionJob::WritePart(Part* part) {
   SegmentReadOptions reading;
   reading.fill_cache = false;
   std::vector<std::unique_ptr<InternalIterator>> children;
+  GhostCover ghosts(comparator_, version_);
   for (const auto& run : runs_) {
     children.push_back(NewRunIterator(run.get(), tools_.segments, reading));
+    ghosts.Add(AgePlace::Of(*run));
   }
-  const auto input = NewMergingIterator(comparator_, std::move(children));
+  MergingIterator* merging;
+  const auto input = NewMergingIterator(comparator_, std::move(children), &merging);
 
   CompactionIterator::Context context;
+  if (ghosts.any()) {
+    context.hidden_by_ghost = [&ghosts, merging](Slice key) {
+      return ghosts.Hides(merging != nullptr ? merging->child() : 0, key);
+    };
+  }
   context.now_ms = now_ms_;
   context.comparator = comparator_;
   context.readers = readers_;
@@ -190,6 +200,7 @@ Status CompactionJob::WritePart(Part* part) {
   segment.creator = "compaction";
   segment.limiter = tools_.limiter;
   segment.priority = RateLimiter::Priority::kLow;
+  segment.applied_to = tools_.applied_to;
   CompactionOutputs outputs(plan_, segment, tools_.manifest, &entries, part->begin, part->end);
   Status status = outputs.WriteAll();
   part->made = outputs.made();

@@ -30,6 +30,7 @@ struct CompactionTools {
   ThreadPool* pool = nullptr;                    // lends threads to the parts of a large compaction
   const std::atomic<bool>* cancelled = nullptr;  // once set, it ends soon, with Aborted
   std::atomic<uint64_t>* entries_done = nullptr;  // counts those of the inputs it has read
+  uint64_t applied_to = 0;                        // of the outputs (SegmentEntry)
 };
 
 // Carries a plan out: reads the inputs, writes the outputs. It installs nothing: the database is as
@@ -40,6 +41,7 @@ struct CompactionTools {
 //     it never waits for a thread to come.
 //  2. Each part merges its stretch of all inputs (one cursor a run), lets CompactionIterator judge
 //     what stays, and CompactionOutputs write it.
+//     What ghosts of the version hide of an input is dropped: those that are newer than it.
 //  3. Where any part fails, the others end soon, and the outputs of all are removed.
 //
 // Thread safety: Run() once, by one thread.
@@ -83,6 +85,7 @@ class CompactionJob {
 
   const CompactionTools tools_;
   const CompactionPlan plan_;
+  const std::shared_ptr<const Version> version_;
   const ReadSequences readers_;
   const InternalKeyComparator comparator_;
   const OlderSources older_;

@@ -11,7 +11,8 @@
 
 // The internal iterator shows, for each user key, its versions from the newest to the oldest. Which
 // of them counts is the newest at or below the sequence; what it means is VisibilityOf()'s to say,
-// with the range tombstone that covers the key, if one does.
+// with the range tombstone that covers the key, if one does. Where the version's source lies
+// beneath a ghost that accepts the key, it is as if nothing were there (db/ghost_cover.h).
 //
 // Forward, the iterator stands on the version that shows, and nothing of it is copied:
 //  1. Next() keeps the current user key in a buffer and steps.
@@ -141,9 +142,15 @@ class DbIter final : public Iterator {
     clock_ = ReadClock(view_.now_ms);
   }
 
-  // What the entry of this trailer that the internal iterator is at means.
-  Visibility VisibilityHere(uint64_t trailer, SequenceNumber covering) {
+  // What the entry of this key and trailer that the internal iterator is at means. Where a ghost
+  // stands above its source and accepts the key, nothing is there, whatever the snapshot.
+  Visibility VisibilityHere(Slice user_key, uint64_t trailer, SequenceNumber covering) {
+    if (view_.ghosts != nullptr && IsHiddenByGhost(user_key)) [[unlikely]]
+      return Visibility::kAbsent;
     return VisibilityOf(trailer, covering, &clock_, [this] { return iterator_->value(); });
+  }
+  [[gnu::noinline]] bool IsHiddenByGhost(Slice user_key) const {
+    return view_.ghosts->Hides(view_.merging != nullptr ? view_.merging->child() : 0, user_key);
   }
 
   // Before a seek. False if there is no internal iterator; status_ has said why since Renew().
@@ -259,7 +266,7 @@ class DbIter final : public Iterator {
       } else {
         SequenceNumber covering;
         if (!FindCovering(user_key, &covering)) return;
-        switch (VisibilityHere(trailer, covering)) {
+        switch (VisibilityHere(user_key, trailer, covering)) {
           case Visibility::kValue:
             ShowHere(user_key, trailer);
             return;
@@ -310,7 +317,7 @@ class DbIter final : public Iterator {
         Stop(MergeOverExpiry());
         return false;
       }
-      const Visibility visibility = VisibilityHere(trailer, covering);
+      const Visibility visibility = VisibilityHere(user_key, trailer, covering);
       if (visibility == Visibility::kUnknown) {
         Stop(UnknownEntry(trailer));
         return false;
@@ -389,7 +396,7 @@ class DbIter final : public Iterator {
       }
       if (++steps > kStepsMax) return SeekNewest(covering);
       CountHidden(saved_key_);
-      newest = VisibilityHere(trailer, covering);
+      newest = VisibilityHere(saved_key_, trailer, covering);
       switch (*newest) {
         case Visibility::kValue:
         case Visibility::kAbsent:
@@ -447,7 +454,7 @@ class DbIter final : public Iterator {
     Slice user_key;
     uint64_t trailer;
     if (!SplitKey(&user_key, &trailer)) return Passed::kStopped;
-    switch (VisibilityHere(trailer, covering)) {
+    switch (VisibilityHere(user_key, trailer, covering)) {
       case Visibility::kValue:
         ShowHere(user_key, trailer);
         return Passed::kShows;

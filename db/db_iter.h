@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "db/covering_tombstones.h"
+#include "db/ghost_cover.h"
 #include "db/merging_iterator.h"
 #include "util/internal_iterator.h"
 #include "util/internal_key.h"
@@ -20,6 +21,8 @@ struct DbIterView {
   std::unique_ptr<InternalIterator> entries;  // of all sources
   // The same where it merges several sources, else null.
   MergingIterator* merging = nullptr;
+  // With a child for each of `merging`'s, or for `entries`; null where no ghost stands above any.
+  std::unique_ptr<GhostCover> ghosts;
   // Null if no source has range tombstones.
   std::unique_ptr<CoveringTombstones> tombstones;
   // The newest, or that of the snapshot the iterator was made with.
@@ -46,10 +49,11 @@ class DbIterSource {
 inline constexpr uint64_t kHiddenRunMin = 4096;
 
 // The iterator of the public API: the user keys of `source` visible at its sequence, each once, in
-// its newest version, without those that are deleted, and within the bounds of `options` (copied;
-// nothing else of `options` is used). Merge operands show as what `merge_operator` makes of them;
-// without one (null) they stop the iterator. Calls source->Renew() once; if that fails, and after a
-// Refresh() that fails, the iterator is invalid with the status, and stays so.
+// its newest version, without those that are deleted or that a ghost hides, and within the bounds
+// of `options` (copied; nothing else of `options` is used). Merge operands show as what
+// `merge_operator` makes of them; without one (null) they stop the iterator. Calls source->Renew()
+// once; if that fails, and after a Refresh() that fails, the iterator is invalid with the status,
+// and stays so.
 std::unique_ptr<Iterator> NewDbIterator(const InternalKeyComparator& comparator,
                                         const MergeOperator* merge_operator,
                                         const ReadOptions& options,

@@ -24,6 +24,7 @@ namespace varve {
 // range tombstones are those of the sources, newest first; sources out of the iterator's bounds are
 // left out. So are segments whose filter denies the prefix that all keys within the bounds have
 // (db/prefix_bounds.h): but only as children. Their range tombstones hide older keys elsewhere.
+// Ghosts are no children, and none is left out.
 class ReadPath::IteratorSource : public DbIterSource {
  public:
   IteratorSource(std::shared_ptr<ReadPath> reads, const ReadOptions& options, bool counted)
@@ -46,6 +47,9 @@ class ReadPath::IteratorSource : public DbIterSource {
     Status status = reads_->SequenceFor(options_, *view_->version, &view->sequence);
     if (!status.ok()) return status;
     view->now_ms = reads_->clock_->WallMillis();
+    if (!view_->version->ghosts().empty()) [[unlikely]] {
+      view->ghosts = std::make_unique<GhostCover>(reads_->comparator_, view_->version);
+    }
     std::vector<std::unique_ptr<InternalIterator>> children;
     AddMemtable(*view_->memtable, view, &children);
     for (const auto& memtable : view_->immutables) AddMemtable(*memtable, view, &children);
@@ -53,7 +57,7 @@ class ReadPath::IteratorSource : public DbIterSource {
     for (size_t i = 0; i < runs.size();) {
       const size_t first = i;
       do {
-        status = AddRun(*runs[i], &children);
+        status = AddRun(*runs[i], view, &children);
         if (!status.ok()) return status;
         ++i;
       } while (i < runs.size() && runs[i]->IsOneSourceWith(*runs[first]));
@@ -63,6 +67,7 @@ class ReadPath::IteratorSource : public DbIterSource {
                       children.size(), view);
       }
     }
+    if (view->ghosts != nullptr && !view->ghosts->any()) view->ghosts.reset();
     view->entries = NewMergingIterator(reads_->comparator_, std::move(children), &view->merging);
     return Status::OK();
   }
@@ -75,10 +80,21 @@ class ReadPath::IteratorSource : public DbIterSource {
   void AddMemtable(const MemTable& memtable, DbIterView* view,
                    std::vector<std::unique_ptr<InternalIterator>>* children) {
     children->push_back(memtable.NewIterator());
+    if (view->ghosts != nullptr) view->ghosts->AddMemtable();
     auto tombstones = memtable.range_tombstones();  // after the sequence
     if (tombstones == nullptr) return;
     AddTombstones(std::make_unique<TombstoneList>(reads_->comparator_, std::move(tombstones)),
                   children->size(), view);
+  }
+
+  Status AddRun(const SortedRun& run, DbIterView* view,
+                std::vector<std::unique_ptr<InternalIterator>>* children) {
+    const size_t before = children->size();
+    Status status = AddRun(run, children);
+    if (view->ghosts != nullptr && children->size() != before) {
+      view->ghosts->Add(AgePlace::Of(run));
+    }
+    return status;
   }
 
   Status AddRun(const SortedRun& run, std::vector<std::unique_ptr<InternalIterator>>* children) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "db/ghost.h"
 #include "db/key_range.h"
 
 namespace varve {
@@ -71,10 +72,22 @@ bool StaysInTheWay(const InternalKeyComparator& comparator, const Version& versi
   const AgePlace output = OutputPlace(plan);
   return std::any_of(version.runs().begin(), version.runs().end(), [&](const auto& run) {
     if (!stays_in(*run, range)) return false;  // so, most often, no input need be looked at
-    const AgePlace place = AgePlace::Of(*run->segments().front());
+    const AgePlace place = AgePlace::Of(*run);
     return place == output || AnyInput(plan, [&](const SegmentFile& input) {
              return Between(place, AgePlace::Of(input), output) &&
                     stays_in(*run, KeyRange::Of(input));
+           });
+  });
+}
+
+// Whether an input that no ghost hides would come to stand beneath one.
+bool SinksPastAGhost(const InternalKeyComparator& comparator, const Version& version,
+                     const CompactionPlan& plan) {
+  const AgePlace output = OutputPlace(plan);
+  return std::any_of(version.ghosts().begin(), version.ghosts().end(), [&](const auto& ghost) {
+    return ghost->place() < output && AnyInput(plan, [&](const SegmentFile& input) {
+             return AgePlace::Of(input) <= ghost->place() &&
+                    ghost->file()->Overlaps(comparator, input);
            });
   });
 }
@@ -96,6 +109,7 @@ bool PlanConflicts(const InternalKeyComparator& comparator, const Version& versi
   if (!StaysInItsEpoch(plan) && StaysInTheWay(comparator, version, plan, inputs, *range)) {
     return true;
   }
+  if (SinksPastAGhost(comparator, version, plan)) return true;
   return std::any_of(running.begin(), running.end(), [&](const CompactionPlan& other) {
     if (OutputInTheWay(comparator, plan, other) || OutputInTheWay(comparator, other, plan)) {
       return true;

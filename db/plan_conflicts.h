@@ -1,27 +1,14 @@
 #ifndef VARVE_DB_PLAN_CONFLICTS_H_
 #define VARVE_DB_PLAN_CONFLICTS_H_
 
-#include <compare>
-#include <cstdint>
 #include <vector>
 
+#include "db/age_place.h"
 #include "db/compaction_plan.h"
 #include "db/version.h"
 #include "util/internal_key.h"
 
 namespace varve {
-
-// A place in the order of age, newest first: level 0 has one for each epoch, a deeper level is one.
-struct AgePlace {
-  uint32_t level = 0;
-  uint64_t age = 0;  // ~epoch in level 0
-
-  static AgePlace Of(uint32_t level, uint64_t epoch) { return {level, level == 0 ? ~epoch : 0}; }
-  static AgePlace Of(const SegmentFile& segment) {
-    return Of(segment.entry().level, segment.entry().epoch);
-  }
-  friend auto operator<=>(const AgePlace&, const AgePlace&) = default;
-};
 
 // Whether the plan must not be begun, judged from what the version holds and what runs. Every plan
 // of every picker passes here before it is returned, so that a mistake in choosing costs a plan and
@@ -34,7 +21,10 @@ struct AgePlace {
 //     all inputs are of one epoch in level 0, and so is the output, nothing is passed: siblings
 //     that stay hold no key of the inputs, whatever their ranges (R1.3). To anything else they are
 //     in the way: what rises from their epoch takes its range tombstones above what they hold.
-//  3. No output of a running plan will come to stand there, nor ours between an input and the
+//  3. Nothing sinks past a ghost that may accept its key: it would be hidden from there on. What
+//  rises
+//     past one is dropped where the ghost accepts it (db/ghost_cover.h; R1.4).
+//  4. No output of a running plan will come to stand there, nor ours between an input and the
 //     output of that plan (RULES R1.5). Where in its range an output has keys is not known yet, so
 //     the range of all its inputs counts.
 //

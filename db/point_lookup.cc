@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "db/ghost.h"
 #include "db/merge_operands.h"
 #include "db/segment_read_options.h"
 #include "db/visibility.h"
@@ -137,6 +138,10 @@ Status PointLookup::InSegments(const ReadView& view, const ReadOptions& options,
     const SegmentReader* open = SegmentCache::Peek(**file);
     if (open != nullptr) open->PrefetchFilter(hash);
   }
+  if (!view.version->ghosts().empty()) [[unlikely]] {
+    for (const auto& ghost : view.version->ghosts()) ghost->Prefetch(hash);
+    return FromRun(view, options, key, 0, hash, clock, value);
+  }
   PointResult result;
   result.value = value;
   for (const auto& run : runs) {
@@ -159,14 +164,18 @@ Status PointLookup::InSegments(const ReadView& view, const ReadOptions& options,
 Status PointLookup::FromRun(const ReadView& view, const ReadOptions& options, const LookupKey& key,
                             size_t run, uint64_t hash, ReadClock* clock, PinnedValue* value) const {
   const Version::Runs& runs = view.version->runs();
+  const uint64_t prefix = Prefix(key.user_key());
+  size_t ghosts_asked = 0;
   PointResult result;
   result.value = value;
   SequenceNumber covering = 0;
   for (size_t i = run; i < runs.size(); ++i) {
     if (covering != 0 && !runs[i]->IsOneSourceWith(*runs[i - 1])) break;
-    const std::shared_ptr<SegmentFile>* const file =
-        runs[i]->Find(key.user_key(), Prefix(key.user_key()));
+    const std::shared_ptr<SegmentFile>* const file = runs[i]->Find(key.user_key(), prefix);
     if (file == nullptr) continue;
+    if (GhostOver(*view.version, *runs[i], key.user_key(), hash, &ghosts_asked) != nullptr) {
+      return Status::NotFound();
+    }
     SegmentReader* reader;
     Status status = segments_->Get(*file, &reader);
     if (status.ok()) status = reader->Get(SegmentOptions(options), key, hash, &result);
@@ -178,6 +187,17 @@ Status PointLookup::FromRun(const ReadView& view, const ReadOptions& options, co
     }
   }
   return Status::NotFound();
+}
+
+const Ghost* PointLookup::AskGhosts(const Version& version, const SortedRun& run, Slice user_key,
+                                    uint64_t hash, size_t* asked) const {
+  const GhostList& ghosts = version.ghosts();
+  const AgePlace place = AgePlace::Of(run);
+  const uint64_t prefix = Prefix(user_key);
+  for (; *asked < ghosts.size() && ghosts[*asked]->place() < place; ++*asked) {
+    if (ghosts[*asked]->Accepts(comparator_, user_key, prefix, hash)) return ghosts[*asked].get();
+  }
+  return nullptr;
 }
 
 void PointLookup::InSegments(const ReadView& view, const ReadOptions& options,
@@ -193,7 +213,14 @@ void PointLookup::InSegments(const ReadView& view, const ReadOptions& options,
     for (Request* request : pending) {
       const Slice key = request->key->user_key();
       const auto* const file = runs[run]->Find(key, Prefix(key));
-      if (file != nullptr) found.emplace_back(file, request);
+      if (file == nullptr) continue;
+      if (GhostOver(*view.version, *runs[run], key, request->key_hash, &request->ghosts_asked) !=
+          nullptr) {
+        request->status = Status::NotFound();
+        request->decided = true;
+      } else {
+        found.emplace_back(file, request);
+      }
     }
     std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
       return std::less<>()(a.first, b.first);  // places in one array: the order of the keys
@@ -260,13 +287,14 @@ Status PointLookup::GetMerged(const ReadView& view, const ReadOptions& options,
   size_t i = source - Memtables(view);
   // Others of the source were asked before, and may have a tombstone.
   while (i > 0 && i < runs.size() && runs[i]->IsOneSourceWith(*runs[i - 1])) --i;
-  const uint64_t hash = key.hash();
+  const uint64_t hash = key.hash(), prefix = Prefix(key.user_key());
+  size_t ghosts_asked = 0;
   SequenceNumber covering = 0;
   for (const size_t first = i; i < runs.size(); ++i) {
     if (i > first && covering != 0 && !runs[i]->IsOneSourceWith(*runs[i - 1])) break;
-    const std::shared_ptr<SegmentFile>* const file =
-        runs[i]->Find(key.user_key(), Prefix(key.user_key()));
+    const std::shared_ptr<SegmentFile>* const file = runs[i]->Find(key.user_key(), prefix);
     if (file == nullptr) continue;
+    if (GhostOver(*view.version, *runs[i], key.user_key(), hash, &ghosts_asked) != nullptr) break;
     SegmentReader* reader;
     status = segments_->Get(*file, &reader);
     if (!status.ok()) return status;

@@ -26,6 +26,11 @@ namespace varve {
 //     Entries with an expiry are judged by the ReadClock of the read, one for all keys of it.
 //  3. An error ends it: what is older must not show through (Checklist C14).
 //
+//  4. Before the runs of a place, the ghosts of newer places are asked: where one accepts the key
+//  it
+//     is not there, whatever the sequence, and nothing older is looked at (RULES R2.6). Ghosts are
+//     older than any memtable.
+//
 // Runs of level 0 that share an epoch are one source: a tombstone of one does not end the search
 // before the others were asked.
 //
@@ -48,6 +53,7 @@ class PointLookup {
   // InSegments() would have answered.
   struct Request : PointRequest {
     SequenceNumber covering = 0;  // the newest range tombstone so far
+    size_t ghosts_asked = 0;      // as GhostOver() has it
     bool decided = false;
   };
   // For many keys, with the blocks of each segment read as one batch.
@@ -56,7 +62,17 @@ class PointLookup {
 
  private:
   uint64_t Prefix(Slice user_key) const { return comparator_.bytewise() ? KeyPrefix(user_key) : 0; }
-  // The rest of InSegments(), from the first run on whose segment for the key has range tombstones.
+  // A ghost of a newer place than the run's that accepts the key, or null. `*asked` of the ghosts
+  // were asked before, beside newer runs: each is asked once.
+  const Ghost* GhostOver(const Version& version, const SortedRun& run, Slice user_key,
+                         uint64_t hash, size_t* asked) const {
+    return *asked < version.ghosts().size() ? AskGhosts(version, run, user_key, hash, asked)
+                                            : nullptr;
+  }
+  const Ghost* AskGhosts(const Version& version, const SortedRun& run, Slice user_key,
+                         uint64_t hash, size_t* asked) const;
+  // The rest of InSegments(), from the first run on whose segment for the key has range tombstones;
+  // where there are ghosts, from the first.
   Status FromRun(const ReadView& view, const ReadOptions& options, const LookupKey& key, size_t run,
                  uint64_t hash, ReadClock* clock, PinnedValue* value) const;
   // What a source's newest entry of the key means; *value is set already to the entry's.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "db/ghost.h"
 #include "db/history.h"
 #include "db/segment_output.h"
 #include "db/write_batch_internal.h"
@@ -179,6 +180,30 @@ Status ReplayAndCommit(const Options& options, const std::string& directory,
   return Status::OK();
 }
 
+// Step 5.
+Status ReadGhosts(const Options& options, const std::string& directory, Recovered* recovered) {
+  ManifestEdit edit;
+  for (SegmentEntry& entry : recovered->segments) {
+    if ((entry.flags & kSegmentGhost) == 0 || (entry.flags & kSegmentHasGhostFile) == 0) continue;
+    std::shared_ptr<const GhostReader> reader;
+    const Status status =
+        LoadGhost(options.env.file_system.get(), options.comparator, directory, entry, &reader);
+    if (status.ok()) {
+      recovered->ghosts.emplace(entry.number, std::move(reader));
+      continue;
+    }
+    options.logger->Log(LogLevel::kWarning,
+                        "ghost " + std::to_string(entry.number) +
+                            " hides all within its bounds from now on: " + status.ToString());
+    entry = WideGhostEntry(entry);
+    edit.removed.push_back(entry.number);
+    edit.added.push_back(entry);
+  }
+  if (edit.added.empty()) return Status::OK();
+  Status status = recovered->manifest->Commit(edit);
+  return status.ok() ? recovered->manifest->Seal() : status;
+}
+
 // Of the names listed at the start, those that neither root reaches.
 std::vector<std::string> Unreachable(const Listing& listing, const Recovered& recovered) {
   std::vector<NumberedFile> live;
@@ -217,6 +242,8 @@ Status Recover(const Options& options, const std::string& directory, Recovered* 
     status = ReplayAndCommit(options, directory, state, recovered);
     if (!status.ok()) return status;
   }
+  status = ReadGhosts(options, directory, recovered);
+  if (!status.ok()) return status;
   recovered->unreachable = Unreachable(listing, *recovered);
   return Status::OK();
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "db/manifest.h"
+#include "db/version.h"
 #include "util/internal_key.h"
 #include "varve/options.h"
 #include "varve/status.h"
@@ -15,7 +16,8 @@ namespace varve {
 // What an open finds, and leaves for later.
 struct Recovered {
   std::unique_ptr<Manifest> manifest;
-  std::vector<SegmentEntry> segments;    // all live ones, those that recovery made included
+  std::vector<SegmentEntry> segments;    // all live ones and ghosts, with what recovery made
+  Version::GhostReaders ghosts;          // of those that have a file
   SequenceNumber next_sequence = 1;      // the first that may be given out
   SequenceNumber retained_sequence = 0;  // versions that reads below it ask for may be gone
   std::vector<std::string> unreachable;  // names found at open that nothing needs
@@ -28,7 +30,10 @@ struct Recovered {
 //  2. open the manifest: two fresh roots are durable before anything else is written;
 //  3. replay the logs from the lowest the roots need, into memtables and those into segments;
 //  4. once the whole replay is judged good, commit all segments made, in the same commit pass
-//     every log found, and seal. Nothing is appended to an old log, ever.
+//     every log found, and seal. Nothing is appended to an old log, ever;
+//  5. read the ghosts. Of one that cannot be read another commit, and a seal, say that it accepts
+//  all
+//     within its bounds (db/ghost.h).
 // Only then may a write be accepted, and may `unreachable` be removed.
 //
 // Errors as DB::Open says. A failure before (4) leaves the database as it was but for the roots'

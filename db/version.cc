@@ -6,21 +6,13 @@
 #include <string>
 #include <utility>
 
+#include "db/age_place.h"
 #include "db/garbage.h"
+#include "db/ghost.h"
 
 namespace varve {
 
 namespace {
-
-// A place in the order of age: level 0 has one for each epoch, newest first; a deeper level is one.
-struct Place {
-  uint32_t level;
-  uint64_t age;  // ascending from the newest
-
-  explicit Place(const SegmentEntry& entry)
-      : level(entry.level), age(entry.level == 0 ? ~entry.epoch : 0) {}
-  friend auto operator<=>(const Place&, const Place&) = default;
-};
 
 // The segments of one place as runs of disjoint ones, each in key order.
 std::vector<SegmentList> SplitIntoRuns(const InternalKeyComparator& comparator,
@@ -110,8 +102,8 @@ std::span<const std::shared_ptr<SegmentFile>> SortedRun::Overlapping(Slice small
   return {segments_.data() + first, last - first};
 }
 
-Version::Version(Runs runs, SequenceNumber retained_sequence)
-    : runs_(std::move(runs)), retained_sequence_(retained_sequence) {
+Version::Version(Runs runs, GhostList ghosts, SequenceNumber retained_sequence)
+    : runs_(std::move(runs)), ghosts_(std::move(ghosts)), retained_sequence_(retained_sequence) {
   const SortedRun* newer = nullptr;
   for (const auto& run : runs_) {
     level0_runs_ += run->level() == 0;
@@ -138,19 +130,26 @@ bool Version::GarbageWaits(SequenceNumber from, SequenceNumber before) const {
 }
 
 Status Version::Build(const InternalKeyComparator& comparator, std::vector<SegmentEntry> entries,
-                      SequenceNumber retained_sequence, std::shared_ptr<const Version>* version) {
+                      SequenceNumber retained_sequence, std::shared_ptr<const Version>* version,
+                      const GhostReaders& ghosts) {
   SegmentList segments;
+  GhostList made;
   for (SegmentEntry& entry : entries) {
     if (!SegmentFile::ValidBounds(entry)) {
       return Status::Corruption("the manifest gives segment " + std::to_string(entry.number) +
                                 " no bounds");
     }
-    if ((entry.flags & kSegmentGhost) != 0) {
-      return Status::NotSupported("the manifest has a ghost, " + std::to_string(entry.number));
+    const bool ghost = (entry.flags & kSegmentGhost) != 0;
+    auto file = std::make_shared<SegmentFile>(std::move(entry), comparator);
+    if (ghost) {
+      const auto reader = ghosts.find(file->number());
+      made.push_back(std::make_shared<Ghost>(std::move(file),
+                                             reader == ghosts.end() ? nullptr : reader->second));
+    } else {
+      segments.push_back(std::move(file));
     }
-    segments.push_back(std::make_shared<SegmentFile>(std::move(entry), comparator));
   }
-  *version = Version().With(comparator, {}, segments, retained_sequence);
+  *version = Version().With(comparator, {}, segments, retained_sequence, made);
   const Runs& runs = (*version)->runs();
   for (size_t i = 1; i < runs.size(); ++i) {
     if (runs[i]->level() == 0 || runs[i]->level() != runs[i - 1]->level()) continue;
@@ -164,18 +163,19 @@ Status Version::Build(const InternalKeyComparator& comparator, std::vector<Segme
 std::shared_ptr<const Version> Version::With(const InternalKeyComparator& comparator,
                                              std::span<const FileNumber> removed,
                                              const SegmentList& added,
-                                             SequenceNumber retained_sequence) const {
+                                             SequenceNumber retained_sequence,
+                                             const GhostList& added_ghosts) const {
   const std::set<FileNumber> gone(removed.begin(), removed.end());
-  std::set<Place> changed;
-  for (const auto& segment : added) changed.insert(Place(segment->entry()));
+  std::set<AgePlace> changed;
+  for (const auto& segment : added) changed.insert(AgePlace::Of(*segment));
   ForEachSegment([&](const std::shared_ptr<SegmentFile>& segment) {
-    if (gone.count(segment->number()) != 0) changed.insert(Place(segment->entry()));
+    if (gone.count(segment->number()) != 0) changed.insert(AgePlace::Of(*segment));
   });
 
-  std::map<Place, Runs> places;
-  std::map<Place, SegmentList> made;
+  std::map<AgePlace, Runs> places;
+  std::map<AgePlace, SegmentList> made;
   for (const auto& run : runs_) {
-    const Place place(run->segments().front()->entry());
+    const AgePlace place = AgePlace::Of(*run);
     if (changed.count(place) == 0) {
       places[place].push_back(run);
       continue;
@@ -184,7 +184,7 @@ std::shared_ptr<const Version> Version::With(const InternalKeyComparator& compar
       if (gone.count(segment->number()) == 0) made[place].push_back(segment);
     }
   }
-  for (const auto& segment : added) made[Place(segment->entry())].push_back(segment);
+  for (const auto& segment : added) made[AgePlace::Of(*segment)].push_back(segment);
   for (auto& [place, segments] : made) {
     for (SegmentList& run : SplitIntoRuns(comparator, std::move(segments))) {
       places[place].push_back(std::make_shared<SortedRun>(comparator, std::move(run)));
@@ -194,8 +194,44 @@ std::shared_ptr<const Version> Version::With(const InternalKeyComparator& compar
   for (auto& [place, list] : places) {
     for (auto& run : list) runs.push_back(std::move(run));
   }
-  return std::shared_ptr<const Version>(
-      new Version(std::move(runs), std::max(retained_sequence, retained_sequence_)));
+  GhostList ghosts;
+  for (const auto& ghost : ghosts_) {
+    if (gone.count(ghost->number()) == 0) ghosts.push_back(ghost);
+  }
+  ghosts.insert(ghosts.end(), added_ghosts.begin(), added_ghosts.end());
+  std::stable_sort(ghosts.begin(), ghosts.end(),
+                   [](const auto& a, const auto& b) { return a->place() < b->place(); });
+  return std::shared_ptr<const Version>(new Version(
+      std::move(runs), std::move(ghosts), std::max(retained_sequence, retained_sequence_)));
+}
+
+uint64_t Version::ghost_file_bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& ghost : ghosts_) bytes += ghost->entry().file_bytes;
+  return bytes;
+}
+
+uint64_t Version::ghost_memory_bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& ghost : ghosts_) bytes += ghost->memory_bytes();
+  return bytes;
+}
+
+double Version::ghost_false_positive_rate() const {
+  double rate = 0;
+  for (const auto& ghost : ghosts_) rate += ghost->false_positive_rate();
+  return rate;
+}
+
+uint64_t Version::last_eviction() const {
+  uint64_t last = 0;
+  ForEachSegment([&](const std::shared_ptr<SegmentFile>& segment) {
+    last = std::max(last, segment->entry().applied_to);
+  });
+  for (const auto& ghost : ghosts_) {
+    last = std::max({last, ghost->entry().evicted, ghost->entry().applied_to});
+  }
+  return last;
 }
 
 const SortedRun* Version::level(uint32_t level) const {

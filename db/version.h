@@ -4,12 +4,14 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "db/manifest.h"
+#include "table/ghost_reader.h"
 #include "table/segment_reader.h"
 #include "util/internal_key.h"
 #include "varve/slice.h"
@@ -114,6 +116,9 @@ class SegmentFile {
 
 using SegmentList = std::vector<std::shared_ptr<SegmentFile>>;
 
+class Ghost;  // db/ghost.h
+using GhostList = std::vector<std::shared_ptr<const Ghost>>;
+
 // Segments of which no two hold the same user key, in the order of their keys: searched as one.
 // Immutable.
 class SortedRun {
@@ -160,28 +165,36 @@ class SortedRun {
   uint64_t file_bytes_ = 0;
 };
 
-// The set of live segments at one moment, as sorted runs. Immutable.
+// The set of live segments at one moment, as sorted runs, and what stays of evicted ones.
+// Immutable.
 //
 // The runs are listed newest first: of two that hold a key, the earlier has its newer versions
 // (RULES R1.1). First come those of level 0 by falling epoch, the segments of one epoch making one
 // run (or several, where their ranges overlap: no key is in two of them, and neither is older);
 // then each deeper level, as one run.
+//
+// Ghosts stand beside them, newest first too. What a run says of a key counts only where no ghost
+// of a newer place accepts the key; of its own place a ghost says nothing.
 class Version {
  public:
   using Runs = std::vector<std::shared_ptr<const SortedRun>>;
 
   Version() = default;
+  // Of ghosts by number, those that could be read. The others are wide.
+  using GhostReaders = std::map<FileNumber, std::shared_ptr<const GhostReader>>;
   // Corruption if an entry has no bounds, or two segments of a level below 0 overlap: names them.
-  // NotSupported if one is a ghost.
+  // `ghosts`: of those among the entries.
   static Status Build(const InternalKeyComparator& comparator, std::vector<SegmentEntry> entries,
-                      SequenceNumber retained_sequence, std::shared_ptr<const Version>* version);
+                      SequenceNumber retained_sequence, std::shared_ptr<const Version>* version,
+                      const GhostReaders& ghosts = {});
 
-  // This one without the segments of the numbers `removed`, and with `added`, whose keys are
-  // disjoint from those of the segments that stay in a level below 0. A number in both is replaced.
-  // The retained sequence only rises.
+  // This one without the segments and ghosts of the numbers `removed`, and with `added`, whose keys
+  // are disjoint from those of the segments that stay in a level below 0. A number in both is
+  // replaced. The retained sequence only rises.
   std::shared_ptr<const Version> With(const InternalKeyComparator& comparator,
                                       std::span<const FileNumber> removed, const SegmentList& added,
-                                      SequenceNumber retained_sequence = 0) const;
+                                      SequenceNumber retained_sequence = 0,
+                                      const GhostList& added_ghosts = {}) const;
 
   const Runs& runs() const { return runs_; }
   // The run of a level below 0, or null.
@@ -194,6 +207,16 @@ class Version {
   // than runs where the ranges of segments of one epoch overlap.
   size_t sources() const { return sources_; }
   uint64_t level_bytes(uint32_t level) const;
+
+  // By place, the newest first.
+  const GhostList& ghosts() const { return ghosts_; }
+  // Of their files, and in memory.
+  uint64_t ghost_file_bytes() const;
+  uint64_t ghost_memory_bytes() const;
+  // Summed over all.
+  double ghost_false_positive_rate() const;
+  // The number of the last eviction that a live segment or ghost knows of.
+  uint64_t last_eviction() const;
 
   // Reads below it may miss versions that were there: TooOld.
   SequenceNumber retained_sequence() const { return retained_sequence_; }
@@ -215,9 +238,10 @@ class Version {
   }
 
  private:
-  explicit Version(Runs runs, SequenceNumber retained_sequence);
+  Version(Runs runs, GhostList ghosts, SequenceNumber retained_sequence);
 
   Runs runs_;
+  GhostList ghosts_;
   SequenceNumber retained_sequence_ = 0;
   size_t level0_runs_ = 0;
   size_t sources_ = 0;

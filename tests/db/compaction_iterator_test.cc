@@ -101,6 +101,8 @@ struct Situation {
   const CompactionFilter* filter = nullptr;
   std::optional<std::string> begin = {}, end = {};
   uint64_t now_ms = 500;
+  // Of these keys the versions below the sequence are of sources that a ghost hides.
+  std::map<std::string, SequenceNumber> behind_ghosts = {};
 };
 
 struct Outcome {
@@ -137,6 +139,13 @@ class Compactor {
       const auto key = older.lower_bound(std::string(start));
       return key != older.end() && Slice(*key) < end;
     };
+    if (!situation.behind_ghosts.empty()) {
+      context.hidden_by_ghost = [this, behind = situation.behind_ghosts](Slice key) {
+        const auto found = behind.find(std::string(key));
+        return found != behind.end() &&
+               TrailerSequence(ExtractTrailer(input_->key())) < found->second;
+      };
+    }
     context.merge_operator = situation.merge_operator;
     context.filter = situation.filter;
     context.now_ms = situation.now_ms;
@@ -195,6 +204,31 @@ TEST(CompactionIterator, KeepsATombstoneWhileSomethingOlderMayLieBeneath) {
   EXPECT_EQ(Kept({.history_from = 8}, {"a@9-", "a@5=y"}), "a@9- a@5=y");
   // One that is hidden goes wherever it is.
   EXPECT_EQ(Kept({.older = {"a"}}, {"a@9=x", "a@5-"}), "a@9=x");
+}
+
+// RULES R2.4, R2.6: of whatever type, and whoever sees it.
+TEST(CompactionIterator, DropsWhatIsBehindAGhost) {
+  EXPECT_EQ(Kept({.behind_ghosts = {{"a", 6}}}, {"a@9=x", "a@5=y", "b@3=z"}), "a@9=x b@3=z");
+  EXPECT_EQ(Kept({.snapshots = {5}, .behind_ghosts = {{"a", 6}}}, {"a@9=x", "a@5=y", "a@3=z"}),
+            "a@9=x");
+  EXPECT_EQ(Kept({.older = {"a", "b"}, .behind_ghosts = {{"a", 10}}},
+                 {"a@9-", "a@5~900:y", "a@4~100:w", "b@3-"}),
+            "b@3-");
+  // A delete above the ghost hides what is older still; that the ghost does so too is not counted
+  // on.
+  EXPECT_EQ(Kept({.older = {"a"}, .behind_ghosts = {{"a", 6}}}, {"a@9-", "a@5=y"}), "a@9-");
+  EXPECT_EQ(Kept({.behind_ghosts = {{"a", 6}}}, {"a@9-", "a@5=y"}), "");
+  const Outcome outcome =
+      Compactor({.behind_ghosts = {{"a", 6}}}, {"a@9=x", "a@5=y", "a@4=z"}).Run();
+  EXPECT_EQ(outcome.stats.ghost_dropped, 2u);
+  EXPECT_EQ(outcome.stats.dropped(), 2u);
+}
+
+TEST(CompactionIterator, OperandsStandOnNothingWhereAGhostHidesTheirBase) {
+  const Appender appender(true);
+  EXPECT_EQ(
+      Kept({.merge_operator = &appender, .behind_ghosts = {{"a", 6}}}, {"a@9+x", "a@8+y", "a@5=z"}),
+      "a@9=y,x");
 }
 
 TEST(CompactionIterator, RangeTombstonesHideWhatIsOlder) {

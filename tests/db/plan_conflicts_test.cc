@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "db/ghost.h"
 #include "tests/db/picker_test_util.h"
 
 namespace varve {
@@ -80,6 +81,34 @@ TEST(PlanConflicts, SiblingsAreNotInEachOthersWayInTheirOwnEpoch) {
   const std::string two = "L0@9: a-k#3 | L0@9: c-z#4 | L0@8: a-k#1 | L0@8: c-z#2";
   EXPECT_TRUE(Conflicts(two, {{3, 1}, 0}));
   EXPECT_FALSE(Conflicts(two, {{3, 4, 1, 2}, 0}));
+}
+
+// Nothing may come to lie beneath a ghost that it was not beneath before: it would be hidden. What
+// rises past one is another matter: the merge drops what the ghost accepts (H10).
+TEST(PlanConflicts, NothingSinksPastAGhost) {
+  const InternalKeyComparator comparator(BytewiseComparator());
+  const auto conflicts = [&](const std::string& tree, uint64_t epoch, const Job& job) {
+    const testing::DrawnTree drawn = testing::ParseTree(comparator, tree);
+    SegmentEntry entry;
+    entry.number = 99;
+    entry.epoch = epoch;
+    entry.flags = kSegmentGhost;
+    entry.evicted = 1;
+    AppendInternalKey(&entry.smallest, "c", PackTrailer(1, ValueType::kValue));
+    AppendInternalKey(&entry.largest, "k", PackTrailer(1, ValueType::kValue));
+    const auto ghost = std::make_shared<Ghost>(
+        std::make_shared<SegmentFile>(std::move(entry), comparator), nullptr);
+    const auto version = drawn.version->With(comparator, {}, {}, 0, {ghost});
+    return PlanConflicts(comparator, *version, {}, {}, ToPlan(*version, job));
+  };
+  const std::string tree = "L0@9: a-d#9 | L0@7: e-k#7 | L6: x-z#6";
+  EXPECT_TRUE(conflicts(tree, 8, {{9}, 6}));
+  EXPECT_TRUE(conflicts(tree, 9, {{9}, 6}));
+  EXPECT_FALSE(conflicts(tree, 10, {{9}, 6}));  // it is beneath the ghost already
+  EXPECT_TRUE(conflicts(tree, 5, {{7}, 6}));
+  EXPECT_FALSE(conflicts("L0@9: l-z#9", 8, {{9}, 6}));
+  EXPECT_FALSE(conflicts(tree, 8, {{9, 7}, 0}));  // 7 rises past it
+  EXPECT_FALSE(conflicts(tree, 8, {{7}, 0}));
 }
 
 TEST(PlanConflicts, AnOutputMaySpanTheGapBetweenItsInputs) {

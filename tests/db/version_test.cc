@@ -7,7 +7,9 @@
 
 #include <string>
 
+#include "db/ghost.h"
 #include "tests/support/comparators.h"
+#include "util/hash.h"
 
 namespace varve {
 namespace {
@@ -90,11 +92,44 @@ TEST_F(VersionTest, SourcesArePlacesInTheOrderOfAge) {
   EXPECT_EQ(version->sources(), 4u);
 }
 
-TEST_F(VersionTest, GhostsAreRefused) {
-  std::shared_ptr<const Version> version;
-  SegmentEntry ghost = Entry(7, 0, 1, "a", "m");
-  ghost.flags = kSegmentGhost;
-  EXPECT_TRUE(Version::Build(comparator_, {ghost}, 0, &version).IsNotSupported());
+TEST_F(VersionTest, GhostsStandBesideRunsNewestFirst) {
+  const auto ghost = [](FileNumber number, uint64_t epoch, uint64_t evicted) {
+    SegmentEntry entry = Entry(number, 0, epoch, "b", "d");
+    entry.flags = kSegmentGhost;
+    entry.evicted = evicted;
+    entry.file_bytes = 10;
+    return entry;
+  };
+  SegmentEntry applied = Entry(1, 0, 7, "a", "c");
+  applied.applied_to = 4;
+  auto version = Build({ghost(5, 3, 1), applied, ghost(6, 8, 3), ghost(7, 5, 2)});
+  const auto draw = [&] {
+    std::string text;
+    for (const auto& g : version->ghosts()) text += " " + std::to_string(g->number());
+    return text;
+  };
+  EXPECT_EQ(Draw(*version), "L0@7: 1");
+  EXPECT_EQ(version->segments(), 1u);
+  EXPECT_EQ(version->entries(), 2u);
+  EXPECT_EQ(draw(), " 6 7 5");
+  EXPECT_EQ(version->ghost_file_bytes(), 30u);
+  EXPECT_EQ(version->ghost_false_positive_rate(), 3);
+  EXPECT_EQ(version->last_eviction(), 4u);
+  // Without a file it accepts all within the bounds.
+  const Ghost& wide = *version->ghosts().front();
+  for (const Slice key : {Slice("b"), Slice("bz"), Slice("d")}) {
+    EXPECT_TRUE(wide.Accepts(comparator_, key, KeyPrefix(key), Hash64(key))) << key;
+  }
+  for (const Slice key : {Slice("a"), Slice("d0"), Slice("")}) {
+    EXPECT_FALSE(wide.Accepts(comparator_, key, KeyPrefix(key), Hash64(key))) << key;
+  }
+  // What is evicted takes the place of the segment; what retires goes.
+  const auto made =
+      std::make_shared<Ghost>(std::make_shared<SegmentFile>(ghost(1, 7, 9), comparator_), nullptr);
+  version = version->With(comparator_, std::vector<FileNumber>{1, 7}, {}, 0, {made});
+  EXPECT_EQ(Draw(*version), "");
+  EXPECT_EQ(draw(), " 6 1 5");
+  EXPECT_EQ(version->last_eviction(), 9u);
 }
 
 TEST_F(VersionTest, DamagedManifestsAreToldFromGoodOnes) {

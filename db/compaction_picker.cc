@@ -11,13 +11,14 @@ PickerOptions::PickerOptions(const Options& options)
       level_base_bytes(options.level_base_bytes),
       level_size_ratio(options.level_size_ratio),
       tiered_runs_trigger(options.tiered_runs_trigger),
-      tiered_space_percent_max(options.tiered_space_percent_max) {}
+      tiered_space_percent_max(options.tiered_space_percent_max),
+      cache(options.cache()) {}
 
 std::unique_ptr<CompactionPicker> NewCompactionPicker(CompactionStyle style,
                                                       const PickerOptions& options,
                                                       const InternalKeyComparator& comparator) {
-  if (style == CompactionStyle::kTiered) {
-    return std::make_unique<TieredPicker>(options, comparator);
+  if (style == CompactionStyle::kTiered || options.cache) {
+    return std::make_unique<TieredPicker>(options, comparator, style == CompactionStyle::kTiered);
   }
   return std::make_unique<LeveledPicker>(options, comparator, style == CompactionStyle::kLeveled);
 }

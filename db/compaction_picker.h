@@ -22,6 +22,7 @@ struct PickerOptions {
   uint32_t level_size_ratio;
   size_t tiered_runs_trigger;
   uint32_t tiered_space_percent_max;
+  bool cache;  // all segments stay in level 0
 
   // A compaction is not widened beyond so many bytes of input.
   uint64_t compaction_bytes_max() const { return 25 * segment_bytes; }

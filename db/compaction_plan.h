@@ -21,6 +21,7 @@ enum class CompactionReason : uint8_t {
   kRuns,                // tiered: too many runs
   kSpaceAmplification,  // too much lies above the oldest run or the last level, or is hidden
   kTombstones,          // many deletes that cost reads and room
+  kGhosts,              // ghosts over their budget (db/ghost_budget.h)
   kManual,              // CompactRange
 };
 

@@ -48,6 +48,8 @@ const char* ReasonText(CompactionReason reason) {
       return "space amplification";
     case CompactionReason::kTombstones:
       return "tombstones";
+    case CompactionReason::kGhosts:
+      return "ghosts";
     case CompactionReason::kManual:
       return "manual";
   }
@@ -77,6 +79,9 @@ BusySegments DBImpl::Busy() const {
     for (const CompactionInput& input : compaction->plan.inputs) {
       for (const auto& segment : input.segments) busy.insert(segment->number());
     }
+  }
+  for (const Eviction* eviction : evictions_) {
+    for (const auto& victim : eviction->victims) busy.insert(victim->number());
   }
   return busy;
 }
@@ -117,6 +122,7 @@ std::optional<CompactionPlan> DBImpl::PickUrgent() {
   std::optional<CompactionPlan> plan =
       picker_->Pick(*version_, busy, running, reads_->ReadersFromNowOn().droppable_before());
   if (plan.has_value() && plan->score >= 1) return plan;
+  if (auto step = PickForGhosts(busy, running)) return step;
   while (!hidden_runs_.empty()) {
     bool blocked = false;
     std::optional<CompactionPlan> step =
@@ -190,6 +196,7 @@ std::shared_ptr<DBImpl::Compaction> DBImpl::StartCompaction(CompactionPlan plan)
   auto compaction = std::make_shared<Compaction>();
   compaction->plan = std::move(plan);
   compaction->version = version_;
+  compaction->applied_to = AppliedEvictions();
   const Status status = pool_->Schedule(ThreadPool::Priority::kLow,
                                         [this, compaction] { CompactInBackground(compaction); });
   if (!status.ok()) return nullptr;
@@ -204,6 +211,8 @@ void DBImpl::CompactInBackground(const std::shared_ptr<Compaction>& compaction) 
     options_.logger->Log(LogLevel::kWarning, path_ + ": compaction failed: " + status.ToString());
     FreeRoom(status);
   }
+  const bool no_room = status.IsNoSpace() && compaction->plan.reason == CompactionReason::kGhosts;
+  if (status.ok()) RetireGhosts();
   bool idle;
   {
     MutexLock lock(&mu_);
@@ -225,6 +234,7 @@ void DBImpl::CompactInBackground(const std::shared_ptr<Compaction>& compaction) 
            errors_.read_only().ok();
   }
   events_.Deliver();
+  if (no_room) EvictForGhosts();
   if (idle && Seal().ok()) RetireLogs();
   reads_->epochs().Collect();  // versions that a read was still in
   RemoveObsoleteSegments();
@@ -270,6 +280,7 @@ Status DBImpl::Compact(Compaction& compaction) {
   tools.pool = pool_.get();
   tools.cancelled = &compactions_cancelled_;
   tools.entries_done = &compaction.entries_done;
+  tools.applied_to = compaction.applied_to;
   const ReadSequences readers = reads_->ReadersFromNowOn();
   CompactionJob job(tools, compaction.plan, compaction.version, readers,
                     options_.background_threads);
@@ -359,6 +370,7 @@ Status DBImpl::InstallCompaction(CompactionJob* job, SequenceNumber retained) {
       statistics->Add(Counter::kCompactionBytesWritten, job->bytes_written());
       statistics->Add(Counter::kCompactionEntriesRead, job->stats().entries_read);
       statistics->Add(Counter::kCompactionEntriesDropped, job->stats().dropped());
+      statistics->Add(Counter::kGhostDrops, job->stats().ghost_dropped);
     }
   }
   CountManifest();

@@ -50,6 +50,10 @@ Status DBImpl::Checkpoint(const std::string& directory) {
 
 Status DBImpl::Ingest(const std::vector<std::string>& files, const IngestOptions& options) {
   if (Status status = CheckOpen(); !status.ok()) return status;
+  if (options_.cache() && options.place == IngestPlace::kOldest) {
+    // A key that was evicted is not there, and yet what the files have of it may be older.
+    return Status::NotSupported(path_ + ": a cache ingests at the newest place only");
+  }
   Ingestion ingestion(&options_, path_, limiter_.get(), &ingestions_cancelled_);
   Status status = ingestion.Open(files, options.verify_checksums);
   if (status.ok()) status = Flush({});

@@ -158,7 +158,7 @@ Status DBImpl::Start(Recovered recovered) {
   wal.statistics = options_.statistics;
   std::shared_ptr<const Version> version;
   Status status = Version::Build(reads_->comparator(), std::move(recovered.segments),
-                                 recovered.retained_sequence, &version);
+                                 recovered.retained_sequence, &version, recovered.ghosts);
   if (status.ok()) status = Wal::Create(wal, &wal_);
   if (status.ok()) status = manifest_->NewFileNumber(&active_.epoch);
   if (!status.ok()) {
@@ -177,12 +177,16 @@ Status DBImpl::Start(Recovered recovered) {
     MutexLock lock(&mu_);
     active_memtable_ = active_.memtable;
     version_ = std::move(version);
+    last_eviction_ = version_->last_eviction();
     SetPicker(options_);
     unreachable_ = std::move(recovered.unreachable);
     if (!unreachable_.empty()) {  // without a thread Close() does it
       pool_->Schedule(ThreadPool::Priority::kLow, [this] { RemoveUnreachable(); }).ok();
     }
     PublishView();
+    if (!version_->ghosts().empty()) {  // those that a crash came before
+      pool_->Schedule(ThreadPool::Priority::kLow, [this] { RetireGhosts(); }).ok();
+    }
     ScheduleCompactions();
   }
   if (options_.compaction_style != CompactionStyle::kNone) {
@@ -249,6 +253,7 @@ Status DBImpl::CloseParts() {
     MutexLock lock(&mu_);
     closing_ = true;
     changed_.SignalAll();
+    while (evictions_active_ != 0) changed_.Wait(&mu_);
   }
   compactions_cancelled_.store(true, std::memory_order_relaxed);
   obsolete_->Stop();

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@
 #include "db/compaction_job.h"
 #include "db/compaction_picker.h"
 #include "db/event_dispatch.h"
+#include "db/eviction_reason.h"
+#include "db/ghost.h"
 #include "db/ingest.h"
 #include "db/interval_syncer.h"
 #include "db/live_options.h"
@@ -79,6 +82,20 @@ class DBImpl : public DB {
   bool GetProperty(Slice name, std::string* value) override;
   bool GetIntProperty(Slice name, uint64_t* value) override;
   Status GetApproximateSizes(std::span<const Range> ranges, uint64_t* sizes) override;
+
+  // What an eviction took out.
+  struct Evicted {
+    uint64_t segments = 0;
+    uint64_t file_bytes = 0;  // of the segments; their ghosts keep some
+    uint64_t entries = 0;
+    uint64_t ghosts = 0;  // that were left
+  };
+  // Takes segments out of a cache without reading them (db_evict.cc), in one commit, and gives
+  // their room back by a seal, as far as nobody reads them. Numbers that are gone, or busy with a
+  // job, are passed over; that all are is no error. On an error nothing was taken out. By any
+  // thread that holds no lock of the engine.
+  Status Evict(std::span<const FileNumber> numbers, EvictionReason reason,
+               Evicted* evicted = nullptr) EXCLUDES(mu_);
 
  private:
   // A memtable and its place: one log holds what was logged of it, and nothing else.
@@ -177,10 +194,12 @@ class DBImpl : public DB {
   void PublishView() REQUIRES(mu_);
 
   // ---- Compacting (db_compaction.cc) ----
-  // A compaction under way. The first two are its job's alone, `done` and `status` guarded by mu_.
+  // A compaction under way. The first three are its job's alone, `done` and `status` guarded by
+  // mu_.
   struct Compaction {
     CompactionPlan plan;
     std::shared_ptr<const Version> version;  // that it was picked from
+    uint64_t applied_to = 0;                 // of its outputs: AppliedEvictions() of that version
     std::atomic<uint64_t> entries_done{0};   // of the inputs; relaxed, an estimate of progress
     bool done = false;
     Status status;  // once it is done
@@ -215,6 +234,34 @@ class DBImpl : public DB {
   std::vector<CompactionPlan> RunningPlans() const REQUIRES(mu_);
   // Unlinks the segments that neither a root nor a version needs.
   void RemoveObsoleteSegments() EXCLUDES(mu_);
+
+  // ---- Evicting (db_evict.cc) ----
+  // An eviction under way. All but `number` and `victims` is its thread's alone.
+  struct Eviction {
+    uint64_t number = 0;
+    SegmentList victims;                     // newest first
+    std::shared_ptr<const Version> version;  // that they were chosen from
+    uint64_t memory_from = 0;                // the lowest epoch of memtables then
+    GhostList ghosts;                        // in the place of some victims, in their order
+  };
+  // False if there is nothing to evict. Else it is among evictions_, and counts as active.
+  bool BeginEviction(std::span<const FileNumber> numbers, Eviction* eviction) REQUIRES(mu_);
+  // What a merge that begins now notes as `applied_to`: the last number below that of every
+  // eviction under way.
+  uint64_t AppliedEvictions() const REQUIRES(mu_);
+  Status CarryOut(Eviction* eviction, EvictionReason reason, Evicted* evicted) EXCLUDES(mu_);
+  void MakeGhosts(Eviction* eviction);
+  Status CommitEviction(const Eviction& eviction) EXCLUDES(mu_);
+  void CountEviction(const Eviction& eviction, EvictionReason reason, Evicted* evicted)
+      EXCLUDES(mu_);
+  // Those that have nothing left to hide.
+  void RetireGhosts() EXCLUDES(mu_);
+  // What should be rewritten so that ghosts come to be within their budget.
+  std::optional<CompactionPlan> PickForGhosts(const BusySegments& busy,
+                                              const std::vector<CompactionPlan>& running)
+      REQUIRES(mu_);
+  // There was no room for such a rewrite.
+  void EvictForGhosts() EXCLUDES(mu_);
 
   // ---- Whole files (db_files.cc) ----
   // By the leader, both.
@@ -311,6 +358,10 @@ class DBImpl : public DB {
   std::deque<ManualCompaction> hidden_runs_ GUARDED_BY(mu_);
   int manual_waiting_ GUARDED_BY(mu_) =
       0;  // manual compactions that could not start; they go first
+  std::vector<const Eviction*> evictions_ GUARDED_BY(mu_);  // not committed yet, by number
+  int evictions_active_ GUARDED_BY(mu_) = 0;                // those and the ones that clean up
+  uint64_t last_eviction_ GUARDED_BY(mu_) = 0;              // the last number that was given
+  std::set<FileNumber> retiring_ GUARDED_BY(mu_);           // ghosts that a commit takes out
   BackgroundErrors errors_ GUARDED_BY(mu_);
   std::set<SequenceNumber> ingesting_ GUARDED_BY(mu_);  // ahead of the writers, in their order
   int pauses_ GUARDED_BY(mu_) = 0;  // calls of PauseBackgroundWork() that were not taken back

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "db/db_impl.h"
+#include "db/ghost.h"
 #include "util/filename.h"
 
 namespace varve {
@@ -45,6 +46,7 @@ uint64_t DBImpl::MemoryUsage() const {
   uint64_t bytes = reads_->blocks().usage() + reads_->segments().memory_bytes();
   bytes += view->memtable->bytes();
   for (const auto& memtable : view->immutables) bytes += memtable->bytes();
+  bytes += view->version->ghost_memory_bytes();
   return bytes + wal_->mapped_bytes();
 }
 
@@ -96,6 +98,8 @@ bool DBImpl::GetIntProperty(Slice name, uint64_t* value) {
       {"num-segments", [&] { return view->version->segments(); }},
       {"segment-bytes", [&] { return view->version->file_bytes(); }},
       {"num-sorted-runs", [&] { return view->version->runs().size(); }},
+      {"num-ghosts", [&] { return view->version->ghosts().size(); }},
+      {"ghost-bytes", [&] { return view->version->ghost_file_bytes(); }},
       {"num-obsolete-segments", [&] { return obsolete_->waiting(); }},
       {"num-running-compactions",
        [&] {
@@ -162,6 +166,8 @@ bool DBImpl::GetProperty(Slice name, std::string* value) {
     *value = wal_->durable().ToString();
   } else if (name == "varve.stats") {
     *value = StatsText();
+  } else if (name == "varve.ghost-false-positive-rate") {
+    *value = std::to_string(reads_->views().Share()->version->ghost_false_positive_rate());
   } else if (name == "varve.segments") {
     *value = SegmentsText();
   } else if (name == "varve.options") {
@@ -203,6 +209,15 @@ std::string DBImpl::SegmentsText() {
             std::to_string(entry.smallest_sequence) + " to " +
             std::to_string(entry.largest_sequence) + "\n";
   });
+  for (const auto& ghost : view->version->ghosts()) {
+    text += "ghost " + std::to_string(ghost->number()) + ": level " +
+            std::to_string(ghost->entry().level) + ", epoch " +
+            std::to_string(ghost->entry().epoch) + ", eviction " +
+            std::to_string(ghost->entry().evicted) + ", " +
+            (ghost->wide() ? "hides all within its bounds"
+                           : std::to_string(ghost->entry().file_bytes) + " bytes") +
+            "\n";
+  }
   return text;
 }
 

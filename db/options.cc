@@ -99,6 +99,10 @@ Status ValidateCache(const Options& options) {
   if (options.merge_operator != nullptr) {
     return Status::InvalidArgument("merge_operator: a cache takes no merges");
   }
+  if (options.compaction_style == CompactionStyle::kLeveled) {
+    return Status::InvalidArgument(
+        "compaction_style = kLeveled: a cache keeps its order of age in level 0");
+  }
   if (options.wal_recovery == WalRecoveryMode::kPointInTime) {
     return Status::InvalidArgument("wal_recovery = kPointInTime: a cache skips no records");
   }

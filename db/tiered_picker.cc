@@ -250,6 +250,7 @@ std::optional<RunWindow> ChooseRuns(const std::vector<RunSize>& runs,
 std::optional<CompactionPlan> TieredPicker::Pick(const Version& version, const BusySegments& busy,
                                                  const std::vector<CompactionPlan>& running,
                                                  SequenceNumber droppable_before) const {
+  if (!automatic_) return std::nullopt;
   const TieredPlans plans(options_, comparator_, version, busy, running);
   const auto window = ChooseRuns(Sizes(plans.groups(), busy), options_);
   if (window) {
@@ -300,6 +301,7 @@ std::optional<CompactionPlan> TieredPicker::PickManual(const Version& version,
 }
 
 uint64_t TieredPicker::DebtBytes(const Version& version) const {
+  if (!automatic_) return 0;
   std::vector<RunSize> runs = Sizes(Groups(version), {});
   uint64_t debt = 0;
   while (const auto window = ChooseRuns(runs, options_)) {

@@ -48,8 +48,10 @@ std::optional<RunWindow> ChooseRuns(const std::vector<RunSize>& runs, const Pick
 // Immutable.
 class TieredPicker : public CompactionPicker {
  public:
-  TieredPicker(const PickerOptions& options, const InternalKeyComparator& comparator)
-      : options_(options), comparator_(comparator) {}
+  // Not `automatic`: only what is asked for is done.
+  TieredPicker(const PickerOptions& options, const InternalKeyComparator& comparator,
+               bool automatic = true)
+      : options_(options), comparator_(comparator), automatic_(automatic) {}
 
   std::optional<CompactionPlan> Pick(const Version& version, const BusySegments& busy,
                                      const std::vector<CompactionPlan>& running,
@@ -63,6 +65,7 @@ class TieredPicker : public CompactionPicker {
  private:
   const PickerOptions options_;
   const InternalKeyComparator comparator_;
+  const bool automatic_;
 };
 
 }  // namespace varve

@@ -60,6 +60,19 @@ constexpr const char* kCounterNames[] = {
     "ingested_bytes",
     "prefix_checks",
     "prefix_skips",
+    "evictions",
+    "evicted_segments",
+    "evicted_bytes",
+    "evicted_entries",
+    "expired_segments",
+    "expired_bytes",
+    "expired_entries",
+    "damaged_segments",
+    "damaged_bytes",
+    "damaged_entries",
+    "ghosts_made",
+    "ghosts_retired",
+    "ghost_drops",
 };
 static_assert(std::size(kCounterNames) == kCounters, "name each counter");
 

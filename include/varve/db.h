@@ -124,7 +124,8 @@ class DB {
   // False if there is no such property. Names, each "varve." and:
   //   num-segments, num-sorted-runs, segment-bytes, num-obsolete-segments (out of the database, on
   //   disk for a reader's sake), num-running-compactions, compaction-pending (1 while any runs or
-  //   is wanted), compaction-debt-bytes (an estimate), num-entries (versions, tombstones included),
+  //   is wanted), compaction-debt-bytes (an estimate), num-ghosts (of evicted segments that hide
+  //   what is older), ghost-bytes (of their files), num-entries (versions, tombstones included),
   //   memtable-bytes, num-immutable-memtables, block-cache-usage, block-cache-capacity,
   //   open-segments, segment-reader-bytes (indexes and filters of the open ones),
   //   memory-budget (what the options allow, see "Memory" in varve/options.h), memory-usage (what
@@ -134,8 +135,9 @@ class DB {
   //   manifest-bytes-written, wal-bytes (all log files), live-bytes (everything in the directory),
   //   is-write-stopped,
   //   delayed-write-rate (bytes a second that writes are held to; 0: not): numbers;
-  //   durable-position ("log:offset"), background-error ("" if none): text; stats, segments,
-  //   options: several lines for people.
+  //   durable-position ("log:offset"), ghost-false-positive-rate (how often keys that are there are
+  //   hidden by chance: summed over the ghosts), background-error ("" if none): text; stats,
+  //   segments, options: several lines for people.
   virtual bool GetProperty(Slice name, std::string* value) = 0;
   virtual bool GetIntProperty(Slice name, uint64_t* value) = 0;
 

@@ -145,8 +145,8 @@ struct Options {
   // ---- Cache ----
   // 0: a database. Otherwise a cache: all files of the directory together never take more bytes
   // than this, not for an instant. A directory is one or the other from its creation on. A cache
-  // refuses a merge operator, IngestPlace::kOldest, wal_recovery = kPointInTime, and comparators
-  // under which equal keys may differ in bytes.
+  // refuses a merge operator, IngestPlace::kOldest, compaction_style = kLeveled, wal_recovery =
+  // kPointInTime, and comparators under which equal keys may differ in bytes.
   uint64_t capacity_bytes = 0;
 
   // ---- Time to live ----

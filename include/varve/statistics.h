@@ -50,9 +50,22 @@ enum class Counter : uint32_t {
   kCheckpointFilesCopied,  // segments that could not be linked
   kIngestions,
   kIngestedFiles,
-  kIngestedBytes,  // of the segments that were made of them
-  kPrefixChecks,   // segments whose filter an iterator asked for the prefix of its bounds
-  kPrefixSkips,    // of them, skipped
+  kIngestedBytes,    // of the segments that were made of them
+  kPrefixChecks,     // segments whose filter an iterator asked for the prefix of its bounds
+  kPrefixSkips,      // of them, skipped
+  kEvictions,        // commits that took segments out whole and unread …
+  kEvictedSegments,  // … for room: so many,
+  kEvictedBytes,
+  kEvictedEntries,
+  kExpiredSegments,  // … because all in them had expired,
+  kExpiredBytes,
+  kExpiredEntries,
+  kDamagedSegments,  // … because they could not be read
+  kDamagedBytes,
+  kDamagedEntries,
+  kGhostsMade,     // of these segments, those that left a ghost
+  kGhostsRetired,  // ghosts that had nothing left to hide
+  kGhostDrops,     // entries that compactions left out because a ghost hides them
   kCounterCount,
 };
 

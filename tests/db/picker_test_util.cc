@@ -95,6 +95,8 @@ const char* Name(CompactionReason reason) {
       return "space";
     case CompactionReason::kTombstones:
       return "tombstones";
+    case CompactionReason::kGhosts:
+      return "ghosts";
     case CompactionReason::kManual:
       return "manual";
   }

@@ -9,10 +9,12 @@
 
 #include "db/manifest.h"
 #include "db/write_batch_internal.h"
+#include "table/ghost_builder.h"
 #include "tests/support/comparators.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/tools/ldb_test_util.h"
 #include "util/coding.h"
+#include "util/hash.h"
 #include "wal/wal.h"
 
 namespace varve::ldb {
@@ -100,19 +102,41 @@ TEST_F(CheckConsistencyTest, GhostsAndTheirFiles) {
   EXPECT_THAT(outcome.out, HasSubstr(unreachable + ": unreachable"));
 
   // One with a file.
-  Commit([&number](const ManifestState& state, ManifestEdit* edit) {
+  const auto build = [&](FileNumber of, int keys) {
+    const std::string file_path = GhostFileName(path(), number);
+    std::unique_ptr<WritableFile> file;
+    EXPECT_TRUE(Env::Default().file_system->NewWritableFile(file_path, 0, &file).ok());
+    GhostBuilderOptions options;
+    options.number = of;
+    options.path = file_path;
+    GhostBuilder builder(options, file.get());
+    for (int key = 0; key < keys; ++key) builder.AddKey(Hash64(std::to_string(key)));
+    EXPECT_TRUE(builder.Finish().ok());
+    EXPECT_TRUE(file->Close().ok());
+    return builder.FileBytesMax();
+  };
+  uint64_t entries = 0, bytes = 0;
+  Commit([&](const ManifestState& state, ManifestEdit* edit) {
     SegmentEntry ghost = state.segments.at(0);
     number = ++ghost.number;  // the entry is of nothing that was there
+    entries = ghost.entries;
+    bytes = build(number, 2);
     ghost.flags |= kSegmentHasGhostFile;
-    ghost.file_bytes = 7;
+    ghost.file_bytes = bytes;
     edit->added = {ghost};
   });
+  ASSERT_EQ(entries, 2u);
   const std::string ghost = GhostFileName(path(), number);
+  EXPECT_THAT(ExpectGood().out, HasSubstr(ghost + ": 2 keys, " + std::to_string(bytes) + " bytes"));
+  ASSERT_EQ(build(number + 1, 2), bytes);
+  ExpectProblem({ghost, "ghost number"});
+  ASSERT_TRUE(Env::Default().file_system->RemoveFile(ghost).ok());
   ExpectProblem({ghost, "missing, but the manifest names it"});
-  WriteFile(ghost, "a ghos");
-  ExpectProblem({ghost, "expected 7 bytes as the manifest says, found 6"});
-  WriteFile(ghost, "a ghost");
-  EXPECT_THAT(ExpectGood().out, HasSubstr(ghost + ": 7 bytes"));
+  WriteFile(ghost, std::string(bytes - 1, 'x'));
+  ExpectProblem({ghost, "expected " + std::to_string(bytes) +
+                            " bytes as the manifest says, found " + std::to_string(bytes - 1)});
+  WriteFile(ghost, std::string(bytes, 'x'));
+  ExpectProblem({ghost, "Corruption"});
 }
 
 TEST_F(CheckConsistencyTest, AnEmptyDatabasePasses) {

@@ -12,6 +12,9 @@ namespace {
 
 constexpr Slice kProperties[] = {"num-segments",
                                  "segment-bytes",
+                                 "num-ghosts",
+                                 "ghost-bytes",
+                                 "ghost-false-positive-rate",
                                  "num-entries",
                                  "memtable-bytes",
                                  "num-immutable-memtables",

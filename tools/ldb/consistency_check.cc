@@ -10,6 +10,7 @@
 #include "db/manifest.h"
 #include "db/segment_output.h"
 #include "db/write_batch_internal.h"
+#include "table/ghost_reader.h"
 #include "table/segment_dump.h"
 #include "table/segment_reader.h"
 #include "util/filename.h"
@@ -146,8 +147,20 @@ class Checker {
     std::unique_ptr<RandomAccessFile> file;
     Status status = OpenNamed(path, &file);
     if (status.ok()) status = CheckSize(path, *file, bytes);
+    std::unique_ptr<GhostReader> ghost;
     if (status.ok()) {
-      listener_->OnGood(path + ": " + std::to_string(bytes) + " bytes");
+      status = GhostReader::Open(same_comparator_ ? options_.comparator : nullptr, std::move(file),
+                                 path, entry.number, &ghost);
+    }
+    if (status.ok()) status = ghost->Verify();
+    if (status.ok() && ghost->hashes().keys() > entry.entries) {
+      status = Status::Corruption(path + ": has " + std::to_string(ghost->hashes().keys()) +
+                                  " keys, but the manifest gives the segment " +
+                                  std::to_string(entry.entries) + " entries");
+    }
+    if (status.ok()) {
+      listener_->OnGood(path + ": " + std::to_string(ghost->hashes().keys()) + " keys, " +
+                        std::to_string(bytes) + " bytes");
     } else {
       Problem(status);
     }

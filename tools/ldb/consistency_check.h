@@ -22,7 +22,8 @@ class CheckListener {
 // Reads all of the database in `directory` and checks
 //  1. the manifest: both roots, every page;
 //  2. each segment that it names: every checksum, the order of the keys, the counts; and that the
-//     manifest and the segment's own properties say the same;
+//     manifest and the segment's own properties say the same; each ghost file, of segments and of
+//     what was evicted: its checksums and its keys;
 //  3. the logs, as recovery would replay them: the chain, what is known durable, each batch, and
 //     that sequences grow and stay below those reserved;
 //  4. that each other file is one a crash may leave, or none of ours.

@@ -104,10 +104,10 @@ TEST_F(GhostBudgetTest, EachGhostIsJudgedByItself) {
 
 TEST_F(GhostBudgetTest, PastTheBudgetWhatWaitsIsRewrittenInPlace) {
   Draw("L0@7: a-f#71 g-m#72 | L0@3: a-c#3", {{9, 9, "a", "z", 5}, {8, 8, "a", "z", 4}});
-  EXPECT_EQ(Plan(), "L0:#3 -> L0 (ghosts, score 1.00)");
+  EXPECT_EQ(Plan(), "L0:#3 -> L0@3 (ghosts, score 1.00)");
   EXPECT_EQ(Plan({250, 3}), "none");
-  EXPECT_EQ(Plan({150, 3}), "L0:#3 -> L0 (ghosts, score 1.00)");
-  EXPECT_EQ(Plan({250, 1}), "L0:#3 -> L0 (ghosts, score 1.00)");  // two accept all
+  EXPECT_EQ(Plan({150, 3}), "L0:#3 -> L0@3 (ghosts, score 1.00)");
+  EXPECT_EQ(Plan({250, 1}), "L0:#3 -> L0@3 (ghosts, score 1.00)");  // two accept all
   const auto plan = PlanForGhosts(kComparator, *drawn_.version, {0, 0}, {}, {});
   EXPECT_EQ(plan->output_epoch, 3u);
   EXPECT_GT(plan->segment_bytes, plan->input_bytes());
@@ -118,9 +118,9 @@ TEST_F(GhostBudgetTest, PastTheBudgetWhatWaitsIsRewrittenInPlace) {
 TEST_F(GhostBudgetTest, OnlyTheOldestGhostIsHelped) {
   const std::vector<DrawnGhost> ghosts = {{9, 9, "a", "z", 4}, {8, 8, "a", "z", 5}};
   Draw("L0@7: a-f#71 g-m#72 | L0@3: a-c#3", ghosts, {{3, 5}});
-  EXPECT_EQ(Plan(), "L0:#71 -> L0 (ghosts, score 1.00)");
+  EXPECT_EQ(Plan(), "L0:#71 -> L0@7 (ghosts, score 1.00)");
   Draw("L0@7: a-f#71 g-m#72 | L0@3: a-c#3", ghosts, {{3, 5}, {71, 5}});
-  EXPECT_EQ(Plan(), "L0:#72 -> L0 (ghosts, score 1.00)");
+  EXPECT_EQ(Plan(), "L0:#72 -> L0@7 (ghosts, score 1.00)");
   Draw("L0@7: a-f#71 g-m#72 | L0@3: a-c#3", ghosts, {{3, 5}, {71, 5}, {72, 5}});
   EXPECT_EQ(Plan(), "none");
   EXPECT_EQ(Retired(), "9 8");
@@ -130,7 +130,7 @@ TEST_F(GhostBudgetTest, OnlyTheOldestGhostIsHelped) {
 TEST_F(GhostBudgetTest, BusySegmentsAreLeftAlone) {
   Draw("L0@7: a-f#71 | L0@3: a-c#3*", {{8, 8, "a", "z", 4}});
   drawn_.busy = {3};
-  EXPECT_EQ(Plan(), "L0:#71 -> L0 (ghosts, score 1.00)");
+  EXPECT_EQ(Plan(), "L0:#71 -> L0@7 (ghosts, score 1.00)");
   drawn_.busy = {3, 71};
   EXPECT_EQ(Plan(), "none");
 }

@@ -1,26 +1,20 @@
 #ifndef VARVE_CACHE_EVICTION_POLICY_H_
 #define VARVE_CACHE_EVICTION_POLICY_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
+
+#include "varve/eviction_policy.h"
 
 // Which segments go when a cache wants room: a pure function over plain statistics. Who calls it
 // leaves out what a job has in hand, and takes what has expired before it asks.
 
 namespace varve {
 
-// kFifo and kLru read no segment. A third, which keeps a small part of the cache for what is new
-// and takes into its main part what was hit there (S3-FIFO), will want `main` below, and a plan
-// that says what to salvage.
-enum class EvictionPolicy : uint8_t {
-  // The oldest first: the lowest epoch, and of one epoch what expires first. Nothing older than a
-  // victim is left, so it needs no ghost.
-  kFifo,
-  // The least heat first; of equal heat as kFifo.
-  kLru,
-};
-
+// A third policy, which keeps a small part of the cache for what is new and takes into its main
+// part what was hit there (S3-FIFO), will want `main` below, and a plan that says what to salvage.
 struct SegmentStatistics {
   uint64_t number = 0;
   uint64_t epoch = 0;
@@ -33,6 +27,7 @@ struct SegmentStatistics {
 
 struct EvictionPlan {
   std::vector<uint64_t> victims;  // numbers, in the order in which they go
+  size_t expired = 0;             // the first so many of them hold nothing that has not expired
   uint64_t bytes = 0;             // of their files
 };
 

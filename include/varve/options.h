@@ -12,6 +12,7 @@
 
 #include "varve/comparator.h"
 #include "varve/env.h"
+#include "varve/eviction_policy.h"
 #include "varve/logger.h"
 #include "varve/merge_operator.h"
 #include "varve/prefix_extractor.h"
@@ -148,6 +149,8 @@ struct Options {
   // refuses a merge operator, IngestPlace::kOldest, compaction_style = kLeveled, wal_recovery =
   // kPointInTime, and comparators under which equal keys may differ in bytes.
   uint64_t capacity_bytes = 0;
+  // Which segments a cache gives up when it wants room. See EvictionPolicy.
+  EvictionPolicy eviction = EvictionPolicy::kLru;
 
   // ---- Time to live ----
   // Milliseconds after which entries expire that are put without a ttl of their own

@@ -31,6 +31,8 @@ TEST(Options, ValidateNamesTheField) {
             "compression = 9: must be from 0 to 3");
   EXPECT_EQ(message([](Options* o) { o->compaction_style = static_cast<CompactionStyle>(7); }),
             "compaction_style = 7: must be from 0 to 2");
+  EXPECT_EQ(message([](Options* o) { o->eviction = static_cast<EvictionPolicy>(2); }),
+            "eviction = 2: must be from 0 to 1");
   EXPECT_EQ(message([](Options* o) { o->level_size_ratio = 1; }),
             "level_size_ratio = 1: must be from 2 to 100");
   EXPECT_EQ(message([](Options* o) { o->segment_bytes = 1000; }),

@@ -41,6 +41,10 @@ void ParseAttribute(const std::string& text, SegmentEntry* entry) {
     entry->flags |= kHasRangeDeletes;
   } else if (text[0] == 'h') {
     entry->hidden = std::stoull(text.substr(1));
+  } else if (text[0] == 'x' || text[0] == 'e') {
+    entry->flags |= kHasExpiry;
+    if (text[0] == 'x') entry->flags |= kAllExpire;
+    entry->max_expires_at = std::stoull(text.substr(1));
   } else if (text[0] == 's') {
     size_t used = 0;
     entry->smallest_sequence = std::stoull(text.substr(1), &used);

@@ -77,6 +77,7 @@ TEST(Flags, NoFlagsGiveTheProgrammaticDefaults) {
   EXPECT_EQ(parsed.engine.filter_bits_per_key, engine.filter_bits_per_key);
   EXPECT_EQ(parsed.engine.use_direct_reads, engine.use_direct_reads);
   EXPECT_EQ(parsed.engine.compaction_style, engine.compaction_style);
+  EXPECT_EQ(parsed.engine.eviction, engine.eviction);
   EXPECT_EQ(parsed.engine.segment_bytes, engine.segment_bytes);
   EXPECT_EQ(parsed.engine.level0_runs_trigger, engine.level0_runs_trigger);
   EXPECT_EQ(parsed.engine.level_base_bytes, engine.level_base_bytes);
@@ -120,6 +121,7 @@ TEST(Flags, EveryFlagArrives) {
                      "--max_write_buffer_number=18",
                      "--min_write_buffer_number_to_merge=3",
                      "--compaction_style=tiered",
+                     "--eviction=fifo",
                      "--target_file_size_base=1000000",
                      "--level0_file_num_compaction_trigger=22",
                      "--max_bytes_for_level_base=2000000",
@@ -164,6 +166,7 @@ TEST(Flags, EveryFlagArrives) {
   EXPECT_EQ(o.engine.memtables_max, 18);
   EXPECT_EQ(o.engine.flush_memtables_min, 3);
   EXPECT_EQ(o.engine.compaction_style, CompactionStyle::kTiered);
+  EXPECT_EQ(o.engine.eviction, EvictionPolicy::kFifo);
   EXPECT_EQ(o.engine.segment_bytes, 1'000'000u);
   EXPECT_EQ(o.engine.level0_runs_trigger, 22);
   EXPECT_EQ(o.engine.level_base_bytes, 2'000'000u);
@@ -188,7 +191,6 @@ TEST(Flags, UnknownFlagIsNamedWithTheNearestOne) {
   EXPECT_THAT(ErrorOf({"--num=1", "--cache_sise=7"}),
               HasSubstr("unknown flag --cache_sise; did you mean --cache_size?"));
   EXPECT_THAT(ErrorOf({"--capacity_bytes=7"}), HasSubstr("unknown flag --capacity_bytes"));
-  EXPECT_THAT(ErrorOf({"--eviction=lru"}), HasSubstr("unknown flag --eviction"));
   EXPECT_THAT(ErrorOf({"fillseq"}), HasSubstr("\"fillseq\" is no flag"));
   EXPECT_THAT(ErrorOf({"--nonum"}), HasSubstr("unknown flag --nonum"));
 }
@@ -204,6 +206,7 @@ TEST(Flags, BadValuesAreNamed) {
   EXPECT_THAT(ErrorOf({"--cache_size=-1"}), HasSubstr("--cache_size=-1"));
   EXPECT_THAT(ErrorOf({"--compression_type=lzma"}), HasSubstr("--compression_type=lzma"));
   EXPECT_THAT(ErrorOf({"--compaction_style=2"}), HasSubstr("--compaction_style=2"));
+  EXPECT_THAT(ErrorOf({"--eviction=random"}), HasSubstr("--eviction=random"));
   EXPECT_THAT(ErrorOf({"--wal_sync=perhaps"}), HasSubstr("--wal_sync=perhaps"));
   EXPECT_THAT(ErrorOf({"--compression_ratio=0"}), HasSubstr("--compression_ratio"));
   EXPECT_THAT(ErrorOf({"--sync", "--disable_wal"}), HasSubstr("exclude each other"));

@@ -141,4 +141,24 @@ Status ParseCompactionStyle(const std::string& name, CompactionStyle* style) {
                 "leveled, tiered, none, and db_bench's 0 and 1 are known");
 }
 
+const char* EvictionPolicyName(EvictionPolicy policy) {
+  switch (policy) {
+    case EvictionPolicy::kFifo:
+      return "fifo";
+    case EvictionPolicy::kLru:
+      return "lru";
+  }
+  return "unknown";
+}
+
+Status ParseEvictionPolicy(const std::string& name, EvictionPolicy* policy) {
+  for (EvictionPolicy p : {EvictionPolicy::kFifo, EvictionPolicy::kLru}) {
+    if (name == EvictionPolicyName(p)) {
+      *policy = p;
+      return Status::OK();
+    }
+  }
+  return Refuse("eviction", name, "fifo and lru are known");
+}
+
 }  // namespace varve::bench

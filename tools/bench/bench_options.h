@@ -67,6 +67,9 @@ const char* WalSyncModeName(WalSyncMode mode);
 // "leveled", "tiered", "none".
 Status ParseCompactionStyle(const std::string& name, CompactionStyle* style);
 const char* CompactionStyleName(CompactionStyle style);
+// "fifo", "lru".
+Status ParseEvictionPolicy(const std::string& name, EvictionPolicy* policy);
+const char* EvictionPolicyName(EvictionPolicy policy);
 
 }  // namespace varve::bench
 

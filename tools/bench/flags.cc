@@ -120,6 +120,8 @@ DEFINE_int32(min_write_buffer_number_to_merge, VARVE_DEFAULT.engine.flush_memtab
 DEFINE_string(compaction_style,
               varve::bench::CompactionStyleName(VARVE_DEFAULT.engine.compaction_style),
               "How segments are merged: leveled (or 0), tiered (or 1), none.");
+DEFINE_string(eviction, varve::bench::EvictionPolicyName(VARVE_DEFAULT.engine.eviction),
+              "What a cache gives up first: fifo or lru (Options::eviction).");
 DEFINE_uint64(target_file_size_base, VARVE_DEFAULT.engine.segment_bytes,
               "Bytes at which a compaction begins its next segment (Options::segment_bytes).");
 DEFINE_int32(level0_file_num_compaction_trigger, VARVE_DEFAULT.engine.level0_runs_trigger,
@@ -230,6 +232,7 @@ Status EngineOptions(Options* engine) {
   if (status.ok()) {
     status = ParseCompactionStyle(FLAGS_compaction_style, &engine->compaction_style);
   }
+  if (status.ok()) status = ParseEvictionPolicy(FLAGS_eviction, &engine->eviction);
   if (!status.ok()) return status;
   engine->block_cache_bytes = static_cast<size_t>(FLAGS_cache_size);
   engine->block_bytes = static_cast<size_t>(FLAGS_block_size);

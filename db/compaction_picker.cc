@@ -2,6 +2,7 @@
 
 #include "db/leveled_picker.h"
 #include "db/tiered_picker.h"
+#include "db/time_picker.h"
 
 namespace varve {
 
@@ -20,6 +21,7 @@ std::unique_ptr<CompactionPicker> NewCompactionPicker(CompactionStyle style,
   if (style == CompactionStyle::kTiered || options.cache) {
     return std::make_unique<TieredPicker>(options, comparator, style == CompactionStyle::kTiered);
   }
+  if (style == CompactionStyle::kByTime) return std::make_unique<TimePicker>(options, comparator);
   return std::make_unique<LeveledPicker>(options, comparator, style == CompactionStyle::kLeveled);
 }
 
@@ -36,6 +38,7 @@ RunPressure RunPressureOf(const Version& version, CompactionStyle style,
       pressure.trigger = options.tiered_runs_trigger;
       break;
     case CompactionStyle::kNone:
+    case CompactionStyle::kByTime:
       return pressure;  // nothing would end a wait
   }
   pressure.slowdown = 5 * pressure.trigger;

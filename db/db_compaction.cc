@@ -52,6 +52,8 @@ const char* ReasonText(CompactionReason reason) {
       return "ghosts";
     case CompactionReason::kManual:
       return "manual";
+    case CompactionReason::kSmallSegments:
+      return "small segments";
   }
   return "unknown";
 }

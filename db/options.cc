@@ -60,7 +60,7 @@ const std::vector<Field>& Fields() {
            &Options::default_ttl_ms),
       Make("history_retention_ms", true, 0, kAny, &Options::history_retention_ms),
       Make("history_retention_sequences", true, 0, kAny, &Options::history_retention_sequences),
-      Make("compaction_style", false, 0, 2, &Options::compaction_style),
+      Make("compaction_style", false, 0, 3, &Options::compaction_style),
       Make("segment_bytes", true, 64 << 10, uint64_t{4} << 30, &Options::segment_bytes),
       Make("level0_runs_trigger", true, 1, 64, &Options::level0_runs_trigger),
       Make("level_base_bytes", true, 64 << 10, uint64_t{1} << 40, &Options::level_base_bytes),
@@ -115,7 +115,7 @@ Status ValidateCache(const Options& options) {
 Options Options::ForCache(uint64_t capacity_bytes) {
   Options options;
   options.capacity_bytes = capacity_bytes;
-  options.compaction_style = CompactionStyle::kNone;
+  options.compaction_style = CompactionStyle::kByTime;
   return options;
 }
 

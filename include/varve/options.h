@@ -59,6 +59,12 @@ enum class CompactionStyle : uint8_t {
   kTiered = 1,
   // Nothing is merged but by CompactRange: for loading, or for a database that is hardly written.
   kNone = 2,
+  // What was written at about one time stays together: only neighbours in age that are smaller than
+  // half of segment_bytes are merged, so that each byte is written about twice, to the log and to a
+  // segment. For a cache, which evicts whole segments; in a database nothing that was overwritten
+  // or
+  // deleted ever goes, but by CompactRange with rewrite_deepest.
+  kByTime = 3,
 };
 
 // How a database is opened. The defaults are those of ForDatabase(). An option stands here only

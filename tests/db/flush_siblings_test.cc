@@ -376,7 +376,7 @@ TEST_P(SiblingsDatabaseStyleTest, TheirTombstonesGoWhenNothingIsBeneath) {
 
 INSTANTIATE_TEST_SUITE_P(Styles, SiblingsDatabaseStyleTest,
                          ::testing::Values(CompactionStyle::kNone, CompactionStyle::kLeveled,
-                                           CompactionStyle::kTiered));
+                                           CompactionStyle::kTiered, CompactionStyle::kByTime));
 
 }  // namespace
 }  // namespace varve

@@ -30,7 +30,7 @@ TEST(Options, ValidateNamesTheField) {
   EXPECT_EQ(message([](Options* o) { o->compression = static_cast<Compression>(9); }),
             "compression = 9: must be from 0 to 3");
   EXPECT_EQ(message([](Options* o) { o->compaction_style = static_cast<CompactionStyle>(7); }),
-            "compaction_style = 7: must be from 0 to 2");
+            "compaction_style = 7: must be from 0 to 3");
   EXPECT_EQ(message([](Options* o) { o->eviction = static_cast<EvictionPolicy>(2); }),
             "eviction = 2: must be from 0 to 1");
   EXPECT_EQ(message([](Options* o) { o->level_size_ratio = 1; }),

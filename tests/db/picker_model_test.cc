@@ -43,8 +43,8 @@ class Walk {
     }
   }
 
-  // All of it, while nobody writes; afterwards nothing lies over anything, all is new, and no
-  // tombstone is left.
+  // All of it, while nobody writes; afterwards all is new. But by time, where each segment keeps
+  // its place, nothing lies over anything then, and no tombstone is left.
   void CompactAll() {
     droppable_before_ = kMaxSequence;
     tree_.set_droppable_before(kMaxSequence);
@@ -62,13 +62,16 @@ class Walk {
     uint64_t entries = 0;
     tree_.version().ForEachSegment([&](const auto& segment) {
       EXPECT_GE(segment->number(), manual.rewrite_before);
+      if (style_ == CompactionStyle::kByTime) return;
       EXPECT_EQ(segment->entry().deletes, 0u);
       if (style_ != CompactionStyle::kTiered) {
         EXPECT_EQ(segment->entry().level, kLastLevel);
       }
       entries += segment->entry().entries;
     });
-    EXPECT_EQ(entries, newest_.size());
+    if (style_ != CompactionStyle::kByTime) {
+      EXPECT_EQ(entries, newest_.size());
+    }
   }
 
   size_t plans() const { return plans_; }
@@ -89,7 +92,7 @@ class Walk {
   }
 
   void ChangeStyle() {
-    style_ = static_cast<CompactionStyle>(random_.Uniform(3));
+    style_ = static_cast<CompactionStyle>(random_.Uniform(4));
     PickerOptions options;
     options.segment_bytes = kEntryBytes * random_.Between(3, 60);
     options.level0_runs_trigger = random_.Between(1, 6);

@@ -44,7 +44,9 @@ void ParseAttribute(const std::string& text, SegmentEntry* entry) {
   } else if (text[0] == 'x' || text[0] == 'e') {
     entry->flags |= kHasExpiry;
     if (text[0] == 'x') entry->flags |= kAllExpire;
-    entry->max_expires_at = std::stoull(text.substr(1));
+    size_t used = 0;
+    entry->min_expires_at = entry->max_expires_at = std::stoull(text.substr(1), &used);
+    if (1 + used < text.size()) entry->max_expires_at = std::stoull(text.substr(2 + used));
   } else if (text[0] == 's') {
     size_t used = 0;
     entry->smallest_sequence = std::stoull(text.substr(1), &used);
@@ -103,6 +105,8 @@ const char* Name(CompactionReason reason) {
       return "ghosts";
     case CompactionReason::kManual:
       return "manual";
+    case CompactionReason::kSmallSegments:
+      return "small";
   }
   return "?";
 }

@@ -16,8 +16,8 @@
 // Each part is a sorted run: level, epoch in level 0, then segments SMALLEST-LARGEST#NUMBER. A `)`
 // says that the largest key is exclusive, a `*` that the segment is an input of a running
 // compaction. In parentheses, any of: bytes (K, M, G), deletes/entries, `rd` for range tombstones,
-// `h` and a number of hidden entries, sN-M for sequences, xN where all entries have expired at N,
-// eN where those have that expire at all.
+// `h` and a number of hidden entries, sN-M for sequences, xN where all entries expire at N,
+// xM-N where they do from M to N, eM-N where those do that expire at all.
 
 namespace varve::testing {
 

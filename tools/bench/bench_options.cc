@@ -121,13 +121,15 @@ const char* CompactionStyleName(CompactionStyle style) {
       return "tiered";
     case CompactionStyle::kNone:
       return "none";
+    case CompactionStyle::kByTime:
+      return "by_time";
   }
   return "unknown";
 }
 
 Status ParseCompactionStyle(const std::string& name, CompactionStyle* style) {
-  for (CompactionStyle s :
-       {CompactionStyle::kLeveled, CompactionStyle::kTiered, CompactionStyle::kNone}) {
+  for (CompactionStyle s : {CompactionStyle::kLeveled, CompactionStyle::kTiered,
+                            CompactionStyle::kNone, CompactionStyle::kByTime}) {
     if (name == CompactionStyleName(s)) {
       *style = s;
       return Status::OK();
@@ -138,7 +140,7 @@ Status ParseCompactionStyle(const std::string& name, CompactionStyle* style) {
     return Status::OK();
   }
   return Refuse("compaction_style", name,
-                "leveled, tiered, none, and db_bench's 0 and 1 are known");
+                "leveled, tiered, none, by_time, and db_bench's 0 and 1 are known");
 }
 
 const char* EvictionPolicyName(EvictionPolicy policy) {

@@ -64,7 +64,7 @@ Status ParseCompression(const std::string& name, Compression* compression);
 // "never", "interval", "always".
 Status ParseWalSyncMode(const std::string& name, WalSyncMode* mode);
 const char* WalSyncModeName(WalSyncMode mode);
-// "leveled", "tiered", "none".
+// "leveled", "tiered", "none", "by_time".
 Status ParseCompactionStyle(const std::string& name, CompactionStyle* style);
 const char* CompactionStyleName(CompactionStyle style);
 // "fifo", "lru".

@@ -119,7 +119,7 @@ DEFINE_int32(min_write_buffer_number_to_merge, VARVE_DEFAULT.engine.flush_memtab
              "Full memtables that are flushed together (Options::flush_memtables_min).");
 DEFINE_string(compaction_style,
               varve::bench::CompactionStyleName(VARVE_DEFAULT.engine.compaction_style),
-              "How segments are merged: leveled (or 0), tiered (or 1), none.");
+              "How segments are merged: leveled (or 0), tiered (or 1), none, by_time.");
 DEFINE_string(eviction, varve::bench::EvictionPolicyName(VARVE_DEFAULT.engine.eviction),
               "What a cache gives up first: fifo or lru (Options::eviction).");
 DEFINE_uint64(target_file_size_base, VARVE_DEFAULT.engine.segment_bytes,

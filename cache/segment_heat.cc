@@ -1,0 +1,17 @@
+#include "cache/segment_heat.h"
+
+namespace varve {
+
+SegmentHeat::Word* SegmentHeat::Allocate() {
+  Word* const fresh = new Word[words_]();
+  Word* there = nullptr;
+  // Release: whoever finds the bits finds them cleared (Checklist E2).
+  if (bits_.compare_exchange_strong(there, fresh, std::memory_order_acq_rel,
+                                    std::memory_order_acquire)) {
+    return fresh;
+  }
+  delete[] fresh;
+  return there;
+}
+
+}  // namespace varve

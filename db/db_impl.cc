@@ -110,6 +110,8 @@ DBImpl::DBImpl(const Options& options, const std::string& path, std::unique_ptr<
       path_(path),
       file_lock_(std::move(lock)),
       reads_(std::make_shared<ReadPath>(options, path)),
+      admission_(options.cache() ? Admission::Create(options.admission, options.capacity_bytes)
+                                 : nullptr),
       events_(options.listeners),
       live_(options),
       stall_(options.env.clock.get()),

@@ -12,6 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "cache/admission.h"
+#include "cache/salvage_budget.h"
+#include "db/admit_batch.h"
 #include "db/background_error.h"
 #include "db/compaction_job.h"
 #include "db/compaction_picker.h"
@@ -125,6 +128,7 @@ class DBImpl : public DB {
   Status Lead(const std::function<Status()>& work);
   // A write without entries: `sync` still makes durable what was written before.
   Status WriteNothing(const WriteOptions& options);
+  void CountRefused(const RefusedEntries& refused);
   // All that follow: by the leader.
   Status CommitGroup();
   void SetCommitTime();
@@ -308,6 +312,7 @@ class DBImpl : public DB {
   std::unique_ptr<ThreadPool> pool_;
   std::unique_ptr<LogSupply> log_supply_;
   std::unique_ptr<IntervalSyncer> syncer_;
+  const std::unique_ptr<Admission> admission_;  // null: every put is taken
 
   // ---- Internally synchronised ----
   EventDispatch events_;

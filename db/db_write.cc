@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "db/admit_batch.h"
 #include "db/db_impl.h"
 #include "db/write_batch_internal.h"
+#include "util/hash.h"
 #include "util/stopwatch.h"
 
 namespace varve {
@@ -56,6 +58,7 @@ class SingleWriter : public WriteQueue::Writer {
     return Ready(write_.InitExpiringPut(key, value));
   }
   Status InitDelete(Slice key) { return Ready(write_.InitDelete(key)); }
+  Status InitRefused(Slice key) { return Ready(write_.InitRefused(key)); }
   Status InitDeleteRange(Slice start, Slice end) {
     return Ready(write_.InitDeleteRange(start, end));
   }
@@ -109,7 +112,19 @@ Status DBImpl::Put(const WriteOptions& options, Slice key, Slice value) {
   SingleWriter writer;
   if (Status status = writer.InitPut(key, value, ttl_ms); !status.ok()) [[unlikely]]
     return status;
+  if (admission_ != nullptr && !admission_->Admit(Hash64(key), key.size() + value.size())) {
+    SingleWriter refused;
+    if (Status status = refused.InitRefused(key); !status.ok()) return status;
+    CountRefused({1, key.size() + value.size()});
+    return Enter(options, &refused);
+  }
   return Enter(options, &writer);
+}
+
+void DBImpl::CountRefused(const RefusedEntries& refused) {
+  if (options_.statistics == nullptr) return;
+  options_.statistics->Add(Counter::kRefusedEntries, refused.entries);
+  options_.statistics->Add(Counter::kRefusedBytes, refused.bytes);
 }
 
 Status DBImpl::Delete(const WriteOptions& options, Slice key) {
@@ -145,6 +160,17 @@ Status DBImpl::Write(const WriteOptions& options, const WriteBatch& batch) {
   if (status.ok() && contents.merges) status = CheckMergeTtl(options);
   if (!status.ok()) return status;
   if (batch.Count() == 0) return WriteNothing(options);
+  if (admission_ != nullptr) {
+    WriteBatch admitted;
+    RefusedEntries refused;
+    status = AdmitBatch(batch, admission_.get(), &admitted, &refused);
+    if (!status.ok()) return status;
+    if (refused.entries != 0) {
+      CountRefused(refused);
+      BatchWriter writer(admitted, contents, ttl_ms);
+      return Enter(options, &writer);
+    }
+  }
   BatchWriter writer(batch, contents, ttl_ms);
   return Enter(options, &writer);
 }

@@ -56,6 +56,7 @@ const std::vector<Field>& Fields() {
       Make("capacity_bytes", false, 0, std::numeric_limits<int64_t>::max(),
            &Options::capacity_bytes),
       Make("eviction", false, 0, 1, &Options::eviction),
+      Make("admission", false, 0, 1, &Options::admission),
       Make("default_ttl_ms", true, 0, std::numeric_limits<int64_t>::max(),
            &Options::default_ttl_ms),
       Make("history_retention_ms", true, 0, kAny, &Options::history_retention_ms),

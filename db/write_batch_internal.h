@@ -141,6 +141,7 @@ class SingleWrite {
     return Init(ValueType::kValueWithExpiry, key, value);
   }
   Status InitDelete(Slice key) { return Init(ValueType::kDelete, key, Slice()); }
+  Status InitRefused(Slice key) { return Init(ValueType::kRefused, key, Slice()); }
   Status InitDeleteRange(Slice start, Slice end) {
     return Init(ValueType::kRangeDelete, start, end);
   }

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "varve/admission_policy.h"
 #include "varve/comparator.h"
 #include "varve/env.h"
 #include "varve/eviction_policy.h"
@@ -157,6 +158,8 @@ struct Options {
   uint64_t capacity_bytes = 0;
   // Which segments a cache gives up when it wants room. See EvictionPolicy.
   EvictionPolicy eviction = EvictionPolicy::kLru;
+  // Which puts a cache takes. See AdmissionPolicy.
+  AdmissionPolicy admission = AdmissionPolicy::kAll;
 
   // ---- Time to live ----
   // Milliseconds after which entries expire that are put without a ttl of their own

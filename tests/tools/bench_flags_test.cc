@@ -78,6 +78,7 @@ TEST(Flags, NoFlagsGiveTheProgrammaticDefaults) {
   EXPECT_EQ(parsed.engine.use_direct_reads, engine.use_direct_reads);
   EXPECT_EQ(parsed.engine.compaction_style, engine.compaction_style);
   EXPECT_EQ(parsed.engine.eviction, engine.eviction);
+  EXPECT_EQ(parsed.engine.admission, engine.admission);
   EXPECT_EQ(parsed.engine.segment_bytes, engine.segment_bytes);
   EXPECT_EQ(parsed.engine.level0_runs_trigger, engine.level0_runs_trigger);
   EXPECT_EQ(parsed.engine.level_base_bytes, engine.level_base_bytes);
@@ -122,6 +123,7 @@ TEST(Flags, EveryFlagArrives) {
                      "--min_write_buffer_number_to_merge=3",
                      "--compaction_style=tiered",
                      "--eviction=fifo",
+                     "--admission=seen_before",
                      "--target_file_size_base=1000000",
                      "--level0_file_num_compaction_trigger=22",
                      "--max_bytes_for_level_base=2000000",
@@ -167,6 +169,7 @@ TEST(Flags, EveryFlagArrives) {
   EXPECT_EQ(o.engine.flush_memtables_min, 3);
   EXPECT_EQ(o.engine.compaction_style, CompactionStyle::kTiered);
   EXPECT_EQ(o.engine.eviction, EvictionPolicy::kFifo);
+  EXPECT_EQ(o.engine.admission, AdmissionPolicy::kSeenBefore);
   EXPECT_EQ(o.engine.segment_bytes, 1'000'000u);
   EXPECT_EQ(o.engine.level0_runs_trigger, 22);
   EXPECT_EQ(o.engine.level_base_bytes, 2'000'000u);
@@ -206,6 +209,7 @@ TEST(Flags, BadValuesAreNamed) {
   EXPECT_THAT(ErrorOf({"--cache_size=-1"}), HasSubstr("--cache_size=-1"));
   EXPECT_THAT(ErrorOf({"--compression_type=lzma"}), HasSubstr("--compression_type=lzma"));
   EXPECT_THAT(ErrorOf({"--compaction_style=2"}), HasSubstr("--compaction_style=2"));
+  EXPECT_THAT(ErrorOf({"--admission=some"}), HasSubstr("--admission=some"));
   EXPECT_THAT(ErrorOf({"--eviction=random"}), HasSubstr("--eviction=random"));
   EXPECT_THAT(ErrorOf({"--wal_sync=perhaps"}), HasSubstr("--wal_sync=perhaps"));
   EXPECT_THAT(ErrorOf({"--compression_ratio=0"}), HasSubstr("--compression_ratio"));

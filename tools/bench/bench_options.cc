@@ -163,4 +163,24 @@ Status ParseEvictionPolicy(const std::string& name, EvictionPolicy* policy) {
   return Refuse("eviction", name, "fifo and lru are known");
 }
 
+const char* AdmissionPolicyName(AdmissionPolicy policy) {
+  switch (policy) {
+    case AdmissionPolicy::kAll:
+      return "all";
+    case AdmissionPolicy::kSeenBefore:
+      return "seen_before";
+  }
+  return "unknown";
+}
+
+Status ParseAdmissionPolicy(const std::string& name, AdmissionPolicy* policy) {
+  for (AdmissionPolicy p : {AdmissionPolicy::kAll, AdmissionPolicy::kSeenBefore}) {
+    if (name == AdmissionPolicyName(p)) {
+      *policy = p;
+      return Status::OK();
+    }
+  }
+  return Refuse("admission", name, "all and seen_before are known");
+}
+
 }  // namespace varve::bench

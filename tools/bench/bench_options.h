@@ -70,6 +70,9 @@ const char* CompactionStyleName(CompactionStyle style);
 // "fifo", "lru".
 Status ParseEvictionPolicy(const std::string& name, EvictionPolicy* policy);
 const char* EvictionPolicyName(EvictionPolicy policy);
+// "all", "seen_before".
+Status ParseAdmissionPolicy(const std::string& name, AdmissionPolicy* policy);
+const char* AdmissionPolicyName(AdmissionPolicy policy);
 
 }  // namespace varve::bench
 

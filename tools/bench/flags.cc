@@ -122,6 +122,8 @@ DEFINE_string(compaction_style,
               "How segments are merged: leveled (or 0), tiered (or 1), none, by_time.");
 DEFINE_string(eviction, varve::bench::EvictionPolicyName(VARVE_DEFAULT.engine.eviction),
               "What a cache gives up first: fifo or lru (Options::eviction).");
+DEFINE_string(admission, varve::bench::AdmissionPolicyName(VARVE_DEFAULT.engine.admission),
+              "Which puts a cache takes: all or seen_before (Options::admission).");
 DEFINE_uint64(target_file_size_base, VARVE_DEFAULT.engine.segment_bytes,
               "Bytes at which a compaction begins its next segment (Options::segment_bytes).");
 DEFINE_int32(level0_file_num_compaction_trigger, VARVE_DEFAULT.engine.level0_runs_trigger,
@@ -233,6 +235,7 @@ Status EngineOptions(Options* engine) {
     status = ParseCompactionStyle(FLAGS_compaction_style, &engine->compaction_style);
   }
   if (status.ok()) status = ParseEvictionPolicy(FLAGS_eviction, &engine->eviction);
+  if (status.ok()) status = ParseAdmissionPolicy(FLAGS_admission, &engine->admission);
   if (!status.ok()) return status;
   engine->block_cache_bytes = static_cast<size_t>(FLAGS_cache_size);
   engine->block_bytes = static_cast<size_t>(FLAGS_block_size);

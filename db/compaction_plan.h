@@ -23,7 +23,7 @@ enum class CompactionReason : uint8_t {
   kTombstones,          // many deletes that cost reads and room
   kGhosts,              // ghosts over their budget (db/ghost_budget.h)
   kManual,              // CompactRange
-  kSmallSegments,       // by time: neighbours in age, smaller than half a segment
+  kSmallSegments,       // by time: neighbours in age that are small
 };
 
 // Segments of one sorted run that a compaction takes, in key order.

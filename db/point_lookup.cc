@@ -155,7 +155,9 @@ Status PointLookup::InSegments(const ReadView& view, const ReadOptions& options,
     if (!status.ok()) return status;
     if (result.found) {
       const size_t source = Memtables(view) + (&run - runs.data());
-      return Answer(view, options, key, source, /*covering=*/0, result.trailer, clock, value);
+      status = Answer(view, options, key, source, /*covering=*/0, result.trailer, clock, value);
+      NoteAnswer(**file, hash, status);
+      return status;
     }
   }
   return Status::NotFound();
@@ -182,8 +184,10 @@ Status PointLookup::FromRun(const ReadView& view, const ReadOptions& options, co
     if (!status.ok()) return status;
     covering = std::max(covering, CoveringIn(**file, *reader, key));
     if (result.found) {
-      return Answer(view, options, key, Memtables(view) + i, covering, result.trailer, clock,
-                    value);
+      status = Answer(view, options, key, Memtables(view) + i, covering, result.trailer, clock,
+                      value);
+      NoteAnswer(**file, hash, status);
+      return status;
     }
   }
   return Status::NotFound();
@@ -243,6 +247,7 @@ void PointLookup::InSegments(const ReadView& view, const ReadOptions& options,
         request->status =
             Answer(view, options, *request->key, Memtables(view) + run, request->covering,
                    request->result.trailer, clock, request->result.value);
+        NoteAnswer(*file, request->key_hash, request->status);
       }
     }
     const bool source_ends = run + 1 == runs.size() || !runs[run + 1]->IsOneSourceWith(*runs[run]);

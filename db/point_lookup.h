@@ -38,9 +38,13 @@ namespace varve {
 class PointLookup {
  public:
   // Without an operator (null), keys with merge operands are NotSupported. Both must outlive this.
+  // `notes_hits`: the segment in which a value is found is told (SegmentFile::heat()).
   PointLookup(const InternalKeyComparator& comparator, const MergeOperator* merge_operator,
-              SegmentCache* segments)
-      : comparator_(comparator), merge_operator_(merge_operator), segments_(segments) {}
+              SegmentCache* segments, bool notes_hits = false)
+      : comparator_(comparator),
+        merge_operator_(merge_operator),
+        segments_(segments),
+        notes_hits_(notes_hits) {}
 
   // True if a memtable decides, with *status and, where that is OK, *value set.
   bool InMemtables(const ReadView& view, const ReadOptions& options, const LookupKey& key,
@@ -61,6 +65,9 @@ class PointLookup {
                   std::span<Request* const> requests, ReadClock* clock) const;
 
  private:
+  void NoteAnswer(const SegmentFile& file, uint64_t hash, const Status& answer) const {
+    if (notes_hits_ && answer.ok()) file.heat().Record(hash);
+  }
   uint64_t Prefix(Slice user_key) const { return comparator_.bytewise() ? KeyPrefix(user_key) : 0; }
   // A ghost of a newer place than the run's that accepts the key, or null. `*asked` of the ghosts
   // were asked before, beside newer runs: each is asked once.
@@ -87,6 +94,7 @@ class PointLookup {
   const InternalKeyComparator comparator_;
   const MergeOperator* const merge_operator_;
   SegmentCache* const segments_;
+  const bool notes_hits_;
 };
 
 }  // namespace varve

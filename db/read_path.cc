@@ -18,7 +18,8 @@ ReadPath::ReadPath(const Options& options, const std::string& directory)
       merge_operator_(options.merge_operator),
       prefix_extractor_(options.prefix_extractor),
       segments_(options, directory, blocks_.get(), &epochs_),
-      points_(comparator_, merge_operator_.get(), &segments_),
+      points_(comparator_, merge_operator_.get(), &segments_,
+              options.cache() && options.eviction == EvictionPolicy::kLru),
       views_(&epochs_),
       history_(clock_.get(), HistoryRetention(options)) {}
 

@@ -14,7 +14,7 @@ namespace {
 constexpr uint64_t kUncut = uint64_t{1} << 62;
 
 bool IsSmall(const SegmentFile& segment, uint64_t segment_bytes) {
-  return segment.file_bytes() < segment_bytes / 2;
+  return segment.file_bytes() < segment_bytes / TimePicker::kSmallShare;
 }
 
 TimePlace PlaceOf(const SegmentFile& segment, const BusySegments& busy, uint64_t segment_bytes) {
@@ -208,7 +208,7 @@ uint64_t TimePicker::DebtBytes(const Version& version) const {
     }
     debt += merged.bytes;
     merged.segments = 1;
-    merged.mergeable = merged.bytes < options_.segment_bytes / 2;
+    merged.mergeable = merged.bytes < options_.segment_bytes / kSmallShare;
     places.erase(places.begin() + window->from + 1, places.begin() + window->to);
   }
   return debt;

@@ -15,7 +15,7 @@ namespace varve {
 struct TimePlace {
   uint64_t bytes = 0;
   size_t segments = 0;
-  bool mergeable = false;  // idle, and every segment of it smaller than half of one
+  bool mergeable = false;  // idle, and every segment of it small
   // The expiry of its segments, if all of them expire; they are merged with their like alone.
   bool expires = false;
   uint64_t min_expires_at = 0, max_expires_at = 0;
@@ -32,10 +32,11 @@ std::optional<TimeWindow> ChooseNeighbours(const std::vector<TimePlace>& places,
 // Merges as little as a cache can do with: segments keep their place in the order of age, in which
 // they are evicted, and each byte is written about twice, to the log and to its segment.
 //
-//  1. Neighbours in age that are all smaller than half a segment become one of at most a whole
-//     segment: what memtables that were flushed early left behind, and what was salvaged. They wait
-//     until together they make half a segment, or are kNeighboursMin: merged one by one, each byte
-//     would be written again and again.
+//  1. Neighbours in age that are all *small*, of less than a quarter of a segment, become one of at
+//     most a whole segment: what memtables that were flushed early left behind, and what was
+//     salvaged. (A flush of two full memtables, half a segment, is not: it would all be written
+//     twice.) They wait until together they make half a segment, or are kNeighboursMin: merged one
+//     by one, each byte would be written again and again.
 //  2. Siblings, the segments of one epoch, are merged among themselves by the same measure. Epochs
 //     are merged whole, with all their siblings, as an entry may not rise past what may hold its
 //     key (RULES R1.4).
@@ -45,9 +46,10 @@ std::optional<TimeWindow> ChooseNeighbours(const std::vector<TimePlace>& places,
 //     goes with its segment. CompactRange rewrites segments where they are, if it is told to
 //     rewrite the deepest.
 //
-// Each plan leaves fewer segments that are smaller than half of one, so picking ends. Immutable.
+// Each plan leaves fewer small segments, so picking ends. Immutable.
 class TimePicker : public CompactionPicker {
  public:
+  static constexpr uint64_t kSmallShare = 4;
   // So many are merged although together they make less than half a segment.
   static constexpr size_t kNeighboursMin = 8;
 

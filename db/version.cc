@@ -40,7 +40,8 @@ SegmentFile::SegmentFile(SegmentEntry entry, const InternalKeyComparator& compar
       largest_is_exclusive_(ExtractTrailer(entry_.largest) == kExclusiveTrailer),
       has_range_deletes_((entry_.flags & kHasRangeDeletes) != 0),
       segment_life_(NewLife(entry_, FileType::kSegment, before)),
-      ghost_life_(NewLife(entry_, FileType::kGhost, before)) {
+      ghost_life_(NewLife(entry_, FileType::kGhost, before)),
+      heat_(entry_.entries) {
   if (comparator.bytewise()) {
     smallest_prefix_ = KeyPrefix(smallest_user_key());
     largest_prefix_ = KeyPrefix(largest_user_key());

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "cache/segment_heat.h"
 #include "db/manifest.h"
 #include "table/ghost_reader.h"
 #include "table/segment_reader.h"
@@ -50,6 +51,8 @@ class SegmentFile {
   // The largest user key is itself not in the segment.
   bool largest_is_exclusive() const { return largest_is_exclusive_; }
   bool has_range_deletes() const { return has_range_deletes_; }
+  // What reads have found of it; told by a cache alone.
+  SegmentHeat& heat() const { return heat_; }
 
   // Calls `done` when nobody holds anything that has this file of FilesOf(entry()) any more, be it
   // at this or at another level. At most once for each file, and not beside other calls.
@@ -112,6 +115,7 @@ class SegmentFile {
   // Relaxed: a hint for the choice of the reader to close.
   std::atomic<bool> used_{false};
   std::shared_ptr<SegmentReader> owner_;  // guarded by the cache's mutex
+  mutable SegmentHeat heat_;
 };
 
 using SegmentList = std::vector<std::shared_ptr<SegmentFile>>;

@@ -61,10 +61,9 @@ enum class CompactionStyle : uint8_t {
   // Nothing is merged but by CompactRange: for loading, or for a database that is hardly written.
   kNone = 2,
   // What was written at about one time stays together: only neighbours in age that are smaller than
-  // half of segment_bytes are merged, so that each byte is written about twice, to the log and to a
-  // segment. For a cache, which evicts whole segments; in a database nothing that was overwritten
-  // or
-  // deleted ever goes, but by CompactRange with rewrite_deepest.
+  // a quarter of segment_bytes are merged, so that each byte is written about twice, to the log and
+  // to a segment. For a cache, which evicts whole segments; in a database most of what is
+  // overwritten or deleted stays for ever.
   kByTime = 3,
 };
 

@@ -36,17 +36,19 @@ class TimePickerTest : public ::testing::Test {
 };
 
 TEST_F(TimePickerTest, SmallNeighboursBecomeOne) {
-  EXPECT_EQ(Pick("L0@9: a-z#9(30M) | L0@8: a-z#8(30M) | L0@7: a-z#7(90M)"),
-            "L0:#9,#8 -> L0@9 (small, score 1.00)");
-  EXPECT_EQ(Pick("L0@9: a-z#9(90M) | L0@8: a-z#8(10M) | L0@7: a-z#7(40M)"),
-            "L0:#8,#7 -> L0@8 (small, score 1.00)");
+  EXPECT_EQ(Pick("L0@9: a-z#9(20M) | L0@8: a-z#8(20M) | L0@7: a-z#7(20M) | L0@6: a-z#6(90M)"),
+            "L0:#9,#8,#7 -> L0@9 (small, score 1.00)");
+  EXPECT_EQ(Pick("L0@9: a-z#9(90M) | L0@8: a-z#8(10M) | L0@7: a-z#7(24M) | L0@6: a-z#6(24M)"),
+            "L0:#8,#7,#6 -> L0@8 (small, score 1.00)");
 }
 
 TEST_F(TimePickerTest, NothingElseIsWanted) {
   EXPECT_EQ(Pick(""), "none");
   EXPECT_EQ(Pick("L0@9: a-z#9(10M)"), "none");
-  EXPECT_EQ(Pick("L0@9: a-z#9(50M) | L0@8: a-z#8(50M)"), "none") << "half a segment is enough";
-  EXPECT_EQ(Pick("L0@9: a-z#9(40M) | L0@8: a-z#8(60M) | L0@7: a-z#7(40M)"), "none")
+  EXPECT_EQ(Pick("L0@9: a-z#9(25M) | L0@8: a-z#8(25M) | L0@7: a-z#7(25M)"), "none")
+      << "a quarter of a segment is enough";
+  EXPECT_EQ(Pick("L0@9: a-z#9(24M) | L0@8: a-z#8(60M) | L0@7: a-z#7(24M) | L0@6: a-z#6(10M)"),
+            "none")
       << "what is small and no neighbour";
   std::string many;
   for (int epoch = 300; epoch > 0; --epoch) {
@@ -71,43 +73,47 @@ TEST_F(TimePickerTest, WaitsUntilTheyAreWorthASegment) {
 }
 
 TEST_F(TimePickerTest, TogetherTheyAreNoMoreThanASegment) {
-  EXPECT_EQ(Pick("L0@9: a-z#9(40M) | L0@8: a-z#8(40M) | L0@7: a-z#7(40M)"),
-            "L0:#9,#8 -> L0@9 (small, score 1.00)");
+  EXPECT_EQ(Pick("L0@9: a-z#9(24M) | L0@8: a-z#8(24M) | L0@7: a-z#7(24M) | L0@6: a-z#6(24M) | "
+                 "L0@5: a-z#5(24M)"),
+            "L0:#9,#8,#7,#6 -> L0@9 (small, score 1.00)");
 }
 
 // What was salvaged stands beside the newest segment.
 TEST_F(TimePickerTest, SiblingsAreMergedWhereTheyStand) {
-  EXPECT_EQ(Pick("L0@9: a-z#9(90M) b-y#10(30M) c-x#11(30M) | L0@8: a-z#8(90M)"),
-            "L0:#10,#11 -> L0@9 (small, score 1.00)");
+  EXPECT_EQ(Pick("L0@9: a-z#9(90M) b-y#10(20M) c-x#11(20M) d-w#12(20M) | L0@8: a-z#8(90M)"),
+            "L0:#10,#11,#12 -> L0@9 (small, score 1.00)");
   // An epoch rises as a whole or not at all (RULES R1.4).
-  EXPECT_EQ(Pick("L0@9: a-z#9(30M) | L0@8: a-z#8(90M) b-y#10(30M)"), "none");
-  EXPECT_EQ(Pick("L0@9: a-z#9(30M) | L0@8: a-f#8(10M) g-z#10(20M)"),
+  EXPECT_EQ(Pick("L0@9: a-z#9(24M) | L0@8: a-z#8(90M) b-y#10(24M) | L0@7: a-z#7(24M)"), "none");
+  EXPECT_EQ(Pick("L0@9: a-z#9(20M) | L0@8: a-f#8(15M) g-z#10(15M)"),
             "L0:#9,#8,#10 -> L0@9 (small, score 1.00)");
 }
 
 // Checklist E11, E12: so that they still go whole.
 TEST_F(TimePickerTest, OnlyWhatExpiresAlikeIsMerged) {
-  EXPECT_EQ(Pick("L0@9: a-z#9(30M x100-200) | L0@8: a-z#8(30M x150-300)"),
-            "L0:#9,#8 -> L0@9 (small, score 1.00)");
-  EXPECT_EQ(Pick("L0@9: a-z#9(30M x100-200) | L0@8: a-z#8(30M x201-300)"), "none");
-  EXPECT_EQ(Pick("L0@9: a-z#9(30M x100-200) | L0@8: a-z#8(30M)"), "none");
-  EXPECT_EQ(Pick("L0@9: a-z#9(30M e100-200) | L0@8: a-z#8(30M)"),
-            "L0:#9,#8 -> L0@9 (small, score 1.00)")
-      << "neither expires as a whole";
-  EXPECT_EQ(Pick("L0@9: a-z#1(30M x700-800) b-y#2(30M x100-200) c-x#3(30M x150-300) d-w#4(30M)"),
-            "L0:#2,#3 -> L0@9 (small, score 1.00)");
+  const std::string third = " | L0@7: a-z#7(20M x160-250)";
+  EXPECT_EQ(Pick("L0@9: a-z#9(20M x100-200) | L0@8: a-z#8(20M x150-300)" + third),
+            "L0:#9,#8,#7 -> L0@9 (small, score 1.00)");
+  EXPECT_EQ(Pick("L0@9: a-z#9(20M x100-200) | L0@8: a-z#8(20M x201-300)" + third), "none");
+  EXPECT_EQ(Pick("L0@9: a-z#9(20M x100-200) | L0@8: a-z#8(20M)" + third), "none");
+  EXPECT_EQ(Pick("L0@9: a-z#9(20M e100-200) | L0@8: a-z#8(20M) | L0@7: a-z#7(20M e500-600)"),
+            "L0:#9,#8,#7 -> L0@9 (small, score 1.00)")
+      << "none expires as a whole";
+  EXPECT_EQ(Pick("L0@9: a-z#1(20M x700-800) b-y#2(20M x100-200) c-x#3(20M x150-300) d-w#4(20M) "
+                 "e-v#5(20M x250-400)"),
+            "L0:#2,#3,#5 -> L0@9 (small, score 1.00)");
 }
 
 // Checklist S14, RULES R1.5.
 TEST_F(TimePickerTest, LeavesWhatAJobHasInHand) {
-  EXPECT_EQ(Pick("L0@9: a-z#9(30M) | L0@8: a-z#8*(30M) | L0@7: a-z#7(30M)"), "none");
-  EXPECT_EQ(Pick("L0@9: a-z#9*(30M) | L0@8: a-z#8(30M) | L0@7: a-z#7(30M)"),
-            "L0:#8,#7 -> L0@8 (small, score 1.00)");
+  EXPECT_EQ(Pick("L0@9: a-z#9(20M) | L0@8: a-z#8(20M) | L0@7: a-z#7*(20M) | L0@6: a-z#6(20M)"),
+            "none");
+  EXPECT_EQ(Pick("L0@9: a-z#9*(20M) | L0@8: a-z#8(20M) | L0@7: a-z#7(20M) | L0@6: a-z#6(20M)"),
+            "L0:#8,#7,#6 -> L0@8 (small, score 1.00)");
 }
 
 TEST_F(TimePickerTest, OwesWhatItWillRead) {
   EXPECT_EQ(Debt("L0@9: a-z#9(60M) | L0@8: a-z#8(60M)"), 0u);
-  EXPECT_EQ(Debt("L0@9: a-z#9(30M) | L0@8: a-z#8(30M) | L0@7: a-z#7(90M)"), 60u);
+  EXPECT_EQ(Debt("L0@9: a-z#9(20M) | L0@8: a-z#8(20M) | L0@7: a-z#7(20M) | L0@6: a-z#6(90M)"), 60u);
 }
 
 TEST_F(TimePickerTest, ByHandEachSegmentIsRewrittenWhereItStands) {
@@ -160,7 +166,7 @@ TEST(TimePicker, WritesLittleAndLeavesFewSmallOnes) {
     EXPECT_LT(tree.bytes_compacted(), tree.bytes_flushed());
     size_t small_ones = 0;
     tree.version().ForEachSegment([&](const auto& segment) {
-      small_ones += segment->file_bytes() < options.segment_bytes / 2;
+      small_ones += segment->file_bytes() < options.segment_bytes / TimePicker::kSmallShare;
     });
     EXPECT_LE(small_ones, tree.version().segments() / 2 + TimePicker::kNeighboursMin);
   }

@@ -12,18 +12,15 @@ bool Older(const SegmentStatistics* a, const SegmentStatistics* b) {
          std::tie(b->epoch, b->expires_at_ms, b->number);
 }
 
-bool Colder(const SegmentStatistics* a, const SegmentStatistics* b) {
-  return a->heat != b->heat ? a->heat < b->heat : Older(a, b);
-}
-
 }  // namespace
 
 EvictionPlan ChooseVictims(EvictionPolicy policy, std::span<const SegmentStatistics> segments,
                            uint64_t bytes_wanted) {
   std::vector<const SegmentStatistics*> order;
   for (const SegmentStatistics& segment : segments) order.push_back(&segment);
-  std::sort(order.begin(), order.end(), policy == EvictionPolicy::kLru ? &Colder : &Older);
+  std::sort(order.begin(), order.end(), &Older);
   EvictionPlan plan;
+  plan.saves_hits = policy == EvictionPolicy::kLru;
   for (const SegmentStatistics* segment : order) {
     if (plan.bytes >= bytes_wanted) break;
     plan.victims.push_back(segment->number);

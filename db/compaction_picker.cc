@@ -18,10 +18,10 @@ PickerOptions::PickerOptions(const Options& options)
 std::unique_ptr<CompactionPicker> NewCompactionPicker(CompactionStyle style,
                                                       const PickerOptions& options,
                                                       const InternalKeyComparator& comparator) {
+  if (style == CompactionStyle::kByTime) return std::make_unique<TimePicker>(options, comparator);
   if (style == CompactionStyle::kTiered || options.cache) {
     return std::make_unique<TieredPicker>(options, comparator, style == CompactionStyle::kTiered);
   }
-  if (style == CompactionStyle::kByTime) return std::make_unique<TimePicker>(options, comparator);
   return std::make_unique<LeveledPicker>(options, comparator, style == CompactionStyle::kLeveled);
 }
 

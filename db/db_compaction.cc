@@ -85,6 +85,7 @@ BusySegments DBImpl::Busy() const {
   for (const Eviction* eviction : evictions_) {
     for (const auto& victim : eviction->victims) busy.insert(victim->number());
   }
+  busy.insert(salvaging_.begin(), salvaging_.end());
   return busy;
 }
 

@@ -246,6 +246,7 @@ Status DBImpl::InstallFlush(const std::vector<Table>& tables, FlushLogs logs,
     immutables_.erase(immutables_.begin(), immutables_.begin() + tables.size());
     tables_flushed_ += tables.size();
     version_ = version_->With(reads_->comparator(), {}, added, retained);
+    salvage_budget_.Filled(bytes);
     PublishView();
     errors_.Succeeded(BackgroundErrorSource::kFlush);
     stall_.FlushEnded(/*ok=*/true);

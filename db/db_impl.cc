@@ -115,6 +115,7 @@ DBImpl::DBImpl(const Options& options, const std::string& path, std::unique_ptr<
       events_(options.listeners),
       live_(options),
       stall_(options.env.clock.get()),
+      salvage_budget_(options.capacity_bytes / 64),
       errors_(&events_) {}
 
 DBImpl::~DBImpl() {

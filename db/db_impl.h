@@ -40,6 +40,8 @@
 
 namespace varve {
 
+class SalvageJob;
+
 // Puts the parts together: reads go to ReadPath, writes through WriteQueue to a leader, who logs,
 // inserts and publishes; full memtables become segments in the background.
 //
@@ -92,6 +94,13 @@ class DBImpl : public DB {
     uint64_t file_bytes = 0;  // of the segments; their ghosts keep some
     uint64_t entries = 0;
     uint64_t ghosts = 0;  // that were left
+
+    void Add(const Evicted& other) {
+      segments += other.segments;
+      file_bytes += other.file_bytes;
+      entries += other.entries;
+      ghosts += other.ghosts;
+    }
   };
   // Takes segments out of a cache without reading them (db_evict.cc), in one commit, and gives
   // their room back by a seal, as far as nobody reads them. Numbers that are gone, or busy with a
@@ -99,6 +108,11 @@ class DBImpl : public DB {
   // thread that holds no lock of the engine.
   Status Evict(std::span<const FileNumber> numbers, EvictionReason reason,
                Evicted* evicted = nullptr) EXCLUDES(mu_);
+  // Takes out what has expired, and as much more as the policy (Options::eviction) takes to be so
+  // many bytes of segments (db_salvage.cc). What of it is saved needs the room of a segment first.
+  Status EvictByPolicy(uint64_t bytes_wanted, Evicted* evicted) EXCLUDES(mu_);
+  // As Evict() for room, after what was hit of the segments has been saved.
+  Status EvictSaving(std::span<const FileNumber> numbers, Evicted* evicted) EXCLUDES(mu_);
 
  private:
   // A memtable and its place: one log holds what was logged of it, and nothing else.
@@ -267,6 +281,16 @@ class DBImpl : public DB {
   // There was no room for such a rewrite.
   void EvictForGhosts() EXCLUDES(mu_);
 
+  // ---- Saving what was hit (db_salvage.cc) ----
+  // Of the first `*count` of these segments, which is one at least: those that are there and idle,
+  // and together no more than so many bytes, or one.
+  SegmentList SegmentsToSalvage(std::span<const FileNumber> numbers, uint64_t bytes_max,
+                                size_t* count) const REQUIRES(mu_);
+  // Of the first `*count` of them.
+  Status Salvage(std::span<const FileNumber> numbers, size_t* count) EXCLUDES(mu_);
+  Status InstallSalvage(SalvageJob* job) EXCLUDES(mu_);
+  void NoteEpochs(uint64_t now_ms) REQUIRES(mu_);
+
   // ---- Whole files (db_files.cc) ----
   // By the leader, both.
   Status BeginIngestion(const Ingestion& ingestion, SequenceNumber sequence,
@@ -366,7 +390,10 @@ class DBImpl : public DB {
   std::vector<const Eviction*> evictions_ GUARDED_BY(mu_);  // not committed yet, by number
   int evictions_active_ GUARDED_BY(mu_) = 0;                // those and the ones that clean up
   uint64_t last_eviction_ GUARDED_BY(mu_) = 0;              // the last number that was given
-  std::set<FileNumber> retiring_ GUARDED_BY(mu_);           // ghosts that a commit takes out
+  std::set<FileNumber> salvaging_ GUARDED_BY(mu_);          // segments of which something is saved
+  SalvageBudget salvage_budget_ GUARDED_BY(mu_);
+  EpochAges epoch_ages_ GUARDED_BY(mu_);
+  std::set<FileNumber> retiring_ GUARDED_BY(mu_);  // ghosts that a commit takes out
   BackgroundErrors errors_ GUARDED_BY(mu_);
   std::set<SequenceNumber> ingesting_ GUARDED_BY(mu_);  // ahead of the writers, in their order
   int pauses_ GUARDED_BY(mu_) = 0;  // calls of PauseBackgroundWork() that were not taken back

@@ -20,6 +20,7 @@ EvictionPlan PlanEviction(const Version& version, const BusySegments& busy,
   });
   EvictionPlan plan = ChooseVictims(EvictionPolicy::kFifo, expired, UINT64_MAX);
   plan.expired = plan.victims.size();
+  plan.saves_hits = demand.policy == EvictionPolicy::kLru;
   if (plan.bytes >= demand.bytes_wanted) return plan;
   const EvictionPlan more = ChooseVictims(demand.policy, live, demand.bytes_wanted - plan.bytes);
   plan.victims.insert(plan.victims.end(), more.victims.begin(), more.victims.end());

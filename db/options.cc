@@ -117,6 +117,8 @@ Options Options::ForCache(uint64_t capacity_bytes) {
   Options options;
   options.capacity_bytes = capacity_bytes;
   options.compaction_style = CompactionStyle::kByTime;
+  // Hundreds of runs are asked for a key (docs/cache.md, "Eviction").
+  options.filter_bits_per_key = 16;
   return options;
 }
 

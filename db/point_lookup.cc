@@ -184,8 +184,8 @@ Status PointLookup::FromRun(const ReadView& view, const ReadOptions& options, co
     if (!status.ok()) return status;
     covering = std::max(covering, CoveringIn(**file, *reader, key));
     if (result.found) {
-      status = Answer(view, options, key, Memtables(view) + i, covering, result.trailer, clock,
-                      value);
+      status =
+          Answer(view, options, key, Memtables(view) + i, covering, result.trailer, clock, value);
       NoteAnswer(**file, hash, status);
       return status;
     }

@@ -73,6 +73,11 @@ constexpr const char* kCounterNames[] = {
     "ghosts_made",
     "ghosts_retired",
     "ghost_drops",
+    "refused_entries",
+    "refused_bytes",
+    "salvages",
+    "salvaged_entries",
+    "salvaged_bytes",
 };
 static_assert(std::size(kCounterNames) == kCounters, "name each counter");
 

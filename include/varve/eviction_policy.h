@@ -5,13 +5,15 @@
 
 namespace varve {
 
-// What a cache gives up first when it wants room. Whole segments go, after those of which
-// everything has expired. It may be another at each open.
+// What a cache gives up when it wants room: whole segments, after those of which everything has
+// expired the oldest first. It may be another at each open.
 enum class EvictionPolicy : uint8_t {
-  // The oldest first: the lowest epoch, and of one epoch what expires first. Nothing older than a
-  // victim is left, so it needs no ghost, and nothing is read.
+  // Whatever is in them. Nothing is read, and nothing written but a commit.
   kFifo = 0,
-  // The least heat first; of equal heat as kFifo.
+  // But what Get or MultiGet found of them since it was written is written anew first, to stay as
+  // long as what is written now: as near to the least recently used as whole segments allow (it is
+  // CLOCK's second chance). Never more bytes than puts bring in; in traces a third to two thirds of
+  // that. What will soon expire is not saved, and nothing is known of what was read before an open.
   kLru = 1,
 };
 

@@ -63,9 +63,14 @@ enum class Counter : uint32_t {
   kDamagedSegments,  // … because they could not be read
   kDamagedBytes,
   kDamagedEntries,
-  kGhostsMade,     // of these segments, those that left a ghost
-  kGhostsRetired,  // ghosts that had nothing left to hide
-  kGhostDrops,     // entries that compactions left out because a ghost hides them
+  kGhostsMade,       // of these segments, those that left a ghost
+  kGhostsRetired,    // ghosts that had nothing left to hide
+  kGhostDrops,       // entries that compactions left out because a ghost hides them
+  kRefusedEntries,   // puts that were not admitted …
+  kRefusedBytes,     // … their keys and values
+  kSalvages,         // segments of what was saved of evicted ones …
+  kSalvagedEntries,  // … entries in them
+  kSalvagedBytes,    // … bytes of their files
   kCounterCount,
 };
 

@@ -17,7 +17,7 @@ namespace {
 constexpr EvictionPolicy kFifo = EvictionPolicy::kFifo;
 constexpr EvictionPolicy kLru = EvictionPolicy::kLru;
 
-// "#12@9:64*3.5!700": number, epoch, bytes, and where they are given heat and expiry.
+// "#12@9:64!700": number, epoch, bytes, and where it is given expiry.
 std::vector<SegmentStatistics> Parse(const std::string& text) {
   std::vector<SegmentStatistics> segments;
   std::istringstream in(text);
@@ -28,7 +28,6 @@ std::vector<SegmentStatistics> Parse(const std::string& text) {
       if (mark == '#') fields >> segment.number;
       if (mark == '@') fields >> segment.epoch;
       if (mark == ':') fields >> segment.file_bytes;
-      if (mark == '*') fields >> segment.heat;
       if (mark == '!') fields >> segment.expires_at_ms;
     }
     EXPECT_NE(segment.number, 0u) << part;
@@ -49,7 +48,7 @@ std::string Choose(EvictionPolicy policy, const std::string& cache, uint64_t byt
 }
 
 TEST(EvictionPolicy, FifoTakesTheOldest) {
-  const std::string cache = "#7@9:10*0 #3@4:10*50 #5@6:10*1";
+  const std::string cache = "#7@9:10 #3@4:10 #5@6:10";
   EXPECT_EQ(Choose(kFifo, cache, 1), "#3 (10)");
   EXPECT_EQ(Choose(kFifo, cache, 11), "#3 #5 (20)");
   // A merge gave a high number to what is old.
@@ -62,11 +61,11 @@ TEST(EvictionPolicy, OfOneEpochWhatExpiresFirst) {
   EXPECT_EQ(Choose(kLru, cache, 31), "#4 #3 #2 #1 (40)");
 }
 
-TEST(EvictionPolicy, LruTakesTheColdest) {
-  const std::string cache = "#7@9:10*0.5 #3@4:10*50 #5@6:10*0.25 #8@10:10*0.5";
-  EXPECT_EQ(Choose(kLru, cache, 1), "#5 (10)");
-  EXPECT_EQ(Choose(kLru, cache, 25), "#5 #7 #8 (30)");
-  EXPECT_EQ(Choose(kLru, cache, 40), "#5 #7 #8 #3 (40)");
+TEST(EvictionPolicy, LruTakesTheSameAndSavesWhatWasHit) {
+  const std::vector<SegmentStatistics> cache = Parse("#7@9:10 #3@4:10 #5@6:10");
+  EXPECT_EQ(Draw(ChooseVictims(kLru, cache, 11)), "#3 #5 (20)");
+  EXPECT_TRUE(ChooseVictims(kLru, cache, 11).saves_hits);
+  EXPECT_FALSE(ChooseVictims(kFifo, cache, 11).saves_hits);
 }
 
 TEST(EvictionPolicy, NoMoreThanIsWanted) {
@@ -90,7 +89,6 @@ TEST(EvictionPolicy, RandomCaches) {
       segment.epoch = random.Uniform(10);
       segment.file_bytes = 1 + random.Uniform(100);
       if (random.OneIn(2)) segment.expires_at_ms = random.Uniform(5);
-      segment.heat = static_cast<double>(random.Uniform(4)) / 2;
       total += segment.file_bytes;
     }
     const uint64_t wanted = random.Uniform(2 * total + 2);
@@ -111,12 +109,8 @@ TEST(EvictionPolicy, RandomCaches) {
       if (!gone[victim.number]) continue;
       for (const SegmentStatistics& left : segments) {
         if (gone[left.number]) continue;
-        if (policy == kLru && victim.heat != left.heat) {
-          ASSERT_LT(victim.heat, left.heat);
-        } else {
-          ASSERT_LE(victim.epoch, left.epoch);
-          ASSERT_TRUE(victim.epoch < left.epoch || victim.expires_at_ms <= left.expires_at_ms);
-        }
+        ASSERT_LE(victim.epoch, left.epoch);
+        ASSERT_TRUE(victim.epoch < left.epoch || victim.expires_at_ms <= left.expires_at_ms);
       }
     }
     std::vector<SegmentStatistics> shuffled = segments;

@@ -19,6 +19,7 @@ class AdmissionTest : public ::testing::Test {
   AdmissionTest() {
     options_ = SimDatabaseOptions(files_);
     options_.capacity_bytes = uint64_t{1} << 30;
+    options_.compaction_style = CompactionStyle::kByTime;
     options_.admission = AdmissionPolicy::kSeenBefore;
   }
   void Open() {

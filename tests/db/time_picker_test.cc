@@ -137,7 +137,7 @@ TEST_F(TimePickerTest, ByHandEachSegmentIsRewrittenWhereItStands) {
 // Flushes of any size, while merges run to their end: order holds, nothing is lost, few segments
 // are small, and a byte that was flushed is merged once or twice.
 TEST(TimePicker, WritesLittleAndLeavesFewSmallOnes) {
-  for (uint64_t seed = 1; seed <= 20; ++seed) {
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed);
     ModelTree::Settings settings;
@@ -147,7 +147,7 @@ TEST(TimePicker, WritesLittleAndLeavesFewSmallOnes) {
     options.segment_bytes = 100 * settings.entry_bytes;
     const TimePicker picker(options, tree.comparator());
     SequenceNumber sequence = 0;
-    for (int flush = 0; flush < 200; ++flush) {
+    for (int flush = 0; flush < 100; ++flush) {
       ModelTree::Entries entries;
       const uint64_t count = random.Between(1, 100);
       for (uint64_t i = 0; i < count; ++i) {

@@ -64,7 +64,7 @@ const OptionRow kRows[] = {
     {"history_retention_ms", Change::kNever,
      [](Random* r) { return r->OneIn(6) ? uint64_t{3'600'000} : 0; },
      [](uint64_t v, Options* o) { o->history_retention_ms = v; }},
-    {"compaction_style", Change::kAtOpen, [](Random* r) { return r->Uniform(5) % 3; },
+    {"compaction_style", Change::kAtOpen, [](Random* r) { return r->Uniform(5) % 4; },
      [](uint64_t v, Options* o) { o->compaction_style = static_cast<CompactionStyle>(v); }},
     {"segment_bytes", Change::kLive, [](Random* r) { return uint64_t{64} << (10 + r->Uniform(3)); },
      [](uint64_t v, Options* o) { o->segment_bytes = v; }},

@@ -1,0 +1,378 @@
+// What was hit of a segment outlives its eviction, and nothing older ever shows for it. The
+// histories are those of docs/cache.md; `hot` is a read, `salvage N` saves what was hit of the N-th
+// flush's segment and evicts it, and so is `lift N`.
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "db/salvage_job.h"
+#include "tests/db/ghost_fixture.h"
+
+namespace varve {
+namespace {
+
+// Wall and boot go on together, when they are told to.
+class SetClock : public Clock {
+ public:
+  uint64_t MonotonicNanos() override { return real_->MonotonicNanos(); }
+  uint64_t BootMillis() override { return 1000 + passed_ms.load(); }
+  uint64_t WallMillis() override { return 1'700'000'000'000 + passed_ms.load(); }
+
+  std::atomic<uint64_t> passed_ms{0};
+
+ private:
+  const std::shared_ptr<Clock> real_ = Env::Default().clock;
+};
+
+class SalvageTest : public GhostTest {
+ protected:
+  void FlushNoted() {
+    Flush();
+    numbers_.push_back(Segment(epochs_.size()));
+    ASSERT_NE(numbers_.back(), 0u);
+  }
+  // A read that finds the key.
+  void Hit(int key, const ReadOptions& options = {}) {
+    std::string value;
+    ASSERT_TRUE(db_->Get(options, Key(key), &value).ok()) << key;
+  }
+  void Salvage(const std::vector<size_t>& flushes) {
+    std::vector<FileNumber> numbers;
+    for (const size_t flush : flushes) numbers.push_back(numbers_.at(flush - 1));
+    const Status status = impl()->EvictSaving(numbers, &evicted_);
+    ASSERT_TRUE(status.ok()) << status.ToString();
+    ASSERT_EQ(evicted_.segments, flushes.size());
+  }
+  std::string Get(int key, const ReadOptions& options = {}) {
+    std::string value;
+    const Status status = db_->Get(options, Key(key), &value);
+    return status.ok() ? value : StatusCodeName(status.code());
+  }
+  static ReadOptions At(const std::unique_ptr<Snapshot>& snapshot) {
+    ReadOptions options;
+    options.snapshot = snapshot.get();
+    return options;
+  }
+
+  std::vector<FileNumber> numbers_;  // of the segment of each flush
+};
+
+TEST_F(SalvageTest, WhatWasHitStaysAndTheRestGoes) {
+  Open();
+  for (int key = 0; key < 4; ++key) Put(key);
+  FlushNoted();
+  Put(5);
+  FlushNoted();
+  Hit(0);
+  Hit(1);
+  Salvage({1});
+  EXPECT_EQ(Read(), "0=v1 1=v2 5=v5");
+  EXPECT_EQ(Counted(Counter::kSalvages), 1u);
+  EXPECT_EQ(Counted(Counter::kSalvagedEntries), 2u);
+  EXPECT_GT(Counted(Counter::kSalvagedBytes), 0u);
+  EXPECT_EQ(Ghosts(), 0u) << "the oldest leaves none";
+  Reopen();
+  EXPECT_EQ(Read(), "0=v1 1=v2 5=v5");
+}
+
+// It must be hit again to be saved again.
+TEST_F(SalvageTest, WhatWasSavedIsNotHitUntilItIsReadAgain) {
+  Open();
+  Put(1);
+  Put(2);
+  FlushNoted();
+  Put(5);
+  FlushNoted();
+  Hit(1);
+  Hit(2);
+  Salvage({1});
+  Put(4);
+  FlushNoted();
+  Hit(2);
+  // What was saved stands beside the second flush; whole epochs go, from the oldest on.
+  DBImpl::Evicted evicted;
+  ASSERT_TRUE(impl()->EvictByPolicy(1, &evicted).ok());
+  ASSERT_TRUE(impl()->EvictByPolicy(1, &evicted).ok());
+  EXPECT_EQ(Read(), "2=v2 4=v4");
+}
+
+TEST_F(SalvageTest, FifoSavesNothing) {
+  options_.eviction = EvictionPolicy::kFifo;
+  Open();
+  Put(1);
+  FlushNoted();
+  Put(5);
+  FlushNoted();
+  Hit(1);
+  DBImpl::Evicted evicted;
+  ASSERT_TRUE(impl()->EvictByPolicy(1, &evicted).ok());
+  EXPECT_EQ(evicted.segments, 1u);
+  EXPECT_EQ(Read(), "5=v2");
+}
+
+TEST_F(SalvageTest, MultiGetHitsTooAndIteratorsDoNot) {
+  Open();
+  Put(1);
+  Put(2);
+  FlushNoted();
+  Put(5);
+  FlushNoted();
+  const std::string name = Key(2);
+  const Slice key = name;
+  PinnedValue value;
+  Status status;
+  db_->MultiGet({}, {&key, 1}, {&value, 1}, {&status, 1});
+  ASSERT_TRUE(status.ok());
+  value.Reset();
+  const auto it = db_->NewIterator({});
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+  }
+  Salvage({1});
+  EXPECT_EQ(Get(1), "NotFound");
+  EXPECT_EQ(Get(2), "v2");
+}
+
+// H13
+TEST_F(SalvageTest, WhatIsSavedDoesNotComeBeforeWhatIsNewer) {
+  Open();
+  Put(1);
+  FlushNoted();
+  Hit(1);
+  Put(1);
+  FlushNoted();
+  Put(5);
+  FlushNoted();
+  Salvage({1});
+  EXPECT_EQ(Read(), "1=v2 5=v3");
+  EXPECT_EQ(Counted(Counter::kSalvagedEntries), 0u);
+}
+
+// H14
+TEST_F(SalvageTest, ASnapshotDoesNotLookBeneathWhatWasLeftBehind) {
+  Open();
+  Put(1);
+  FlushNoted();
+  Put(1);
+  FlushNoted();
+  const auto snapshot = db_->GetSnapshot();
+  Put(0);
+  FlushNoted();
+  Salvage({2});
+  EXPECT_EQ(Read(), "0=v3");
+  EXPECT_EQ(Read(At(snapshot)), "");
+}
+
+// H15
+TEST_F(SalvageTest, WhatIsLeftBehindHidesNothingNewer) {
+  Open();
+  Put(1);
+  FlushNoted();
+  Put(1);
+  FlushNoted();
+  Put(1);
+  FlushNoted();
+  Salvage({2});
+  EXPECT_EQ(Read(), "1=v3");
+}
+
+// H35
+TEST_F(SalvageTest, WhatIsLeftBehindUncoversNothingOlder) {
+  Open();
+  Put(1);
+  Put(2);
+  FlushNoted();
+  Put(1);
+  Put(2);
+  FlushNoted();
+  Put(5);
+  FlushNoted();
+  Hit(2);
+  Salvage({2});
+  EXPECT_EQ(Read(), "2=v4 5=v5");
+  Reopen();
+  EXPECT_EQ(Read(), "2=v4 5=v5");
+}
+
+// H36, Checklist E4
+TEST_F(SalvageTest, NothingRisesOverANewerVersion) {
+  Open();
+  Put(1);
+  Put(2);
+  FlushNoted();
+  Hit(1);
+  Hit(2);
+  Put(1);
+  FlushNoted();
+  Put(0);
+  FlushNoted();
+  Salvage({1});
+  EXPECT_EQ(Read(), "0=v4 1=v3 2=v2");
+  EXPECT_EQ(Counted(Counter::kSalvagedEntries), 1u);
+}
+
+// The same where the newer one is a delete, a range tombstone, or in memory.
+TEST_F(SalvageTest, NothingRisesOverWhatDeletesIt) {
+  Open();
+  for (int key = 0; key < 5; ++key) Put(key);
+  FlushNoted();
+  for (int key = 0; key < 5; ++key) Hit(key);
+  Delete(0);
+  DeleteRange(1, 3);
+  FlushNoted();
+  Put(5);
+  FlushNoted();
+  Delete(3);
+  Salvage({1});
+  EXPECT_EQ(Read(), "4=v5 5=v6");
+  EXPECT_EQ(Counted(Counter::kSalvagedEntries), 1u);
+  Reopen();
+  EXPECT_EQ(Read(), "4=v5 5=v6");
+}
+
+// H10 for a salvage: R1.4.
+TEST_F(SalvageTest, NothingRisesPastAGhost) {
+  Open();
+  Put(1);
+  Put(2);
+  FlushNoted();
+  Hit(1);
+  Hit(2);
+  Put(1);
+  FlushNoted();
+  Put(0);
+  FlushNoted();
+  Salvage({2});
+  EXPECT_EQ(Ghosts(), 1u);
+  EXPECT_EQ(Read(), "0=v4 2=v2");
+  Salvage({1});
+  EXPECT_EQ(Read(), "0=v4 2=v2");
+}
+
+// H37
+TEST_F(SalvageTest, WhatARangeTombstoneHidesDoesNotRise) {
+  Open();
+  Put(1);
+  Put(2);
+  const auto snapshot = db_->GetSnapshot();
+  DeleteRange(1, 2);
+  FlushNoted();
+  Put(0);
+  FlushNoted();
+  Hit(1, At(snapshot));
+  Hit(2);
+  Salvage({1});
+  EXPECT_EQ(Read(), "0=v3 2=v2");
+  const std::string then = Get(1, At(snapshot));
+  EXPECT_TRUE(then == "v1" || then == "NotFound") << then;
+}
+
+// An older version is not what a read at a snapshot may get for one that was evicted.
+// H38
+TEST_F(SalvageTest, AnOlderVersionIsLeftBehindAndUncoversNothing) {
+  Open();
+  Put(1);
+  FlushNoted();
+  Put(1);
+  const auto snapshot = db_->GetSnapshot();
+  Put(1);
+  FlushNoted();
+  Put(0);
+  FlushNoted();
+  Hit(1);
+  Salvage({2});
+  EXPECT_EQ(Read(), "0=v4 1=v3");
+  EXPECT_EQ(Read(At(snapshot)), "");
+}
+
+TEST_F(SalvageTest, TheNewestSegmentHasNowhereToRise) {
+  Open();
+  Put(1);
+  FlushNoted();
+  Hit(1);
+  Salvage({1});
+  EXPECT_EQ(Read(), "");
+}
+
+// Nothing is hit where nothing was found.
+TEST_F(SalvageTest, DeletesAreNoHits) {
+  Open();
+  Put(1);
+  FlushNoted();
+  Delete(1);
+  FlushNoted();
+  EXPECT_EQ(Get(1), "NotFound");
+  Put(5);
+  FlushNoted();
+  Salvage({2});
+  EXPECT_EQ(Read(), "5=v2");
+  EXPECT_EQ(Counted(Counter::kSalvages), 0u);
+}
+
+// Sequence and expiry are kept: what is written next hides it, and it expires when it would have.
+// Checklist E6
+TEST_F(SalvageTest, ExpiryIsKeptAndWhatHasLittleLeftIsNotSaved) {
+  const auto clock = std::make_shared<SetClock>();
+  options_.env.clock = clock;
+  Open();
+  WriteOptions hour, blink;
+  hour.ttl = std::chrono::hours(1);
+  blink.ttl = std::chrono::milliseconds(900);
+  ASSERT_TRUE(db_->Put(hour, Key(1), "hour").ok());
+  ASSERT_TRUE(db_->Put(blink, Key(2), "blink").ok());
+  FlushNoted();
+  Put(5);
+  FlushNoted();
+  Hit(1);
+  Hit(2);
+  Salvage({1});
+  EXPECT_EQ(Get(1), "hour");
+  EXPECT_EQ(Get(2), "NotFound");
+  clock->passed_ms = 3'600'000;
+  EXPECT_EQ(Get(1), "NotFound");
+}
+
+// Checklist E3: each eviction gives room, although all of it is hit again and again.
+TEST_F(SalvageTest, ABudgetBoundsWhatIsSaved) {
+  options_.capacity_bytes = uint64_t{64} << 20;
+  options_.compression = Compression::kNone;
+  options_.segment_bytes = 64 << 10;
+  Open();
+  const std::string filler(16 << 10, 'x');
+  for (int flush = 0; flush < 200; ++flush) {
+    for (int key = 0; key < 3; ++key) Put(key, filler);
+    ASSERT_TRUE(db_->Flush().ok());
+    for (int key = 0; key < 3; ++key) Hit(key);
+    if (flush < 8) continue;
+    DBImpl::Evicted evicted;
+    ASSERT_TRUE(impl()->EvictByPolicy(1, &evicted).ok());
+    EXPECT_EQ(evicted.segments, 1u);
+    ExpectNothingStale();
+  }
+  EXPECT_LE(Counted(Counter::kSalvagedBytes), Counted(Counter::kFlushBytes) + (1 << 20));
+}
+
+// A failure of what is saved is none of the eviction.
+TEST_F(SalvageTest, WhatCannotBeSavedIsEvicted) {
+  Open();
+  Put(1);
+  FlushNoted();
+  Put(5);
+  FlushNoted();
+  Hit(1);
+  const size_t fault = faults_->Inject({.op = FaultOp::kCreate, .path_part = ".seg"});
+  Salvage({1});
+  EXPECT_EQ(faults_->hits(fault), 1u);
+  faults_->RemoveAll();
+  EXPECT_EQ(Read(), "5=v2");
+  Put(1);
+  EXPECT_EQ(Read(), "1=v3 5=v2");
+  Reopen();
+  EXPECT_EQ(Read(), "1=v3 5=v2");
+}
+
+}  // namespace
+}  // namespace varve

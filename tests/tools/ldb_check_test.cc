@@ -105,6 +105,7 @@ TEST_F(CheckConsistencyTest, GhostsAndTheirFiles) {
   const auto build = [&](FileNumber of, int keys) {
     const std::string file_path = GhostFileName(path(), number);
     std::unique_ptr<WritableFile> file;
+    Env::Default().file_system->RemoveFile(file_path).ok();  // what an earlier call made
     EXPECT_TRUE(Env::Default().file_system->NewWritableFile(file_path, 0, &file).ok());
     GhostBuilderOptions options;
     options.number = of;

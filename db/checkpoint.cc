@@ -173,6 +173,7 @@ void ForEachEntry(const Version& version, Visit visit) {
 Status WriteManifest(const CheckpointSource& source, const std::string& directory) {
   ManifestEdit content;
   content.retained_sequence = source.version->retained_sequence();
+  content.clock_mark_ms = source.clock_mark_ms;
   SequenceNumber last = content.retained_sequence;
   ForEachEntry(*source.version, [&](const SegmentEntry& entry) {
     content.added.push_back(entry);

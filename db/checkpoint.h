@@ -32,6 +32,7 @@ struct CheckpointSource {
   std::string directory;
   std::shared_ptr<const Version> version;
   RateLimiter* limiter = nullptr;  // for copies; may be null
+  uint64_t clock_mark_ms = 0;      // what has expired stays expired in the copy; 0: nothing has
 };
 
 struct CheckpointResult {

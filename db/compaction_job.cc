@@ -59,8 +59,7 @@ CompactionJob::CompactionJob(const CompactionTools& tools, CompactionPlan plan,
       readers_(std::move(readers)),
       comparator_(tools.options->comparator),
       older_(comparator_, version_, plan_),
-      parts_max_(static_cast<size_t>(std::max(parts_max, 1))),
-      now_ms_(tools.options->env.clock->WallMillis()) {}
+      parts_max_(static_cast<size_t>(std::max(parts_max, 1))) {}
 
 CompactionJob::~CompactionJob() = default;
 
@@ -176,7 +175,7 @@ Status CompactionJob::WritePart(Part* part) {
       return ghosts.Hides(merging != nullptr ? merging->child() : 0, key);
     };
   }
-  context.now_ms = now_ms_;
+  context.now_ms = tools_.now_ms;
   context.comparator = comparator_;
   context.readers = readers_;
   context.tombstones = tombstones_.get();

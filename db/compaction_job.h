@@ -31,6 +31,7 @@ struct CompactionTools {
   const std::atomic<bool>* cancelled = nullptr;  // once set, it ends soon, with Aborted
   std::atomic<uint64_t>* entries_done = nullptr;  // counts those of the inputs it has read
   uint64_t applied_to = 0;                        // of the outputs (SegmentEntry)
+  uint64_t now_ms = 0;  // by which it is judged what has expired, ms since 1970; 0: nothing has
 };
 
 // Carries a plan out: reads the inputs, writes the outputs. It installs nothing: the database is as
@@ -90,7 +91,6 @@ class CompactionJob {
   const InternalKeyComparator comparator_;
   const OlderSources older_;
   const size_t parts_max_;
-  const uint64_t now_ms_;  // by which it is judged what has expired, in all parts
 
   std::vector<std::unique_ptr<const SortedRun>> runs_;  // the inputs, newest first
   std::unique_ptr<const FragmentedRangeTombstones> tombstones_;

@@ -284,6 +284,7 @@ Status DBImpl::Compact(Compaction& compaction) {
   tools.cancelled = &compactions_cancelled_;
   tools.entries_done = &compaction.entries_done;
   tools.applied_to = compaction.applied_to;
+  if (reads_->time().in_use()) tools.now_ms = reads_->time().DropMillis();
   const ReadSequences readers = reads_->ReadersFromNowOn();
   CompactionJob job(tools, compaction.plan, compaction.version, readers,
                     options_.background_threads);

@@ -38,6 +38,7 @@ Status DBImpl::Checkpoint(const std::string& directory) {
   source.directory = path_;
   source.version = reads_->views().Share()->version;
   source.limiter = limiter_.get();
+  if (reads_->time().in_use()) source.clock_mark_ms = reads_->time().DropMillis();
   CheckpointResult result;
   Status status = MakeCheckpoint(source, directory, &result);
   if (!status.ok()) return status;
@@ -154,6 +155,7 @@ Status DBImpl::InstallIngestion(Ingestion* ingestion, SequenceNumber sequence) {
   SegmentList added;
   for (SegmentEntry& entry : ingestion->entries()) {
     entry.epoch = epoch;
+    if ((entry.flags & kHasExpiry) != 0) reads_->time().Use();
     edit.added.push_back(entry);
     added.push_back(std::make_shared<SegmentFile>(entry, reads_->comparator()));
   }

@@ -121,6 +121,7 @@ DBImpl::DBImpl(const Options& options, const std::string& path, std::unique_ptr<
 DBImpl::~DBImpl() {
   MutexLock closing(&close_mu_);
   if (!closed_.load(std::memory_order_acquire)) CloseParts().ok();
+  reads_->time().Stop();  // iterators may live on
 }
 
 Status DBImpl::Open(const Options& given, const std::string& path, std::unique_ptr<DB>* db) {
@@ -143,6 +144,7 @@ Status DBImpl::Open(const Options& given, const std::string& path, std::unique_p
 
 Status DBImpl::Start(Recovered recovered) {
   manifest_ = std::move(recovered.manifest);
+  BeginTime(recovered);
   next_sequence_ = recovered.next_sequence;
   reads_->Opened(next_sequence_ - 1);
   limiter_ =
@@ -199,6 +201,22 @@ Status DBImpl::Start(Recovered recovered) {
         [this](SequenceNumber released) { OnSnapshotReleased(released); });
   }
   return Status::OK();
+}
+
+void DBImpl::BeginTime(const Recovered& recovered) {
+  EngineTime::Source source;
+  source.mark_ms = recovered.clock_mark_ms;
+  source.may_expire =
+      std::any_of(recovered.segments.begin(), recovered.segments.end(),
+                  [](const SegmentEntry& segment) { return (segment.flags & kHasExpiry) != 0; });
+  source.directory = path_;
+  source.seal_mark = [this](uint64_t mark_ms) { return SealClockMark(mark_ms); };
+  source.on_jump_refused = [this](const RefusedJump& jump) {
+    // Who read the time may be inside the epoch domain, and need not wait for listeners.
+    events_.PostClockJump({jump.now_ms, jump.wall_ms});
+    pool_->Schedule(ThreadPool::Priority::kLow, [this] { events_.Deliver(); }).ok();
+  };
+  reads_->time().Begin(std::move(source));
 }
 
 void DBImpl::RemoveUnreachable() {
@@ -265,6 +283,7 @@ Status DBImpl::CloseParts() {
   syncer_->Stop();
   log_supply_->Stop();
   pool_->Stop();  // running jobs end, queued ones do not start
+  events_.Deliver();
   {
     // Those that never started: they hold the version they were picked from, and with it segments
     // that have been taken out of the database since.
@@ -274,8 +293,11 @@ Status DBImpl::CloseParts() {
   RemoveUnreachable();
   if (status.ok()) status = BackgroundError();
   if (status.ok()) status = wal_->Sync(wal_->end());
+  const uint64_t clock_mark_ms = reads_->time().Stop();
   if (status.ok()) {
     ManifestEdit edit;
+    edit.clock_mark_ms = clock_mark_ms;
+    edit.sets_clock_mark = clock_mark_ms != 0;
     edit.next_sequence = next_sequence_;
     edit.durable_log = wal_->durable();
     status = manifest_->Close(edit);

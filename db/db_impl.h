@@ -128,6 +128,7 @@ class DBImpl : public DB {
 
   // ---- Opening (db_impl.cc) ----
   Status Start(Recovered recovered);
+  void BeginTime(const Recovered& recovered);
   // Of what the open found: once, in the background, or at the latest by Close().
   void RemoveUnreachable() EXCLUDES(mu_);
   Status CloseParts();
@@ -145,7 +146,9 @@ class DBImpl : public DB {
   void CountRefused(const RefusedEntries& refused);
   // All that follow: by the leader.
   Status CommitGroup();
-  void SetCommitTime();
+  Status SetCommitTime();
+  // Until both roots carry the mark (db/engine_time.h). From any thread that reads the time.
+  Status SealClockMark(uint64_t mark_ms) EXCLUDES(mu_);
   Status LogGroup(uint64_t count, bool sync);
   Status InsertGroup(size_t entry_bytes);
   // Makes the active memtable and its log take a record.

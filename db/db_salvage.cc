@@ -28,7 +28,7 @@ Status DBImpl::EvictByPolicy(uint64_t bytes_wanted, Evicted* evicted) {
   *evicted = {};
   EvictionDemand demand;
   demand.policy = options_.eviction;
-  demand.now_ms = options_.env.clock->WallMillis();
+  if (reads_->time().in_use()) demand.now_ms = reads_->time().DropMillis();
   demand.bytes_wanted = bytes_wanted;
   EvictionPlan plan;
   {
@@ -89,7 +89,7 @@ SegmentList DBImpl::SegmentsToSalvage(std::span<const FileNumber> numbers, uint6
 }
 
 Status DBImpl::Salvage(std::span<const FileNumber> numbers, size_t* count) {
-  const uint64_t now_ms = options_.env.clock->WallMillis();
+  const uint64_t now_ms = reads_->time().EstimateMillis();  // a guess at what pays, no judgement
   const uint64_t segment_bytes = live_.segment_bytes.load(std::memory_order_relaxed);
   SegmentList victims;
   std::shared_ptr<const ReadView> view;

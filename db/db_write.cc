@@ -29,6 +29,7 @@ class BatchWriter : public WriteQueue::Writer {
     time_.put_ttl_ms = ttl_ms;
     puts_expire = ttl_ms != CommitTime::kNever;
     needs_time = puts_expire || contents.ttls;
+    expires = needs_time || contents.expiries;
     if (puts_expire) data_bytes += size_t{kExpiresAtBytes} * count;
   }
   Status InsertInto(MemTable* memtable, bool concurrently) override {
@@ -54,7 +55,7 @@ class SingleWriter : public WriteQueue::Writer {
     if (ttl_ms == CommitTime::kNever) [[likely]]
       return Ready(write_.InitPut(key, value));
     ttl_ms_ = ttl_ms;
-    needs_time = true;
+    needs_time = expires = true;
     return Ready(write_.InitExpiringPut(key, value));
   }
   Status InitDelete(Slice key) { return Ready(write_.InitDelete(key)); }
@@ -208,7 +209,7 @@ Status DBImpl::Lead(const std::function<Status()>& work) {
 Status DBImpl::CommitGroup() {
   uint64_t count = 0, range_deletes = 0;
   size_t entry_bytes = 0, data_bytes = 0;
-  bool sync = false, needs_time = false;
+  bool sync = false, needs_time = false, expires = false;
   for (const WriteQueue::Writer* writer : group_) {
     count += writer->count;
     range_deletes += writer->range_deletes;
@@ -216,6 +217,7 @@ Status DBImpl::CommitGroup() {
     data_bytes += writer->data_bytes;
     sync |= writer->sync;
     needs_time |= writer->needs_time;
+    expires |= writer->expires;
   }
   const bool logged = !group_[0]->disable_wal;
   Status status = CheckOpen();
@@ -229,8 +231,10 @@ Status DBImpl::CommitGroup() {
   if (status.ok()) status = ReserveSequences(count);
   if (!status.ok()) return status;  // nothing has changed: the next write may do better
 
-  if (needs_time) [[unlikely]]
-    SetCommitTime();
+  if (needs_time) [[unlikely]] {
+    if (status = SetCommitTime(); !status.ok()) return status;
+  }
+  if (expires) reads_->time().Use();
   BackgroundErrorSource source = BackgroundErrorSource::kLog;
   if (logged) status = LogGroup(count, sync);
   if (status.ok()) {
@@ -252,11 +256,28 @@ Status DBImpl::CommitGroup() {
   return Status::OK();
 }
 
-void DBImpl::SetCommitTime() {
-  const uint64_t now_ms = options_.env.clock->WallMillis();
+Status DBImpl::SetCommitTime() {
+  const uint64_t now_ms = reads_->time().NowMillis();
+  if (now_ms == 0) {
+    return Status::IOError(path_ + ": nothing can expire, as the manifest takes no clock mark");
+  }
   for (WriteQueue::Writer* writer : group_) {
     if (writer->needs_time) writer->SetCommitTime(now_ms);
   }
+  return Status::OK();
+}
+
+Status DBImpl::SealClockMark(uint64_t mark_ms) {
+  // A manifest that still works is not put at risk: Resume() may need it. Time stands still.
+  if (Status status = BackgroundError(); !status.ok()) return status;
+  ManifestEdit edit;
+  edit.clock_mark_ms = mark_ms;
+  const Status status = manifest_->Commit(edit);
+  if (status.ok()) return Seal();
+  if (const Status poisoned = manifest_->poisoned(); !poisoned.ok()) {
+    LatchError(poisoned, BackgroundErrorSource::kManifest);
+  }
+  return status;
 }
 
 Status DBImpl::LogGroup(uint64_t count, bool sync) {

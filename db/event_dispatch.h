@@ -42,6 +42,7 @@ class EventDispatch {
   void SegmentRemoved(const SegmentInfo& info) { Tell(&EventListener::OnSegmentRemoved, info); }
 
   void PostStallChanged(const StallInfo& info) { Post(&EventListener::OnStallChanged, info); }
+  void PostClockJump(const ClockJumpInfo& info) { Post(&EventListener::OnClockJump, info); }
   void PostBackgroundError(const BackgroundErrorInfo& info) {
     Post(&EventListener::OnBackgroundError, info);
   }

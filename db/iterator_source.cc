@@ -46,7 +46,7 @@ class ReadPath::IteratorSource : public DbIterSource {
     view_ = reads_->views_.Share();  // before the sequence: see the head of ReadPath
     Status status = reads_->SequenceFor(options_, *view_->version, &view->sequence);
     if (!status.ok()) return status;
-    view->now_ms = reads_->clock_->WallMillis();
+    view->now_ms = reads_->time_.in_use() ? reads_->time_.NowMillis() : 0;
     if (!view_->version->ghosts().empty()) [[unlikely]] {
       view->ghosts = std::make_unique<GhostCover>(reads_->comparator_, view_->version);
     }

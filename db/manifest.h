@@ -119,6 +119,9 @@ struct ManifestEdit {
   SequenceNumber next_sequence = 0;
   SequenceNumber retained_sequence = 0;
   uint64_t clock_mark_ms = 0;
+  // The mark becomes clock_mark_ms, were it lower: by a clean close, which knows the exact time,
+  // and by a tool that sets a wrong one right.
+  bool sets_clock_mark = false;
 };
 
 struct ManifestStats {

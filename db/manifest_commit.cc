@@ -169,7 +169,8 @@ Status Writer::Stage(const ManifestEdit& edit, Counters counters, Staged* staged
   state.lowest_log = std::max(state.lowest_log, edit.lowest_log);
   state.durable_log = std::max(state.durable_log, edit.durable_log);
   state.retained_sequence = std::max(state.retained_sequence, edit.retained_sequence);
-  state.clock_mark_ms = std::max(state.clock_mark_ms, edit.clock_mark_ms);
+  state.clock_mark_ms =
+      edit.sets_clock_mark ? edit.clock_mark_ms : std::max(state.clock_mark_ms, edit.clock_mark_ms);
   next_sequence_ = std::max(next_sequence_, edit.next_sequence);
   if (!edit.added.empty() || !edit.removed.empty()) {
     if (Status s = StageChanges(edit, staged); !s.ok()) return s;

@@ -59,6 +59,8 @@ const std::vector<Field>& Fields() {
       Make("admission", false, 0, 1, &Options::admission),
       Make("default_ttl_ms", true, 0, std::numeric_limits<int64_t>::max(),
            &Options::default_ttl_ms),
+      Make("clock_jump_max_ms", false, 0, std::numeric_limits<int64_t>::max(),
+           &Options::clock_jump_max_ms),
       Make("history_retention_ms", true, 0, kAny, &Options::history_retention_ms),
       Make("history_retention_sequences", true, 0, kAny, &Options::history_retention_sequences),
       Make("compaction_style", false, 0, 3, &Options::compaction_style),

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "varve/env.h"
+#include "db/engine_time.h"
 
 namespace varve {
 
@@ -12,20 +12,20 @@ namespace varve {
 // use it. Not thread-safe: one for each read.
 class ReadClock {
  public:
-  explicit ReadClock(Clock* clock) : clock_(clock) {}
+  explicit ReadClock(EngineTime* time) : time_(time) {}
   explicit ReadClock(uint64_t now_ms) : now_ms_(now_ms) {}
 
   uint64_t NowMillis() {
-    if (clock_ != nullptr) {
-      now_ms_ = clock_->WallMillis();
-      clock_ = nullptr;
+    if (time_ != nullptr) {
+      now_ms_ = time_->NowMillis();
+      time_ = nullptr;
     }
     return now_ms_;
   }
 
  private:
-  Clock* clock_ = nullptr;  // null: now_ms_ is taken
-  uint64_t now_ms_ = 0;     // since 1970
+  EngineTime* time_ = nullptr;  // null: now_ms_ is taken
+  uint64_t now_ms_ = 0;         // since 1970
 };
 
 }  // namespace varve

@@ -21,6 +21,7 @@ ReadPath::ReadPath(const Options& options, const std::string& directory)
       points_(comparator_, merge_operator_.get(), &segments_,
               options.cache() && options.eviction == EvictionPolicy::kLru),
       views_(&epochs_),
+      time_(options),
       history_(clock_.get(), HistoryRetention(options)) {}
 
 ReadSequences ReadPath::ReadersFromNowOn() {
@@ -56,7 +57,7 @@ Status ReadPath::Get(const ReadOptions& options, Slice key, PinnedValue* value) 
   if (!status.ok()) [[unlikely]]
     return status;
   const LookupKey lookup(key, sequence);
-  ReadClock clock(clock_.get());
+  ReadClock clock(&time_);
   const bool in_memory = points_.InMemtables(view, options, lookup, &clock, value, &status);
   if (!in_memory) status = points_.InSegments(view, options, lookup, &clock, value);
   if (statistics_ != nullptr) {
@@ -83,7 +84,7 @@ void ReadPath::MultiGet(const ReadOptions& options, std::span<const Slice> keys,
   std::vector<std::optional<LookupKey>> lookups(keys.size());
   std::vector<PointLookup::Request> requests(keys.size());
   std::vector<PointLookup::Request*> in_segments;
-  ReadClock clock(clock_.get());
+  ReadClock clock(&time_);
   uint64_t memtable_hits = 0;
   for (size_t i = 0; i < keys.size(); ++i) {
     lookups[i].emplace(keys[i], sequence);

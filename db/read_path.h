@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cache/block_cache.h"
+#include "db/engine_time.h"
 #include "db/history.h"
 #include "db/point_lookup.h"
 #include "db/read_sequences.h"
@@ -70,6 +71,8 @@ class ReadPath : public std::enable_shared_from_this<ReadPath> {
   ReadSequences ReadersFromNowOn();
   SequenceNumber published() const { return published_.load(std::memory_order_acquire); }
 
+  // The one time by which expiries are fixed and judged.
+  EngineTime& time() { return time_; }
   ReadViewHolder& views() { return views_; }
   History& history() { return history_; }
   SnapshotList& snapshots() { return *snapshots_; }
@@ -111,6 +114,7 @@ class ReadPath : public std::enable_shared_from_this<ReadPath> {
   SegmentCache segments_;
   const PointLookup points_;
   ReadViewHolder views_;
+  EngineTime time_;
   History history_;
   std::atomic<SequenceNumber> published_{0};
   std::atomic<size_t> live_iterators_{0};

@@ -238,6 +238,7 @@ Status Recover(const Options& options, const std::string& directory, Recovered* 
   recovered->segments = state.segments;
   recovered->next_sequence = state.next_sequence;
   recovered->retained_sequence = state.retained_sequence;
+  recovered->clock_mark_ms = state.clock_mark_ms;
   if (listing.manifest) {
     status = ReplayAndCommit(options, directory, state, recovered);
     if (!status.ok()) return status;

@@ -20,6 +20,7 @@ struct Recovered {
   Version::GhostReaders ghosts;          // of those that have a file
   SequenceNumber next_sequence = 1;      // the first that may be given out
   SequenceNumber retained_sequence = 0;  // versions that reads below it ask for may be gone
+  uint64_t clock_mark_ms = 0;            // RULES R7
   std::vector<std::string> unreachable;  // names found at open that nothing needs
   uint64_t records_replayed = 0;
 };

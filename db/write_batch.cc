@@ -288,12 +288,12 @@ Status WriteBatch::Handler::CommitTime(uint64_t, uint64_t) {
 void WriteBatch::Clear() {
   rep_.assign(kHeaderBytes, '\0');
   save_points_.clear();
-  range_deletes_ = merges_ = ttls_ = 0;
+  range_deletes_ = merges_ = ttls_ = expiries_ = 0;
   foreign_ = false;
 }
 
 void WriteBatch::SetSavePoint() {
-  save_points_.push_back({rep_.size(), Count(), range_deletes_, merges_, ttls_});
+  save_points_.push_back({rep_.size(), Count(), range_deletes_, merges_, ttls_, expiries_});
 }
 
 Status WriteBatch::RollbackToSavePoint() {
@@ -307,6 +307,7 @@ Status WriteBatch::RollbackToSavePoint() {
     range_deletes_ = point.range_deletes;
     merges_ = point.merges;
     ttls_ = point.ttls;
+    expiries_ = point.expiries;
   }
   return Status::OK();
 }
@@ -365,6 +366,7 @@ Status WriteBatchInternal::Append(WriteBatch* batch, ValueType type, Slice key, 
   batch->range_deletes_ += type == ValueType::kRangeDelete;
   batch->merges_ += type == ValueType::kMerge;
   batch->ttls_ += type == ValueType::kValueWithTtl;
+  batch->expiries_ += type == ValueType::kValueWithExpiry;
   return Status::OK();
 }
 
@@ -372,7 +374,7 @@ Status WriteBatchInternal::CheckForWrite(const WriteBatch& batch,
                                          const InternalKeyComparator& comparator,
                                          const MergeOperator* merge_operator,
                                          BatchContents* contents) {
-  *contents = {0, batch.merges_ != 0, batch.ttls_ != 0};
+  *contents = {0, batch.merges_ != 0, batch.ttls_ != 0, batch.expiries_ != 0};
   if (!batch.foreign_ && batch.range_deletes_ == 0) [[likely]] {
     return batch.merges_ == 0 ? Status::OK() : CheckMerge(merge_operator);
   }
@@ -388,6 +390,8 @@ Status WriteBatchInternal::CheckForWrite(const WriteBatch& batch,
       if (refused.ok()) refused = CheckRange(comparator, reader.key, reader.value);
     } else if (reader.type == ValueType::kValueWithTtl) {
       contents->ttls = true;
+    } else if (reader.type == ValueType::kValueWithExpiry) {
+      contents->expiries = true;
     } else if (reader.type == ValueType::kMerge) {
       contents->merges = true;
       if (refused.ok()) refused = CheckMerge(merge_operator);

@@ -58,7 +58,8 @@ struct CommitTime {
 struct BatchContents {
   uint32_t range_deletes = 0;
   bool merges = false;
-  bool ttls = false;  // entries with a ttl of their own
+  bool ttls = false;      // entries with a ttl of their own
+  bool expiries = false;  // entries that say when they expire
 };
 
 class WriteBatchInternal {

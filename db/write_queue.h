@@ -49,6 +49,7 @@ class WriteQueue {
     uint32_t range_deletes = 0;  // of them, range tombstones
     // Entries get their expiry from the time of the commit: the leader calls SetCommitTime().
     bool needs_time = false;
+    bool expires = false;  // some entry has an expiry, be it from that time or its own
     // Then, if the entries do not say it themselves: what stands before them in the record, and
     // whether it would give puts behind them an expiry too (db/write_batch_internal.h).
     Slice time_entry;

@@ -25,9 +25,22 @@ LeaseClock::LeaseClock(Options options)
       jump_max_(Bounded(options_.jump_max_ms)),
       mark_(std::min(options_.mark_ms, kMillisMax)),
       refused_wall_(kNotRefused) {
-  const int64_t begin =
-      Bounded(options_.mark_ms != 0 ? options_.mark_ms : options_.clock->WallMillis());
-  offset_.store(begin - Bounded(options_.clock->BootMillis()), std::memory_order_relaxed);
+  opened_at_boot_ = Bounded(options_.clock->BootMillis());
+  const int64_t wall = Bounded(options_.clock->WallMillis());
+  int64_t begin = wall;
+  if (options_.mark_ms != 0) {
+    begin = Bounded(options_.mark_ms);
+    const int64_t ahead = wall - begin;
+    if (ahead > jump_max_ && ahead <= Bounded(options_.away_max_ms)) {
+      begin = wall;
+      away_ = static_cast<uint64_t>(ahead);
+      if (options_.doubt_ms != 0) {
+        held_back_.store(away_, std::memory_order_relaxed);
+        mark_.store(static_cast<uint64_t>(wall), std::memory_order_release);
+      }
+    }
+  }
+  offset_.store(begin - opened_at_boot_, std::memory_order_relaxed);
 }
 
 LeaseClock::Reading LeaseClock::Read() const {
@@ -50,7 +63,7 @@ bool LeaseClock::WallIsQuiet(const Reading& reading) const {
 
 uint64_t LeaseClock::NowMillis() {
   const Reading reading = Read();
-  const auto mark = static_cast<int64_t>(mark_.load(std::memory_order_relaxed));
+  const auto mark = static_cast<int64_t>(mark_.load(std::memory_order_acquire));
   if (reading.now + kLease / 2 <= mark && WallIsQuiet(reading)) [[likely]] {
     return static_cast<uint64_t>(reading.now);
   }
@@ -58,6 +71,25 @@ uint64_t LeaseClock::NowMillis() {
   const uint64_t now = NowSlowly(&refused);
   if (refused && options_.on_jump_refused) options_.on_jump_refused(*refused);
   return now;
+}
+
+uint64_t LeaseClock::DropMillis() {
+  // What is held back goes first: if it ends in between, the time is behind, not ahead.
+  const uint64_t held_back = held_back_.load(std::memory_order_acquire);
+  const uint64_t now = NowMillis();
+  return now - std::min(now, held_back);
+}
+
+uint64_t LeaseClock::EstimateMillis() const {
+  const Reading reading = Read();
+  const bool follows = reading.wall > reading.now && reading.wall - reading.now <= jump_max_;
+  return static_cast<uint64_t>(std::max<int64_t>(follows ? reading.wall : reading.now, 0));
+}
+
+bool LeaseClock::DoubtIsOver(const Reading& reading) const {
+  return held_back_.load(std::memory_order_relaxed) != 0 &&
+         reading.boot - opened_at_boot_ >= Bounded(options_.doubt_ms) &&
+         reading.wall >= reading.now - jump_max_;
 }
 
 void LeaseClock::FollowWall(Reading* reading, std::optional<RefusedJump>* refused) {
@@ -91,13 +123,16 @@ uint64_t LeaseClock::NowSlowly(std::optional<RefusedJump>* refused) {
     if (reading.boot < retry_at_boot_) return now;
 
     const uint64_t next = static_cast<uint64_t>(reading.now + kLease);
+    const uint64_t held_back =
+        DoubtIsOver(reading) ? 0 : held_back_.load(std::memory_order_relaxed);
     sealing_ = true;
     mu_.Unlock();
-    const Status status = options_.seal_mark(next);
+    const Status status = options_.seal_mark(next - held_back);
     mu_.Lock();
     sealing_ = false;
     if (status.ok()) {
-      mark_.store(next, std::memory_order_relaxed);
+      held_back_.store(held_back, std::memory_order_relaxed);
+      mark_.store(next, std::memory_order_release);
     } else {
       retry_at_boot_ = Bounded(options_.clock->BootMillis()) + static_cast<int64_t>(kRetryMillis);
     }

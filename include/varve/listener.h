@@ -86,6 +86,12 @@ struct BackgroundErrorInfo {
   bool read_only = false;
 };
 
+// A wall clock that has jumped ahead by more than Options::clock_jump_max_ms, and is not followed.
+struct ClockJumpInfo {
+  uint64_t now_ms = 0;   // the database's time, ms since 1970
+  uint64_t wall_ms = 0;  // what the wall clock says
+};
+
 // Hears of what happens in the background; see Options::listeners. Every method does nothing unless
 // it is overridden.
 //
@@ -113,6 +119,9 @@ class EventListener {
 
   // Writes begin or cease to be delayed or stopped.
   virtual void OnStallChanged(const StallInfo&) {}
+
+  // Once for each jump that is refused.
+  virtual void OnClockJump(const ClockJumpInfo&) {}
 
   // Once when background work begins to fail and once when the database becomes read-only; not for
   // each further attempt that fails.

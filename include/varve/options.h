@@ -166,9 +166,17 @@ struct Options {
   // from then on. With another value than 0 Merge needs WriteOptions.ttl = kNoTtl.
   //
   // An expired entry is not there for any read, at whatever snapshot, and goes on hiding what is
-  // older; its room comes back when compactions come to it. Time is Env's wall clock: where that is
-  // set back, what had expired and was not yet compacted away shows again.
+  // older. What has expired stays expired, over a crash too, and where the wall clock is set back:
+  // a database that has expiries keeps a time of its own, which follows the wall clock ahead and
+  // never back.
   uint64_t default_ttl_ms = 0;
+  // Milliseconds by which the wall clock may be ahead of that time and still be followed at once;
+  // what is further ahead is taken for a clock that is wrong, and told
+  // (EventListener::OnClockJump). Only an open follows by up to 366 days, as the database may have
+  // been closed; what a jump of more than this lets expire there, a database drops a day later at
+  // the earliest. `varve_ldb reset-clock` sets the time. 0: the wall clock is never followed but by
+  // an open.
+  uint64_t clock_jump_max_ms = 3'600'000;
 
   // ---- History ----
   // What ReadOptions.at_sequence may ask for. A state of the database stays readable for at least

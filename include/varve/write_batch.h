@@ -89,6 +89,7 @@ class WriteBatch {
     uint32_t range_deletes;
     uint32_t merges;
     uint32_t ttls;
+    uint32_t expiries;
   };
   // 8 bytes sequence, 4 bytes count, entries; see db/write_batch.cc.
   std::string rep_;
@@ -96,7 +97,8 @@ class WriteBatch {
   uint32_t range_deletes_ = 0;  // entries of those types, those that FromData() took left out
   uint32_t merges_ = 0;
   uint32_t ttls_ = 0;
-  bool foreign_ = false;  // holds bytes that FromData() took, and nobody read through yet
+  uint32_t expiries_ = 0;  // of PutUntil()
+  bool foreign_ = false;   // holds bytes that FromData() took, and nobody read through yet
 };
 
 }  // namespace varve

@@ -1,5 +1,6 @@
 // Properties, statistics, and the end of a database.
 
+#include <chrono>
 #include <filesystem>
 
 #include "tests/tools/ldb_test_util.h"
@@ -49,6 +50,30 @@ TEST_F(LdbTest, Destroy) {
   const Outcome again = Run({"destroy", "--yes"});
   EXPECT_EQ(again.exit, kExitFailed);
   EXPECT_THAT(again.err, HasSubstr("varve_ldb: NotFound: " + path()));
+}
+
+TEST_F(LdbTest, ResetClock) {
+  WriteOptions for_an_hour;
+  for_an_hour.ttl = std::chrono::hours(1);
+  auto db = Open();
+  ASSERT_TRUE(db->Put(for_an_hour, "a", "1").ok());
+  EXPECT_THAT(Run({"reset-clock", "--yes"}).err, HasSubstr("varve_ldb: Busy"));
+  ASSERT_TRUE(db->Close().ok());
+  EXPECT_EQ(Run({"get", "a"}).out, "1\n");
+  // Years ahead, and back.
+  const Outcome ahead = Run({"reset-clock", "4000000000000", "--yes"});
+  EXPECT_EQ(ahead.exit, kExitOk) << ahead.err;
+  EXPECT_THAT(ahead.out, HasSubstr(" -> 4000000000000 ms\nOK\n"));
+  EXPECT_THAT(Run({"get", "a"}).err, HasSubstr("NotFound"));
+  const Outcome back = Run({"reset-clock", "--yes"});
+  EXPECT_THAT(back.out, HasSubstr("clock mark 4000000"));
+  EXPECT_EQ(Run({"get", "a"}).out, "1\n");
+
+  EXPECT_EQ(Run({"reset-clock"}).exit, kExitUsage);
+  EXPECT_EQ(Run({"reset-clock", "--yes", "today"}).exit, kExitUsage);
+  EXPECT_EQ(Run({"reset-clock", "--yes", "0"}).exit, kExitUsage);
+  EXPECT_THAT(RunLine({"--db=" + dir_.File("none"), "reset-clock", "--yes"}).err,
+              HasSubstr("NotFound"));
 }
 
 TEST_F(LdbTest, DestroyOfAnOpenDatabase) {

@@ -52,6 +52,8 @@ class Directory {
     options.clock = clock;
     options.mark_ms = roots_[0];
     options.jump_max_ms = jump_max_ms_;
+    options.away_max_ms = away_max_ms;
+    options.doubt_ms = doubt_ms;
     options.seal_mark = [this](uint64_t mark_ms) { return Seal(mark_ms); };
     options.on_jump_refused = [this](const RefusedJump& jump) { refused.push_back(jump); };
     lease = std::make_unique<LeaseClock>(std::move(options));
@@ -65,6 +67,8 @@ class Directory {
   const std::shared_ptr<TestClock> clock = std::make_shared<TestClock>();
   std::unique_ptr<LeaseClock> lease;
   Fault fault = Fault::kNone;
+  uint64_t away_max_ms = 0;  // from the next Open() on, both
+  uint64_t doubt_ms = 0;
   uint64_t seal_takes_ms = 0;
   uint64_t seals = 0;  // tried
   std::vector<RefusedJump> refused;
@@ -177,6 +181,71 @@ TEST(LeaseClock, FollowsTheWallClockAhead) {
   directory.clock->Advance(kSecond);
   EXPECT_EQ(directory.Now(), kNoon + kHour + kSecond);
   EXPECT_TRUE(directory.refused.empty());
+}
+
+// A directory that was closed for a week takes the week for passed; it may have been a wrong clock,
+// so nothing is dropped for it until a day later.
+TEST(LeaseClock, AnOpenFollowsFurtherAndIsInDoubt) {
+  constexpr uint64_t kDay = 24 * kHour;
+  Directory directory;
+  directory.Now();
+  directory.away_max_ms = 366 * kDay;
+  directory.doubt_ms = kDay;
+  const uint64_t mark = directory.older_root();
+  directory.clock->Advance(7 * kDay);
+  directory.Open();
+  const uint64_t opened = directory.clock->wall_ms;
+  for (uint64_t hour = 0; hour < 24; ++hour) {
+    EXPECT_EQ(directory.Now(), opened + hour * kHour);
+    EXPECT_EQ(directory.lease->DropMillis(), mark + hour * kHour);
+    EXPECT_LE(directory.newer_root(), mark + hour * kHour + LeaseClock::kLeaseMillis);
+    EXPECT_EQ(directory.lease->mark_ms(), directory.older_root());
+    directory.clock->Advance(kHour);
+  }
+  EXPECT_EQ(directory.Now(), opened + kDay);
+  EXPECT_EQ(directory.lease->DropMillis(), opened + kDay);
+  EXPECT_GE(directory.older_root(), opened + kDay);
+  EXPECT_EQ(directory.lease->mark_ms(), directory.older_root());
+  EXPECT_TRUE(directory.refused.empty());
+}
+
+// The clock was wrong, and is set right within the day: nothing was dropped, and after the next
+// open it is as if it had never been.
+TEST(LeaseClock, ADoubtThatWasRightLeavesNoTrace) {
+  constexpr uint64_t kDay = 24 * kHour;
+  Directory directory;
+  directory.Now();
+  directory.away_max_ms = 366 * kDay;
+  directory.doubt_ms = kDay;
+  directory.clock->wall_ms += 30 * kDay;
+  directory.Open();
+  const uint64_t mark = directory.older_root();
+  EXPECT_EQ(directory.Now(), directory.clock->wall_ms);
+  directory.clock->Advance(kHour);
+  directory.clock->wall_ms -= 30 * kDay;
+  EXPECT_EQ(directory.Now(), kNoon + 30 * kDay + kHour);  // never back while it runs
+  directory.clock->Advance(10 * kDay);
+  EXPECT_EQ(directory.lease->DropMillis(), mark + 10 * kDay + kHour);  // however long
+  directory.Crash(1);
+  EXPECT_LE(directory.Now(), directory.clock->wall_ms + 2 * LeaseClock::kLeaseMillis);
+}
+
+// Where losing is allowed there is no doubt; too far is refused there too.
+TEST(LeaseClock, AnOpenWithoutDoubtMovesTheMark) {
+  constexpr uint64_t kDay = 24 * kHour;
+  Directory directory;
+  directory.Now();
+  directory.away_max_ms = 366 * kDay;
+  directory.clock->Advance(7 * kDay);
+  directory.Open();
+  EXPECT_EQ(directory.Now(), directory.clock->wall_ms);
+  EXPECT_EQ(directory.lease->DropMillis(), directory.clock->wall_ms);
+  EXPECT_GT(directory.older_root(), directory.clock->wall_ms);
+  const uint64_t mark = directory.older_root();
+  directory.clock->wall_ms += 16 * 365 * kDay;
+  directory.Open();
+  EXPECT_EQ(directory.Now(), mark);
+  EXPECT_EQ(directory.refused.size(), 1u);
 }
 
 // "A jump to 2040 must not expire everything for good."

@@ -1,8 +1,10 @@
 // Commands on a database as a whole.
 
+#include <charconv>
 #include <memory>
 #include <ostream>
 
+#include "db/reset_clock.h"
 #include "tools/ldb/command.h"
 #include "tools/ldb/consistency_check.h"
 #include "varve/db.h"
@@ -105,6 +107,30 @@ Status RunDestroy(Context* context) {
   return status;
 }
 
+Status RunResetClock(Context* context) {
+  std::string path;
+  if (Status status = DatabasePath(context, &path); !status.ok()) return status;
+  uint64_t now_ms = context->options.env.clock->WallMillis();
+  if (!context->arguments.empty()) {
+    const std::string& text = context->arguments[0];
+    const char* const end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, now_ms);
+    if (error != std::errc() || stop != end || now_ms == 0) {
+      return context->Usage("\"" + text + "\" is no number of milliseconds since 1970");
+    }
+  }
+  if (!context->flags.yes) {
+    return context->Usage("reset-clock sets the time by which all in " + path +
+                          " expires, and empties a cache; say --yes");
+  }
+  ClockReset reset;
+  Status status = ResetClock(context->options.env, path, now_ms, &reset);
+  if (!status.ok()) return status;
+  *context->out << "clock mark " << reset.before_ms << " -> " << reset.now_ms << " ms"
+                << (reset.emptied ? ", cache emptied" : "") << "\nOK\n";
+  return Status::OK();
+}
+
 class CheckPrinter final : public CheckListener {
  public:
   explicit CheckPrinter(Context* context) : context_(context) {}
@@ -180,6 +206,15 @@ std::span<const Command> AdminCommands() {
        kAnyNumber,
        {"oldest", "move", "create_if_missing"},
        &RunIngest},
+      {"reset-clock",
+       "",
+       "[<milliseconds since 1970>]",
+       "Sets the time by which entries expire, to the wall clock's if none is given, where a wrong "
+       "clock made it wrong. Empties a cache.",
+       0,
+       1,
+       {"yes"},
+       &RunResetClock},
       {"destroy", "", "", "Removes every file of the database.", 0, 0, {"yes"}, &RunDestroy},
   };
   return *commands;

@@ -1,0 +1,65 @@
+#include "db/reset_clock.h"
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "db/manifest.h"
+#include "util/filename.h"
+
+namespace varve {
+
+namespace {
+
+// The first number that no log there has.
+Status PastAllLogs(FileSystem* file_system, const std::string& directory, FileNumber* number) {
+  std::vector<std::string> names;
+  Status status = file_system->ListDirectory(directory, &names);
+  for (const std::string& name : names) {
+    FileNumber found;
+    FileType type;
+    if (ParseFileName(name, &found, &type) && type == FileType::kLog) {
+      *number = std::max(*number, found + 1);
+    }
+  }
+  return status;
+}
+
+}  // namespace
+
+Status ResetClock(const Env& env, const std::string& directory, uint64_t now_ms,
+                  ClockReset* reset) {
+  FileSystem* const file_system = env.file_system.get();
+  ManifestState state;
+  Status status = Manifest::Inspect(file_system, directory, &state);
+  if (!status.ok()) return status;
+  std::unique_ptr<FileLock> lock;
+  status = file_system->LockFile(LockFileName(directory), &lock);
+  if (!status.ok()) return status;
+
+  ManifestOptions options;
+  options.file_system = env.file_system;
+  options.machine = env.machine;
+  options.comparator = state.comparator;
+  options.mode_bits = state.mode_bits;
+  std::unique_ptr<Manifest> manifest;
+  status = Manifest::Open(options, directory, &state, &manifest);
+  if (!status.ok()) return status;
+  reset->before_ms = state.clock_mark_ms;
+  reset->now_ms = now_ms;
+  reset->emptied = (state.mode_bits & kCacheMode) != 0;
+
+  ManifestEdit edit;
+  edit.sets_clock_mark = true;
+  edit.clock_mark_ms = now_ms;
+  if (reset->emptied) {
+    for (const SegmentEntry& segment : state.segments) edit.removed.push_back(segment.number);
+    status = PastAllLogs(file_system, directory, &edit.lowest_log);
+    if (!status.ok()) return status;
+  }
+  status = manifest->Commit(edit);
+  // No counter is known better than the roots reserve it: what follows is as after a kill.
+  return status.ok() ? manifest->Seal() : status;
+}
+
+}  // namespace varve

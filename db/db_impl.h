@@ -41,6 +41,7 @@
 namespace varve {
 
 class SalvageJob;
+class SingleWriter;
 
 // Puts the parts together: reads go to ReadPath, writes through WriteQueue to a leader, who logs,
 // inserts and publishes; full memtables become segments in the background.
@@ -68,6 +69,8 @@ class DBImpl : public DB {
   Status Delete(const WriteOptions& options, Slice key) override;
   Status DeleteRange(const WriteOptions& options, Slice start, Slice end) override;
   Status Merge(const WriteOptions& options, Slice key, Slice operand) override;
+  Status Touch(const WriteOptions& options, Slice key) override;
+  Status ExpireAt(const WriteOptions& options, Slice key, uint64_t expires_at_ms) override;
   Status Write(const WriteOptions& options, const WriteBatch& batch) override;
   Status Get(const ReadOptions& options, Slice key, PinnedValue* value) override;
   void MultiGet(const ReadOptions& options, std::span<const Slice> keys,
@@ -141,6 +144,11 @@ class DBImpl : public DB {
   Status Enter(const WriteOptions& options, WriteQueue::Writer* writer);
   // Calls `work` as the leader of the write queue, if writes are possible.
   Status Lead(const std::function<Status()>& work);
+  // What the options ask of the log. InvalidArgument where they contradict each other.
+  Status SetDurability(const WriteOptions& options, WriteQueue::Writer* writer) const;
+  // The value of the key anew, with what `init` makes of it (db_touch.cc).
+  Status Rewrite(const WriteOptions& options, Slice key,
+                 const std::function<Status(SingleWriter* writer, Slice value)>& init);
   // A write without entries: `sync` still makes durable what was written before.
   Status WriteNothing(const WriteOptions& options);
   void CountRefused(const RefusedEntries& refused);

@@ -5,6 +5,7 @@
 
 #include "db/admit_batch.h"
 #include "db/db_impl.h"
+#include "db/single_writer.h"
 #include "db/write_batch_internal.h"
 #include "util/hash.h"
 #include "util/stopwatch.h"
@@ -47,47 +48,6 @@ class BatchWriter : public WriteQueue::Writer {
   char time_bytes_[WriteBatchInternal::kCommitTimeBytes];
   const Slice data_;
   const Slice entries_;
-};
-
-class SingleWriter : public WriteQueue::Writer {
- public:
-  Status InitPut(Slice key, Slice value, uint64_t ttl_ms) {
-    if (ttl_ms == CommitTime::kNever) [[likely]]
-      return Ready(write_.InitPut(key, value));
-    ttl_ms_ = ttl_ms;
-    needs_time = expires = true;
-    return Ready(write_.InitExpiringPut(key, value));
-  }
-  Status InitDelete(Slice key) { return Ready(write_.InitDelete(key)); }
-  Status InitRefused(Slice key) { return Ready(write_.InitRefused(key)); }
-  Status InitDeleteRange(Slice start, Slice end) {
-    return Ready(write_.InitDeleteRange(start, end));
-  }
-  Status InitMerge(Slice key, Slice operand) { return Ready(write_.InitMerge(key, operand)); }
-  Status InsertInto(MemTable* memtable, bool concurrently) override {
-    if (concurrently) {
-      write_.InsertConcurrently(memtable, first_sequence);
-    } else {
-      write_.InsertInto(memtable, first_sequence);
-    }
-    return Status::OK();
-  }
-  void SetCommitTime(uint64_t now_ms) override {
-    write_.SetExpiresAt(CommitTime{true, now_ms}.ExpiresAt(ttl_ms_));
-  }
-
- private:
-  Status Ready(Status status) {
-    entry_parts = write_.EntryParts();
-    entry_bytes = write_.entry_bytes();
-    data_bytes = write_.data_bytes();
-    count = 1;
-    range_deletes = write_.range_deletes();
-    return status;
-  }
-
-  SingleWrite write_;
-  uint64_t ttl_ms_ = CommitTime::kNever;
 };
 
 }  // namespace
@@ -180,14 +140,19 @@ Status DBImpl::WriteNothing(const WriteOptions& options) {
   return options.sync ? SyncWAL() : CheckOpen();
 }
 
-Status DBImpl::Enter(const WriteOptions& options, WriteQueue::Writer* writer) {
+Status DBImpl::SetDurability(const WriteOptions& options, WriteQueue::Writer* writer) const {
   if (options.sync && options.disable_wal) {
     return Status::InvalidArgument("WriteOptions: sync and disable_wal are both set");
   }
-  Stopwatch watch(options_.statistics.get(), options_.env.clock.get(), Latency::kWrite);
   writer->disable_wal = options.disable_wal;
   writer->sync =
       options.sync || (options_.wal_sync == WalSyncMode::kAlways && !options.disable_wal);
+  return Status::OK();
+}
+
+Status DBImpl::Enter(const WriteOptions& options, WriteQueue::Writer* writer) {
+  if (Status status = SetDurability(options, writer); !status.ok()) return status;
+  Stopwatch watch(options_.statistics.get(), options_.env.clock.get(), Latency::kWrite);
   if (queue_.Join(writer)) {
     queue_.GroupOf(writer, &group_);
     const Status status = CommitGroup();

@@ -111,6 +111,7 @@ bool PointLookup::InMemtables(const ReadView& view, const ReadOptions& options,
       if (visibility == Visibility::kValue) [[likely]] {
         *status = Status::OK();
         value->Assign(UserValue(trailer, found));
+        if (ValueSkip(trailer) != 0) value->SetExpiresAt(ExpiresAtOf(found));
       } else if (visibility == Visibility::kOperand) {
         *status = GetMerged(view, options, key, i, clock, value);
       } else {
@@ -265,7 +266,10 @@ Status PointLookup::Answer(const ReadView& view, const ReadOptions& options, con
                            ReadClock* clock, PinnedValue* value) const {
   switch (VisibilityOf(trailer, covering, clock, [&] { return value->slice(); })) {
     case Visibility::kValue:
-      if (const size_t skip = ValueSkip(trailer); skip != 0) value->RemovePrefix(skip);
+      if (const size_t skip = ValueSkip(trailer); skip != 0) {
+        value->SetExpiresAt(ExpiresAtOf(value->slice()));
+        value->RemovePrefix(skip);
+      }
       return Status::OK();
     case Visibility::kAbsent:
       return Status::NotFound();

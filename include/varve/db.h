@@ -62,6 +62,15 @@ class DB {
   // Adds an operand to the key's value, without reading it. InvalidArgument without
   // Options::merge_operator; see varve/merge_operator.h.
   virtual Status Merge(const WriteOptions& options, Slice key, Slice operand) = 0;
+  // Gives the key a new time to live, that of a Put with these options (kNoTtl: for ever): its
+  // value as it is now is written anew, as a whole new version, with nothing of other writers in
+  // between. NotFound, with nothing written, where there is no such key, or where it has expired;
+  // so with any other error of the read. Costs a read and a write, beside which no other write goes
+  // on.
+  virtual Status Touch(const WriteOptions& options, Slice key) = 0;
+  // The same, with the instant at which it expires (milliseconds since 1970; 2^64 - 1: never; one
+  // that has passed: at once). WriteOptions::ttl is not looked at.
+  virtual Status ExpireAt(const WriteOptions& options, Slice key, uint64_t expires_at_ms) = 0;
   // All entries of the batch, or none. The batch is unchanged and may be reused.
   virtual Status Write(const WriteOptions& options, const WriteBatch& batch) = 0;
 

@@ -1,6 +1,8 @@
 #ifndef VARVE_INCLUDE_VARVE_PINNED_VALUE_H_
 #define VARVE_INCLUDE_VARVE_PINNED_VALUE_H_
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -28,6 +30,7 @@ class PinnedValue {
     release_ = std::exchange(other.release_, nullptr);
     context_ = other.context_;
     handle_ = other.handle_;
+    expires_at_ms_ = std::exchange(other.expires_at_ms_, kNever);
     other.data_ = Slice();
     return *this;
   }
@@ -43,15 +46,24 @@ class PinnedValue {
   // True if the bytes belong to a cached block; false if this object owns them.
   bool pinned() const { return release_ != nullptr; }
 
+  // When the value expires, milliseconds since 1970; unset: never. It was not expired when it was
+  // read.
+  std::optional<uint64_t> expires_at_ms() const {
+    if (expires_at_ms_ == kNever) return std::nullopt;
+    return expires_at_ms_;
+  }
+
   // Lets go of the bytes; empty afterwards.
   void Reset() {
     Unpin();
     data_ = Slice();
+    expires_at_ms_ = kNever;
   }
 
   // For the engine. Copies `bytes`.
   void Assign(Slice bytes) {
     Unpin();
+    expires_at_ms_ = kNever;
     buffer_.assign(bytes.data(), bytes.size());
     data_ = buffer_;
   }
@@ -64,9 +76,12 @@ class PinnedValue {
       data_.remove_prefix(bytes);
     }
   }
+  // For the engine. Of what was assigned or pinned last.
+  void SetExpiresAt(uint64_t expires_at_ms) { expires_at_ms_ = expires_at_ms; }
   // For the engine. Borrows `bytes` until release(context, handle), called exactly once.
   void Pin(Slice bytes, Release release, void* context, void* handle) {
     Unpin();
+    expires_at_ms_ = kNever;
     data_ = bytes;
     release_ = release;
     context_ = context;
@@ -78,7 +93,10 @@ class PinnedValue {
     if (release_ != nullptr) std::exchange(release_, nullptr)(context_, handle_);
   }
 
+  static constexpr uint64_t kNever = UINT64_MAX;
+
   Slice data_;
+  uint64_t expires_at_ms_ = kNever;
   Release release_ = nullptr;
   void* context_ = nullptr;
   void* handle_ = nullptr;

@@ -25,6 +25,8 @@ class FakeDb : public DB {
   Status Delete(const WriteOptions&, Slice key) override;
   Status DeleteRange(const WriteOptions&, Slice, Slice) override { return write_status; }
   Status Merge(const WriteOptions&, Slice, Slice) override { return write_status; }
+  Status Touch(const WriteOptions&, Slice) override { return write_status; }
+  Status ExpireAt(const WriteOptions&, Slice, uint64_t) override { return write_status; }
   Status Write(const WriteOptions&, const WriteBatch&) override;
   Status Get(const ReadOptions&, Slice key, PinnedValue* value) override;
   void MultiGet(const ReadOptions&, std::span<const Slice>, std::span<PinnedValue>,

@@ -200,6 +200,7 @@ Status CompactionJob::WritePart(Part* part) {
   segment.limiter = tools_.limiter;
   segment.priority = RateLimiter::Priority::kLow;
   segment.applied_to = tools_.applied_to;
+  segment.now_ms = tools_.now_ms;
   CompactionOutputs outputs(plan_, segment, tools_.manifest, &entries, part->begin, part->end);
   Status status = outputs.WriteAll();
   part->made = outputs.made();

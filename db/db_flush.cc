@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "db/db_impl.h"
+#include "db/expiry_cut.h"
 #include "db/manifest_format.h"
 #include "db/segment_output.h"
 #include "util/filename.h"
@@ -163,6 +164,7 @@ Status DBImpl::WriteFlush(const std::vector<Table>& tables, FlushLogs logs, Flus
   output.epoch = tables.back().epoch;
   output.creator = "flush";
   output.limiter = limiter_.get();
+  if (reads_->time().in_use()) output.now_ms = reads_->time().NowMillis();
   std::vector<SegmentEntry> made;
   const ReadSequences readers = reads_->ReadersFromNowOn();
   Status status = manifest_->NewFileNumber(&output.number);
@@ -172,7 +174,14 @@ Status DBImpl::WriteFlush(const std::vector<Table>& tables, FlushLogs logs, Flus
       newest_first.push_back(table->memtable);
       info->entries_read += table->memtable->entries() - table->memtable->range_deletes();
     }
-    status = WriteMemtables(output, manifest_.get(), readers, newest_first, /*cut=*/nullptr, &made);
+    std::unique_ptr<FlushCut> cut;
+    if (options_.cache()) {
+      status = ExpiryCut::Plan(reads_->comparator(), readers, newest_first, output.now_ms,
+                               live_.segment_bytes.load(std::memory_order_relaxed), &cut);
+    }
+    if (status.ok()) {
+      status = WriteMemtables(output, manifest_.get(), readers, newest_first, cut.get(), &made);
+    }
   }
   if (status.ok()) {
     info->entries_dropped = info->entries_read;

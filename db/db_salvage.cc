@@ -113,6 +113,7 @@ Status DBImpl::Salvage(std::span<const FileNumber> numbers, size_t* count) {
   };
   tools.options = &options_;
   tools.directory = path_;
+  tools.now_ms = now_ms;
   tools.manifest = manifest_.get();
   tools.segments = &reads_->segments();
   tools.cancelled = &compactions_cancelled_;

@@ -59,6 +59,7 @@ ExpiryOutputs ExpiryBuckets::Plan(uint64_t segment_bytes) const {
   ExpiryOutputs outputs;
   outputs.now_ms_ = now_ms_;
   for (size_t i = 1; i < groups.size(); ++i) outputs.ends_.push_back(groups[i].first);
+  for (const Group& group : groups) outputs.bytes_.push_back(group.bytes);
   return outputs;
 }
 

@@ -42,6 +42,8 @@ class ExpiryOutputs {
   ExpiryOutputs() = default;
 
   size_t count() const { return ends_.size() + 1; }
+  // What was counted for one of them.
+  uint64_t bytes(size_t output) const { return output < bytes_.size() ? bytes_[output] : 0; }
   // The one for a key of which the longest-lived version expires then. Takes any, counted or not.
   size_t OutputOf(uint64_t expires_at_ms) const;
 
@@ -51,6 +53,7 @@ class ExpiryOutputs {
   uint64_t now_ms_ = 0;
   // Of each output but the last: the first bucket behind it.
   std::vector<uint32_t> ends_;
+  std::vector<uint64_t> bytes_;
 };
 
 class ExpiryBuckets {

@@ -25,6 +25,10 @@ uint64_t* FieldOf(SegmentEntry* entry, uint64_t tag) {
       return &entry->ghost_bytes;
     case kHidden:
       return &entry->hidden;
+    case kExpiring:
+      return &entry->expiring;
+    case kWritten:
+      return &entry->written_ms;
     default:
       return nullptr;
   }
@@ -33,6 +37,7 @@ uint64_t* FieldOf(SegmentEntry* entry, uint64_t tag) {
 // False if a field is cut off, is there twice, or is no number above 0.
 bool DecodeExtensions(Slice extensions, SegmentEntry* entry) {
   entry->applied_to = entry->evicted = entry->ghost_bytes = entry->hidden = 0;
+  entry->expiring = entry->written_ms = 0;
   entry->extensions.clear();
   while (!extensions.empty()) {
     const Slice before = extensions;
@@ -95,6 +100,8 @@ void EncodeSegmentEntry(const SegmentEntry& entry, std::string* out) {
   PutExtension(out, kEvicted, entry.evicted);
   PutExtension(out, kGhostBytes, entry.ghost_bytes);
   PutExtension(out, kHidden, entry.hidden);
+  PutExtension(out, kExpiring, entry.expiring);
+  PutExtension(out, kWritten, entry.written_ms);
   out->append(entry.extensions);
 }
 

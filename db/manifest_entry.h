@@ -26,6 +26,10 @@ struct SegmentEntry {
   // So many entries, if not more, are hidden by newer values and deletes of the segment itself, and
   // were kept for readers. 0 in entries of builds that did not count them.
   uint64_t hidden = 0;
+  // So many entries have an expiry and had not expired when it was written, at this time of the
+  // engine's. 0 in entries of builds that did not count them.
+  uint64_t expiring = 0;
+  uint64_t written_ms = 0;
   SequenceNumber smallest_sequence = 0;
   SequenceNumber largest_sequence = 0;
   // Bits of SegmentEntryFlag, or bits that a later build added: kept as they are.
@@ -74,6 +78,8 @@ enum SegmentEntryExtension : uint64_t {
   kEvicted = 2,
   kGhostBytes = 3,
   kHidden = 8,
+  kExpiring = 9,
+  kWritten = 10,
 };
 
 // The files of an entry with these flags, ascending: of a segment its own and that of its ghost, if

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "db/expiry_cut.h"
 #include "db/ghost.h"
 #include "db/history.h"
 #include "db/segment_output.h"
@@ -23,11 +24,12 @@ constexpr size_t kReplayMemtableBytes = size_t{32} << 20;
 class ReplayedSegments : public LogSink {
  public:
   ReplayedSegments(const Options& options, const std::string& directory, Manifest* manifest,
-                   SequenceNumber sequence_limit)
+                   SequenceNumber sequence_limit, uint64_t clock_mark_ms)
       : options_(options),
         directory_(directory),
         manifest_(manifest),
         sequence_limit_(sequence_limit),
+        now_ms_(clock_mark_ms != 0 ? clock_mark_ms : options.env.clock->WallMillis()),
         comparator_(options.comparator) {}
 
   Status OnRecord(LogPosition end, Slice payload) override {
@@ -68,11 +70,20 @@ class ReplayedSegments : public LogSink {
     output.directory = directory_;
     output.epoch = output.number;
     output.creator = "recovery";
+    output.now_ms = now_ms_;
     // When a version was written is not known: where any history is kept, all of it stays for now.
     const bool history = HistoryRetention(options_).any();
     const ReadSequences readers({}, history ? 0 : kMaxSequence);
     std::vector<SegmentEntry> made;
-    Status status = WriteMemtables(output, manifest_, readers, {memtable_}, /*cut=*/nullptr, &made);
+    std::unique_ptr<FlushCut> cut;
+    Status status;
+    if (options_.cache()) {
+      status =
+          ExpiryCut::Plan(comparator_, readers, {memtable_}, now_ms_, options_.segment_bytes, &cut);
+    }
+    if (status.ok()) {
+      status = WriteMemtables(output, manifest_, readers, {memtable_}, cut.get(), &made);
+    }
     if (!status.ok()) return status;
     for (SegmentEntry& entry : made) segments_.push_back(std::move(entry));
     memtable_.reset();
@@ -83,6 +94,7 @@ class ReplayedSegments : public LogSink {
   const std::string& directory_;
   Manifest* const manifest_;
   const SequenceNumber sequence_limit_;
+  const uint64_t now_ms_;  // time is judged by nothing here: it begins at the mark, later
   const InternalKeyComparator comparator_;
   std::shared_ptr<MemTable> memtable_;
   std::vector<SegmentEntry> segments_;
@@ -150,7 +162,7 @@ Status ReplayAndCommit(const Options& options, const std::string& directory,
   replay.mode = options.wal_recovery;
   replay.logger = options.logger.get();
   ReplayResult result;
-  ReplayedSegments segments(options, directory, manifest, state.next_sequence);
+  ReplayedSegments segments(options, directory, manifest, state.next_sequence, state.clock_mark_ms);
   Status status = ReplayLogs(replay, &segments, &result);
   if (status.ok() && !result.found.empty() && result.found.back() >= state.next_file_number) {
     status = Status::Corruption(LogFileName(directory, result.found.back()) +

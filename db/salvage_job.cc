@@ -177,6 +177,7 @@ Status SalvageJob::Save(Slice internal_key, Slice value) {
     output.epoch = output_epoch_;
     output.applied_to = tools_.applied_to;
     output.creator = "salvage";
+    output.now_ms = tools_.now_ms;
     if (Status status = tools_.manifest->NewFileNumber(&output.number); !status.ok()) return status;
     output_ = std::make_unique<SegmentOutput>(output);
     if (Status status = output_->Open(limits_.bytes_max); !status.ok()) return status;

@@ -27,6 +27,7 @@ struct SalvageTools {
   Manifest* manifest = nullptr;
   SegmentCache* segments = nullptr;
   uint64_t applied_to = 0;                       // of the output: see SegmentEntry
+  uint64_t now_ms = 0;                           // the same
   const std::atomic<bool>* cancelled = nullptr;  // once set, it ends soon, with Aborted
 };
 

@@ -83,6 +83,11 @@ Status SegmentOutput::Add(Slice internal_key, Slice value) {
   Status status = builder_->Add(internal_key, value);
   if (!status.ok()) return status;
   if (ghost_ != nullptr) AddToGhost(ExtractUserKey(internal_key));
+  if (options_.now_ms != 0 &&
+      TrailerType(ExtractTrailer(internal_key)) == ValueType::kValueWithExpiry &&
+      value.size() >= kExpiresAtBytes && options_.now_ms < ExpiresAtOf(value)) {
+    ++expiring_;
+  }
   if (options_.limiter != nullptr && builder_->EstimatedFileBytes() > granted_bytes_) {
     options_.limiter->Request(kLimiterStepBytes, options_.priority);
     granted_bytes_ += kLimiterStepBytes;
@@ -137,6 +142,8 @@ SegmentEntry SegmentOutput::EntryFor(const SegmentProperties& properties) const 
     entry.min_expires_at = properties.expires_at_min;
     entry.max_expires_at = properties.expires_at_max;
     if (properties.entries_with_expiry == properties.entries) entry.flags |= kAllExpire;
+    entry.expiring = expiring_;
+    if (expiring_ != 0) entry.written_ms = options_.now_ms;
   }
   if (properties.range_deletes != 0) entry.flags |= kHasRangeDeletes;
   if (ghost_ != nullptr) {
@@ -205,41 +212,37 @@ class FlushOutputs {
   bool any_ = false;  // one was opened, and has the number that was given
 };
 
-// Gives the outputs what `entries` has, without what is hidden from all readers.
-Status WriteEntries(InternalIterator* entries, const InternalKeyComparator& comparator,
-                    const ReadSequences& readers, FlushCut* cut, FlushOutputs* outputs) {
+// The memtables, newest first, in one order.
+std::unique_ptr<InternalIterator> Merged(const InternalKeyComparator& comparator,
+                                         const std::vector<std::shared_ptr<MemTable>>& memtables) {
+  std::vector<std::unique_ptr<InternalIterator>> children;
+  for (const auto& memtable : memtables) children.push_back(memtable->NewIterator());
+  return NewMergingIterator(comparator, std::move(children));
+}
+
+}  // namespace
+
+Status ForEachKeptKey(const InternalKeyComparator& comparator, const ReadSequences& readers,
+                      const std::vector<std::shared_ptr<MemTable>>& memtables,
+                      const std::function<Status(std::span<const MemTableEntry>)>& visit) {
+  const auto entries = Merged(comparator, memtables);
   ShadowedVersions shadowed(readers);
   std::vector<MemTableEntry> versions;  // of one key
-  const auto write_versions = [&] {
-    Status status;
-    if (versions.empty()) return status;
-    const size_t output = cut->OutputFor(versions);
-    for (size_t i = 0; status.ok() && i < versions.size(); ++i) {
-      status = outputs->Add(output, versions[i]);
-    }
-    versions.clear();
-    return status;
-  };
   Status status;
   for (entries->SeekToFirst(); status.ok() && entries->Valid(); entries->Next()) {
     if (shadowed.Hides(entries->key())) continue;
     const MemTableEntry entry{entries->key(), entries->value()};
-    if (cut == nullptr) {
-      status = outputs->Add(0, entry);
-      continue;
-    }
     if (!versions.empty() &&
         comparator.CompareUserKeys(ExtractUserKey(versions.front().internal_key),
                                    ExtractUserKey(entry.internal_key)) != 0) {
-      status = write_versions();
+      status = visit(versions);
+      versions.clear();
     }
     versions.push_back(entry);
   }
   if (status.ok()) status = entries->status();
-  return status.ok() ? write_versions() : status;
+  return status.ok() && !versions.empty() ? visit(versions) : status;
 }
-
-}  // namespace
 
 Status WriteMemtables(const SegmentOutputOptions& options, Manifest* manifest,
                       const ReadSequences& readers,
@@ -247,11 +250,9 @@ Status WriteMemtables(const SegmentOutputOptions& options, Manifest* manifest,
                       std::vector<SegmentEntry>* entries) {
   entries->clear();
   const InternalKeyComparator comparator(options.options->comparator);
-  std::vector<std::unique_ptr<InternalIterator>> children;
   std::vector<RangeTombstone> tombstones;
   uint64_t expected_bytes = 0;
   for (const auto& memtable : memtables) {
-    children.push_back(memtable->NewIterator());
     expected_bytes += memtable->bytes();
     const auto ranges = memtable->range_tombstones();
     if (ranges == nullptr) continue;
@@ -259,8 +260,25 @@ Status WriteMemtables(const SegmentOutputOptions& options, Manifest* manifest,
   }
   FlushOutputs outputs(options, manifest, cut == nullptr ? 1 : cut->outputs());
   outputs.Expect(expected_bytes);
-  const auto merged = NewMergingIterator(comparator, std::move(children));
-  Status status = WriteEntries(merged.get(), comparator, readers, cut, &outputs);
+  Status status;
+  if (cut == nullptr) {
+    const auto merged = Merged(comparator, memtables);
+    ShadowedVersions shadowed(readers);
+    for (merged->SeekToFirst(); status.ok() && merged->Valid(); merged->Next()) {
+      if (!shadowed.Hides(merged->key())) status = outputs.Add(0, {merged->key(), merged->value()});
+    }
+    if (status.ok()) status = merged->status();
+  } else {
+    status = ForEachKeptKey(comparator, readers, memtables,
+                            [&](std::span<const MemTableEntry> versions) {
+                              const size_t output = cut->OutputFor(versions);
+                              Status added;
+                              for (size_t i = 0; added.ok() && i < versions.size(); ++i) {
+                                added = outputs.Add(output, versions[i]);
+                              }
+                              return added;
+                            });
+  }
   if (status.ok()) status = outputs.Finish(tombstones, entries);
   if (!status.ok()) {
     RemoveSegments(options.options->env.file_system.get(), options.directory, *entries);

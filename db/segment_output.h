@@ -2,6 +2,7 @@
 #define VARVE_DB_SEGMENT_OUTPUT_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -30,6 +31,8 @@ struct SegmentOutputOptions {
   RateLimiter::Priority priority = RateLimiter::Priority::kHigh;
   // See SegmentEntry. What is newer than every ghost has none to apply.
   uint64_t applied_to = 0;
+  // The engine's time: what expires later is counted in SegmentEntry::expiring. 0: nothing is.
+  uint64_t now_ms = 0;
 };
 
 // One segment on its way to the disk: written, synced, and its name synced too, so that the
@@ -79,6 +82,7 @@ class SegmentOutput {
   std::string ghost_key_;  // the last key it was given, if it was any
   bool any_ghost_key_ = false;
   uint64_t granted_bytes_ = 0;  // by the limiter
+  uint64_t expiring_ = 0;
   bool finished_ = false;
 };
 
@@ -102,6 +106,12 @@ class FlushCut {
   // The segment for all that is kept of a key: `versions`, newest first and not none.
   virtual size_t OutputFor(std::span<const MemTableEntry> versions) = 0;
 };
+
+// Calls `visit` for each key of the memtables, newest first, with what a flush keeps of it: its
+// versions, newest first, but those that none of `readers` can see. Ends with the first error.
+Status ForEachKeptKey(const InternalKeyComparator& comparator, const ReadSequences& readers,
+                      const std::vector<std::shared_ptr<MemTable>>& memtables,
+                      const std::function<Status(std::span<const MemTableEntry>)>& visit);
 
 // Merges memtables, newest first, into segments that take the place of `output` in the order of
 // age, and together hold what the memtables held (RULES R1.3):

@@ -2,11 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <deque>
 #include <memory>
 #include <vector>
 
 #include "cache/segment_heat.h"
-#include "util/hash.h"
 #include "util/thread.h"
 
 namespace varve {
@@ -15,18 +16,21 @@ namespace {
 // No hit is lost, be it the first of the segment, which brings the bits, or one beside another in a
 // word. Checklist E2.
 TEST(SegmentHeatConcurrent, EveryHitIsKept) {
-  constexpr int kThreads = 4, kRounds = 200;
-  constexpr uint64_t kHits = 64;
-  for (int round = 0; round < kRounds; ++round) {
-    SegmentHeat heat(kThreads * kHits);
-    std::vector<std::unique_ptr<Thread>> threads;
-    for (int t = 0; t < kThreads; ++t) {
-      threads.push_back(std::make_unique<Thread>("hits", [&heat, t] {
-        for (uint64_t i = 0; i < kHits; ++i) heat.Record(Mix64(kHits * t + i));
-      }));
-    }
-    threads.clear();  // joined
-    for (uint64_t i = 0; i < kThreads * kHits; ++i) ASSERT_TRUE(heat.WasHit(Mix64(i))) << i;
+  constexpr int kThreads = 4, kSegments = 50'000;
+  std::deque<SegmentHeat> segments;
+  for (int i = 0; i < kSegments; ++i) segments.emplace_back(1);
+  std::atomic<int> waiting{kThreads};
+  std::vector<std::unique_ptr<Thread>> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.push_back(std::make_unique<Thread>("hits", [&, t] {
+      --waiting;
+      while (waiting.load() > 0) SleepFor(1000);
+      for (SegmentHeat& segment : segments) segment.Record(uint64_t(t) << 60);
+    }));
+  }
+  threads.clear();  // joined
+  for (int i = 0; i < kSegments; ++i) {
+    for (uint64_t t = 0; t < kThreads; ++t) ASSERT_TRUE(segments[i].WasHit(t << 60)) << i;
   }
 }
 

@@ -7,7 +7,8 @@
 //     meanwhile, so no other job has them in hand (RULES R1.5).
 //  3. Then they are evicted (db_evict.cc). What is saved needs its room before they give theirs:
 //  that
-//     of one segment, the standing reserve. So they go in groups of two segments' bytes.
+//     of one segment, the standing reserve. So they go in groups of a segment's bytes: of more,
+//     what was hit might not find place.
 //
 // Saving is worth no failure: whatever goes wrong with it (damage, want of room), the victims go
 // plainly.
@@ -98,12 +99,13 @@ Status DBImpl::Salvage(std::span<const FileNumber> numbers, size_t* count) {
   uint64_t age_ms = 0;
   {
     MutexLock lock(&mu_);
-    victims = SegmentsToSalvage(numbers, 2 * segment_bytes, count);
+    victims = SegmentsToSalvage(numbers, segment_bytes, count);
     std::erase_if(victims, [](const auto& victim) { return !victim->heat().AnyHit(); });
     if (closing_ || victims.empty()) return Status::OK();
     NoteEpochs(now_ms);
     age_ms = epoch_ages_.AgeOf(victims.front()->entry().epoch, now_ms);
-    limits.bytes_max = std::min(salvage_budget_.left_bytes(), segment_bytes);
+    // With its index, filter and ghost it is no more than a segment.
+    limits.bytes_max = std::min(salvage_budget_.left_bytes(), segment_bytes - segment_bytes / 8);
     tools.applied_to = AppliedEvictions();
     view = reads_->views().Share();  // published under this lock: it has this version
     for (const auto& victim : victims) salvaging_.insert(victim->number());

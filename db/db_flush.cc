@@ -353,7 +353,16 @@ Status DBImpl::Flush(const FlushOptions& options) {
   });
   if (!status.ok() || !options.wait) return status;
   status = WaitForFlush(all);
-  return status.ok() && unlogged ? Seal() : status;  // no log stands behind the newest root
+  if (!status.ok() || !unlogged) return status;
+  if (!options_.cache()) return Seal();  // no log stands behind the newest root
+  return Lead([&] {
+    bool written_since = active_.unlogged;
+    {
+      MutexLock lock(&mu_);
+      written_since |= tables_switched_ != all;
+    }
+    return written_since ? Seal() : FlushUnlogged();
+  });
 }
 
 Status DBImpl::SyncWAL() {

@@ -161,6 +161,7 @@ Status DBImpl::Start(Recovered recovered) {
       options_.wal_recovery == WalRecoveryMode::kAbsolute ? 0 : kRecycledLogsMax;
   wal.sync_wait_ms_max = options_.wal_sync_timeout_ms;
   wal.statistics = options_.statistics;
+  const std::optional<CacheResetInfo> reset = recovered.reset;
   std::shared_ptr<const Version> version;
   Status status = Version::Build(reads_->comparator(), std::move(recovered.segments),
                                  recovered.retained_sequence, &version, recovered.ghosts);
@@ -174,8 +175,12 @@ Status DBImpl::Start(Recovered recovered) {
   obsolete_ = std::make_shared<ObsoleteSegments>([this] {
     pool_->Schedule(ThreadPool::Priority::kLow, [this] { RemoveObsoleteSegments(); }).ok();
   });
+  std::function<void(const Status&)> sync_failed;
+  if (options_.cache()) {  // a database may wait for the next write to tell
+    sync_failed = [this](const Status& s) { LatchError(s, BackgroundErrorSource::kLog); };
+  }
   syncer_ = std::make_unique<IntervalSyncer>(wal_.get(), options_.env.clock.get(),
-                                             options_.wal_sync_interval_ms);
+                                             options_.wal_sync_interval_ms, std::move(sync_failed));
 
   active_.memtable = NewMemTable();
   {
@@ -200,6 +205,7 @@ Status DBImpl::Start(Recovered recovered) {
     reads_->snapshots().SetReleaseListener(
         [this](SequenceNumber released) { OnSnapshotReleased(released); });
   }
+  if (reset.has_value()) TellReset(*reset);
   return Status::OK();
 }
 
@@ -217,6 +223,11 @@ void DBImpl::BeginTime(const Recovered& recovered) {
     pool_->Schedule(ThreadPool::Priority::kLow, [this] { events_.Deliver(); }).ok();
   };
   reads_->time().Begin(std::move(source));
+}
+
+void DBImpl::TellReset(const CacheResetInfo& info) {
+  if (options_.statistics != nullptr) options_.statistics->Add(Counter::kCacheResets, 1);
+  events_.CacheReset(info);
 }
 
 void DBImpl::RemoveUnreachable() {
@@ -345,11 +356,25 @@ void DBImpl::LatchError(const Status& status, BackgroundErrorSource source) {
     changed_.SignalAll();
   }
   events_.Deliver();
-  if (read_only) {
-    options_.logger->Log(LogLevel::kError, path_ + ": read-only from now on, " +
-                                               BackgroundErrorSourceName(source) +
-                                               " failed: " + status.ToString());
-  }
+  if (!read_only) return;
+  options_.logger->Log(LogLevel::kError, path_ + ": read-only from now on, " +
+                                             BackgroundErrorSourceName(source) +
+                                             " failed: " + status.ToString());
+  if (source == BackgroundErrorSource::kLog) MarkLogLost();
+}
+
+void DBImpl::MarkLogLost() {
+  // A log whose sync failed may have lost what its pages held, and a later reader of the page cache
+  // finds what was there before: an end without a close then brings back what that had replaced.
+  if (!options_.cache() || options_.wal_sync == WalSyncMode::kAlways) return;
+  ManifestEdit edit;
+  edit.unlogged = true;
+  Status status = manifest_->Commit(edit);
+  if (status.ok()) status = manifest_->Seal();
+  CountManifest();
+  if (status.ok() || status.IsAborted()) return;
+  options_.logger->Log(LogLevel::kError, path_ + ": not marked that unsynced writes may be lost: " +
+                                             status.ToString());
 }
 
 // ---- Reads

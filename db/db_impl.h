@@ -135,6 +135,7 @@ class DBImpl : public DB {
   // Of what the open found: once, in the background, or at the latest by Close().
   void RemoveUnreachable() EXCLUDES(mu_);
   Status CloseParts();
+  void TellReset(const CacheResetInfo& info) EXCLUDES(mu_);
 
   // ---- Writing (db_write.cc) ----
   // The ttl of puts that have none of their own, CommitTime::kNever for none. InvalidArgument if
@@ -169,6 +170,12 @@ class DBImpl : public DB {
   std::shared_ptr<MemTable> NewMemTable() const;
   // Until no unlogged entry is in memory only: flushed, in both roots (RULES R4.2).
   Status FlushUnlogged() EXCLUDES(mu_);
+  // Of a cache, before the first write that is in no log, and once none is in memory alone: both
+  // roots say whether there may be such (RULES R5.7).
+  Status MarkUnlogged(bool unlogged);
+  // Of a cache, once its log has failed: what was acknowledged and not synced may be gone even if
+  // only the process ends. Resume() takes it back.
+  void MarkLogLost() EXCLUDES(mu_);
   Status ReserveSequences(uint64_t count);
 
   // ---- Stalls (db_stall.cc) ----
@@ -367,6 +374,7 @@ class DBImpl : public DB {
   Table active_;
   SequenceNumber next_sequence_ = 1;
   bool unlogged_in_memory_ = false;  // some entry may be in no log and in no segment
+  bool unlogged_marked_ = false;     // of a cache: both roots say so
   std::vector<WriteQueue::Writer*> group_;
   std::vector<Slice> record_;
 

@@ -3,6 +3,7 @@
 #include <functional>
 #include <utility>
 
+#include "db/cache_reset.h"
 #include "db/db_impl.h"
 #include "db/ghost.h"
 #include "util/filename.h"
@@ -162,6 +163,9 @@ bool DBImpl::GetProperty(Slice name, std::string* value) {
   if (name == "varve.background-error") {
     MutexLock lock(&mu_);
     *value = errors_.read_only().ok() ? "" : errors_.read_only().ToString();
+  } else if (name == "varve.last-reset") {
+    const std::optional<CacheResetInfo> reset = manifest_->last_reset();
+    *value = reset.has_value() ? DescribeReset(*reset) : "";
   } else if (name == "varve.durable-position") {
     *value = wal_->durable().ToString();
   } else if (name == "varve.stats") {

@@ -72,7 +72,7 @@ Status DBImpl::ResumeWrites() {
   }
   Status status = active_.memtable->empty() ? Status::OK() : ReplaceActive();
   if (status.ok()) status = FlushEverything();
-  if (status.ok()) status = Seal();
+  if (status.ok()) status = options_.cache() ? MarkUnlogged(false) : Seal();
   if (status.ok()) status = wal_->Restart();
   if (!status.ok()) return status.WithContext("cannot resume yet");
   active_.log = 0;

@@ -302,6 +302,9 @@ Status DBImpl::MakeRoom(uint64_t record_bytes, size_t memtable_bytes, bool logge
     if (Status status = SwitchMemtable(); !status.ok()) return status;
   }
   if (!logged) {
+    if (options_.cache() && !unlogged_marked_) {
+      if (Status status = MarkUnlogged(true); !status.ok()) return status;
+    }
     unlogged_in_memory_ = true;
     return Status::OK();
   }
@@ -362,8 +365,26 @@ Status DBImpl::FlushUnlogged() {
     all = tables_switched_;
   }
   Status status = WaitForFlush(all);
-  if (status.ok()) status = Seal();  // durable only in both roots (RULES R4.2)
+  if (status.ok() && unlogged_marked_) {
+    status = MarkUnlogged(false);
+  } else if (status.ok()) {
+    status = Seal();  // durable only in both roots (RULES R4.2)
+  }
   if (status.ok()) unlogged_in_memory_ = false;
+  return status;
+}
+
+Status DBImpl::MarkUnlogged(bool unlogged) {
+  ManifestEdit edit;
+  edit.unlogged = unlogged;
+  Status status = manifest_->Commit(edit);
+  if (status.ok()) {
+    unlogged_marked_ = true;  // one root at least says so, or will not be believed alone
+    status = Seal();
+  } else if (const Status poisoned = manifest_->poisoned(); !poisoned.ok()) {
+    LatchError(poisoned, BackgroundErrorSource::kManifest);
+  }
+  if (status.ok()) unlogged_marked_ = unlogged;
   return status;
 }
 

@@ -46,6 +46,22 @@ const char* BackgroundErrorSourceName(BackgroundErrorSource source) {
   return "unknown";
 }
 
+const char* CacheResetReasonName(CacheResetReason reason) {
+  switch (reason) {
+    case CacheResetReason::kPowerLoss:
+      return "power loss";
+    case CacheResetReason::kUnloggedWrites:
+      return "unlogged writes";
+    case CacheResetReason::kDamagedLog:
+      return "damaged log";
+    case CacheResetReason::kIoFailure:
+      return "I/O failure";
+    case CacheResetReason::kClock:
+      return "clock";
+  }
+  return "unknown";
+}
+
 void EventDispatch::DeliverQueue() {
   MutexLock lock(&mu_);
   if (delivering_) return;

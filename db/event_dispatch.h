@@ -41,6 +41,8 @@ class EventDispatch {
   void SegmentCreated(const SegmentInfo& info) { Tell(&EventListener::OnSegmentCreated, info); }
   void SegmentRemoved(const SegmentInfo& info) { Tell(&EventListener::OnSegmentRemoved, info); }
 
+  void CacheReset(const CacheResetInfo& info) { Tell(&EventListener::OnCacheReset, info); }
+
   void PostStallChanged(const StallInfo& info) { Post(&EventListener::OnStallChanged, info); }
   void PostClockJump(const ClockJumpInfo& info) { Post(&EventListener::OnClockJump, info); }
   void PostBackgroundError(const BackgroundErrorInfo& info) {

@@ -34,7 +34,8 @@ void IntervalSyncer::Run() {
     armed_.store(false, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_seq_cst);  // see Appended()
     mu_.Unlock();
-    wal_->Sync(wal_->end()).ok();  // a failure has latched the log: the next write says so
+    const Status status = wal_->Sync(wal_->end());
+    if (!status.ok() && failed_ != nullptr && !wal_->latched().ok()) failed_(status);
     mu_.Lock();
   }
   mu_.Unlock();

@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <utility>
 
 #include "util/mutex.h"
 #include "util/thread.h"
@@ -13,13 +15,15 @@ namespace varve {
 
 // Syncs the log at the latest `interval` after a write, under load and when idle alike (Checklist
 // W5): the first write that finds no deadline running starts one, and it is kept whatever follows.
-// Its thread starts with the first deadline. An error needs no report: it latches the log.
+// Its thread starts with the first deadline. An error latches the log, so that the next write tells
+// it; `failed` is told at once, by that thread.
 //
 // Thread safety: all of it.
 class IntervalSyncer {
  public:
-  IntervalSyncer(Wal* wal, Clock* clock, uint32_t interval_ms)
-      : wal_(wal), clock_(clock), interval_ms_(interval_ms) {}
+  IntervalSyncer(Wal* wal, Clock* clock, uint32_t interval_ms,
+                 std::function<void(const Status&)> failed = nullptr)
+      : wal_(wal), clock_(clock), failed_(std::move(failed)), interval_ms_(interval_ms) {}
   ~IntervalSyncer() { Stop(); }
 
   // After an append that was not synced. IOError if no thread can be had.
@@ -44,7 +48,8 @@ class IntervalSyncer {
 
   Wal* const wal_;
   Clock* const clock_;
-  std::atomic<uint32_t> interval_ms_;  // relaxed: a setting
+  const std::function<void(const Status&)> failed_;  // may be null
+  std::atomic<uint32_t> interval_ms_;                // relaxed: a setting
   std::atomic<bool> armed_{false};
 
   Mutex mu_;

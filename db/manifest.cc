@@ -56,5 +56,6 @@ FileNumber Manifest::lowest_log_needed() const { return writer_->lowest_log_need
 Status Manifest::poisoned() const { return writer_->poisoned(); }
 ManifestStats Manifest::stats() const { return writer_->stats(); }
 DatabaseId Manifest::database_id() const { return writer_->database_id(); }
+std::optional<CacheResetInfo> Manifest::last_reset() const { return writer_->last_reset(); }
 
 }  // namespace varve

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "util/filename.h"
 #include "util/internal_key.h"
 #include "varve/env.h"
+#include "varve/listener.h"
 #include "varve/slice.h"
 #include "varve/status.h"
 #include "wal/log_position.h"
@@ -83,17 +85,24 @@ struct ManifestState {
   DatabaseId database_id;
   uint64_t generation = 0;
   std::string comparator;
-  std::string boot_id;     // of the machine when this root was written
+  // Of the machine when this root was written; in a cache, when the last open was done with what it
+  // had found (ManifestEdit::judged).
+  std::string boot_id;
   uint32_t mode_bits = 0;  // of ModeBit
   // Set by Close(): the counters are exact and nothing was open since.
   bool clean_close = false;
+  // Of a cache, what the next open after an unclean end must know (db/restart_rules.h):
+  bool condemned = false;   // what is on disk is out of date: it counts as empty
+  bool unlogged = false;    // writes were acknowledged that are perhaps in no log and no segment
+  bool all_synced = false;  // no write was acknowledged before it was durable, unlogged ones apart
   // The first that may not have been used yet. After an unclean end that is the reservation.
   FileNumber next_file_number = 1;
   SequenceNumber next_sequence = 1;
   FileNumber lowest_log = 0;  // logs below it hold nothing that is not in segments
   LogPosition durable_log;    // the log was durable up to here when the root was framed (R5.3)
   SequenceNumber retained_sequence = 0;
-  uint64_t clock_mark_ms = 0;          // RULES R7
+  uint64_t clock_mark_ms = 0;  // RULES R7
+  std::optional<CacheResetInfo> last_reset;
   std::vector<SegmentEntry> segments;  // ascending numbers
 
   // Not in the root: how it was found. 2 unless one was torn or damaged, in which case
@@ -122,6 +131,15 @@ struct ManifestEdit {
   // The mark becomes clock_mark_ms, were it lower: by a clean close, which knows the exact time,
   // and by a tool that sets a wrong one right.
   bool sets_clock_mark = false;
+
+  // Of a cache. Unset: as before.
+  std::optional<bool> condemned, unlogged, all_synced;
+  // What this open found has been judged: the boot id of the roots is this machine's from now on.
+  // Until then an open that ends early leaves the next one the same evidence as it had.
+  bool judged = false;
+  // All entries go, with nothing added or removed besides, and this becomes the last reset: its
+  // reason and time are the caller's, the rest is filled in. See db/cache_reset.h.
+  std::optional<CacheResetInfo> reset;
 };
 
 struct ManifestStats {
@@ -217,6 +235,8 @@ class Manifest {
   Status poisoned() const;
   ManifestStats stats() const;
   DatabaseId database_id() const;
+  // The last reset that both this object and a root know of.
+  std::optional<CacheResetInfo> last_reset() const;
 
  private:
   explicit Manifest(std::unique_ptr<manifest::Writer> writer);

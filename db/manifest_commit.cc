@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "db/manifest_writer.h"
+#include "db/reset_record.h"
 
 namespace varve::manifest {
 namespace {
@@ -171,12 +172,52 @@ Status Writer::Stage(const ManifestEdit& edit, Counters counters, Staged* staged
   state.retained_sequence = std::max(state.retained_sequence, edit.retained_sequence);
   state.clock_mark_ms =
       edit.sets_clock_mark ? edit.clock_mark_ms : std::max(state.clock_mark_ms, edit.clock_mark_ms);
+  if (Status s = StageState(edit, &staged->root); !s.ok()) return s;
   next_sequence_ = std::max(next_sequence_, edit.next_sequence);
-  if (!edit.added.empty() || !edit.removed.empty()) {
+  if (edit.reset.has_value()) {
+    ManifestEdit removal;
+    removal.removed = AllNumbers();
+    if (Status s = StageChanges(removal, staged); !s.ok()) return s;
+  } else if (!edit.added.empty() || !edit.removed.empty()) {
     if (Status s = StageChanges(edit, staged); !s.ok()) return s;
   }
   SetCounters(counters, &staged->root);
   return Status::OK();
+}
+
+Status Writer::StageState(const ManifestEdit& edit, Root* root) const {
+  ManifestState& state = root->state;
+  const bool of_caches = edit.condemned.has_value() || edit.unlogged.has_value() ||
+                         edit.all_synced.has_value() || edit.reset.has_value();
+  if (of_caches && (state.mode_bits & kCacheMode) == 0) {
+    return Status::InvalidArgument("manifest edit: a database has no state of a cache");
+  }
+  state.condemned = edit.condemned.value_or(state.condemned);
+  state.unlogged = edit.unlogged.value_or(state.unlogged);
+  state.all_synced = edit.all_synced.value_or(state.all_synced);
+  if (edit.judged) root->boot_id_is_kept = false;
+  if (!edit.reset.has_value()) return Status::OK();
+  if (!edit.added.empty() || !edit.removed.empty()) {
+    return Status::InvalidArgument("manifest edit: a reset adds and removes nothing besides");
+  }
+  const uint64_t before = state.last_reset.has_value() ? state.last_reset->resets : 0;
+  state.last_reset = edit.reset;
+  state.last_reset->segments = root_.segments;
+  state.last_reset->resets = before + 1;
+  const size_t bytes = EncodeLastReset(state.last_reset).size() + root->extensions.size();
+  // Later builds have filled the place: they lose the count, and nothing else.
+  if (bytes > kRootExtensionBytesMax) state.last_reset.reset();
+  return Status::OK();
+}
+
+std::vector<FileNumber> Writer::AllNumbers() const {
+  std::vector<uint32_t> unused;
+  const Tree all = ApplyEdits(tree_, MergeCells(root_.changes, {}, /*keep_removed=*/true), &unused);
+  std::vector<Cell> cells;
+  CollectCells(all, &cells);
+  std::vector<FileNumber> numbers;
+  for (const Cell& cell : cells) numbers.push_back(cell.number);
+  return numbers;
 }
 
 Status Writer::StageChanges(const ManifestEdit& edit, Staged* staged) {

@@ -4,6 +4,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "db/cache_reset.h"
 #include "db/manifest.h"
 #include "db/manifest_load.h"
 #include "util/filename.h"
@@ -100,8 +101,10 @@ class Describer {
                 " ms");
     Line(1, "mode bits " + Hex(s.mode_bits) +
                 ((s.mode_bits & kCacheMode) != 0 ? " (a cache)" : " (a database)") +
-                (s.clean_close ? ", closed cleanly" : ", not closed") + ", boot " +
-                Printable(s.boot_id));
+                (s.clean_close ? ", closed cleanly" : ", not closed") +
+                (s.condemned ? ", condemned" : "") + (s.unlogged ? ", unlogged writes" : "") +
+                (s.all_synced ? ", every write synced" : "") + ", boot " + Printable(s.boot_id));
+    if (s.last_reset.has_value()) Line(1, "last reset: " + DescribeReset(*s.last_reset));
     Line(1, std::to_string(root.segments) + " segments, tree of height " +
                 std::to_string(root.height) + " with " + std::to_string(root.links.size()) +
                 " links, " + std::to_string(root.changes_count) + " changes, " +

@@ -55,6 +55,14 @@ inline constexpr size_t kRootFixedEnd = 148;
 
 enum StateBit : uint32_t {
   kCleanClose = 1u << 0,
+  kCondemned = 1u << 1,  // this and the next ones in caches alone
+  kUnlogged = 1u << 2,
+  kAllSynced = 1u << 3,
+};
+
+// Tags of root extensions. Not those of entries' fields, which no build takes there.
+enum RootExtension : uint64_t {
+  kLastReset = 16,  // | reason: varint | wall ms: varint | segments: varint | resets: varint |
 };
 
 inline constexpr uint32_t kFormatVersion = 1;

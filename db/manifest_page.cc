@@ -3,6 +3,7 @@
 #include <cassert>
 #include <cstdio>
 
+#include "db/reset_record.h"
 #include "util/coding.h"
 #include "util/hash.h"
 
@@ -22,6 +23,14 @@ namespace {
 constexpr uint64_t kGenerationMax = UINT64_MAX - (uint64_t{1} << 41);
 // Room to reserve ahead without wrapping.
 constexpr uint64_t kFileNumberMax = uint64_t{1} << 62;
+
+constexpr uint32_t kStateBitsOfCaches = kCondemned | kUnlogged | kAllSynced;
+
+uint32_t StateBits(const ManifestState& state) {
+  return (state.clean_close ? uint32_t{kCleanClose} : 0) |
+         (state.condemned ? uint32_t{kCondemned} : 0) | (state.unlogged ? uint32_t{kUnlogged} : 0) |
+         (state.all_synced ? uint32_t{kAllSynced} : 0);
+}
 
 Status Unsupported(const char* what, uint32_t bits) {
   return Status::NotSupported(std::string("the database uses ") + what + " features " + Hex(bits) +
@@ -149,7 +158,8 @@ bool GetCell(Slice* cells, Cell* cell) {
 
 size_t RootRoomForChanges(const Root& root, size_t links) {
   const size_t used = kRootFixedEnd + 2 + root.state.comparator.size() + 1 + kBootIdBytesMax + 2 +
-                      root.extensions.size() + links * kChildLinkBytes;
+                      EncodeLastReset(root.state.last_reset).size() + root.extensions.size() +
+                      links * kChildLinkBytes;
   return used < kPageBytes ? kPageBytes - used : 0;
 }
 
@@ -173,13 +183,13 @@ std::string EncodeRoot(const Root& root, uint32_t slot) {
   EncodeFixed64(p + kClockMarkAt, s.clock_mark_ms);
   EncodeFixed64(p + kSegmentCountAt, root.segments);
   EncodeFixed32(p + kModeBitsAt, s.mode_bits);
-  EncodeFixed32(p + kStateBitsAt, s.clean_close ? uint32_t{kCleanClose} : 0);
+  EncodeFixed32(p + kStateBitsAt, StateBits(s));
   p[kHeightAt] = static_cast<char>(root.height);
   EncodeFixed16(p + kLinksAt, static_cast<uint16_t>(root.links.size()));
   std::string payload = fields.substr(kHeaderBytes);
   PutLengthPrefixed(&payload, s.comparator);
   PutLengthPrefixed(&payload, s.boot_id);
-  PutLengthPrefixed(&payload, root.extensions);
+  PutLengthPrefixed(&payload, EncodeLastReset(s.last_reset) + root.extensions);
   for (const ChildLink& link : root.links) PutChildLink(&payload, link);
   payload.append(root.changes);
   PageHeader header;
@@ -224,7 +234,14 @@ Status DecodeRoot(Slice image, uint32_t slot, Root* root) {
   s.clock_mark_ms = DecodeFixed64(p + kClockMarkAt);
   root->segments = DecodeFixed64(p + kSegmentCountAt);
   s.mode_bits = DecodeFixed32(p + kModeBitsAt);
-  s.clean_close = (DecodeFixed32(p + kStateBitsAt) & kCleanClose) != 0;
+  const uint32_t state_bits = DecodeFixed32(p + kStateBitsAt);
+  s.clean_close = (state_bits & kCleanClose) != 0;
+  s.condemned = (state_bits & kCondemned) != 0;
+  s.unlogged = (state_bits & kUnlogged) != 0;
+  s.all_synced = (state_bits & kAllSynced) != 0;
+  if ((state_bits & kStateBitsOfCaches) != 0 && (s.mode_bits & kCacheMode) == 0) {
+    return Status::Corruption("the root has the state bits of a cache, and is not of one");
+  }
   if ((s.incompatible_features & kFeatureGhosts) != 0 && (s.mode_bits & kCacheMode) == 0) {
     return Status::Corruption("the root may have ghosts, and is not of a cache");
   }
@@ -236,12 +253,11 @@ Status DecodeRoot(Slice image, uint32_t slot, Root* root) {
   if (!GetLengthPrefixed(&payload, &comparator) || comparator.size() > kComparatorBytesMax ||
       !GetLengthPrefixed(&payload, &boot_id) || boot_id.size() > kBootIdBytesMax ||
       !GetLengthPrefixed(&payload, &extensions) || extensions.size() > kRootExtensionBytesMax ||
-      !ValidExtensions(extensions)) {
+      !DecodeRootExtensions(extensions, &s.last_reset, &root->extensions)) {
     return Status::Corruption("the root's names are malformed");
   }
   s.comparator = comparator;
   s.boot_id = boot_id;
-  root->extensions = extensions;
   if (s.generation > kGenerationMax || s.next_file_number > kFileNumberMax ||
       s.next_sequence > kMaxSequence + 1) {
     return Status::Corruption("the root's counters are out of range");

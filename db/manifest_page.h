@@ -66,7 +66,10 @@ std::string Hex(uint64_t value);
 // One root, decoded. state.segments is empty and how the root was found is unset.
 struct Root {
   ManifestState state;
+  // Those that no field of `state` stands for, as they are on disk.
   std::string extensions;
+  // Not on disk: the boot id is still that of who wrote the root before (ManifestEdit::judged).
+  bool boot_id_is_kept = false;
   uint8_t height = 0;
   std::vector<ChildLink> links;
   uint64_t segments = 0;

@@ -49,6 +49,7 @@ Status Writer::Create(const ManifestEdit& content) {
   root_.state.durable_log = content.durable_log;
   root_.state.retained_sequence = content.retained_sequence;
   root_.state.clock_mark_ms = content.clock_mark_ms;
+  root_.state.all_synced = content.all_synced.value_or(false);
   root_.segments = content.added.size();
   next_sequence_ = sequence_floor_ = std::max<SequenceNumber>(content.next_sequence, 1);
   std::vector<SegmentEntry> entries = content.added;
@@ -105,6 +106,13 @@ Status Writer::Open(ManifestState* state) {
     }
   }
   root_ = std::move(loaded.root);
+  if ((root_.state.mode_bits & kCacheMode) != 0) {
+    // An open that ends before it has judged what it found leaves the next one the same evidence. A
+    // clean end is soon no mark of it any more, and says that all is durable.
+    root_.boot_id_is_kept = true;
+    root_.state.all_synced |= root_.state.clean_close;
+    root_.state.unlogged &= !root_.state.clean_close;
+  }
   tree_ = std::move(loaded.tree);
   spills_ = std::move(loaded.spills);
   database_id_ = root_.state.database_id;
@@ -150,6 +158,7 @@ void Writer::SetCounters(Counters counters, Root* root) {
     state.next_file_number += options_.file_numbers_ahead;
     state.next_sequence += std::min(options_.sequences_ahead, kMaxSequence + 1 - next_sequence_);
   }
+  if (root->boot_id_is_kept) return;
   // A root that another build filled to the last byte may have no room for a longer one.
   const size_t room = RootRoomForChanges(*root, root->links.size()) + kBootIdBytesMax;
   state.boot_id = boot_id_.substr(0, room - std::min(room, root->changes.size()));
@@ -168,6 +177,7 @@ void Writer::Publish() {
   MutexLock lock(&state_mutex_);
   file_number_limit_ = std::min(promises_[0].next_file_number, promises_[1].next_file_number);
   stats_ = counts_;
+  last_reset_ = root_.state.last_reset;
 }
 
 Status Writer::Usable() const {
@@ -288,6 +298,11 @@ void Writer::Shut() {
 std::vector<NumberedFile> Writer::TakeReleased() {
   MutexLock lock(&state_mutex_);
   return std::exchange(released_, {});
+}
+
+std::optional<CacheResetInfo> Writer::last_reset() const {
+  MutexLock lock(&state_mutex_);
+  return last_reset_;
 }
 
 ManifestStats Writer::stats() const {

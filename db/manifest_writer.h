@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -53,6 +54,7 @@ class Writer {
   Status poisoned() const;
   ManifestStats stats() const;
   DatabaseId database_id() const { return database_id_; }
+  std::optional<CacheResetInfo> last_reset() const;
 
   // Acquire: whoever sees a limit may rely on the roots that set it.
   SequenceNumber sequence_limit() const { return sequence_limit_.load(std::memory_order_acquire); }
@@ -99,6 +101,9 @@ class Writer {
   // manifest_commit.cc: one commit.
   Status Stage(const ManifestEdit& edit, Counters counters, Staged* staged) REQUIRES(commit_mutex_);
   Status StageChanges(const ManifestEdit& edit, Staged* staged) REQUIRES(commit_mutex_);
+  // The numbers of all entries.
+  std::vector<FileNumber> AllNumbers() const REQUIRES(commit_mutex_);
+  Status StageState(const ManifestEdit& edit, Root* root) const REQUIRES(commit_mutex_);
   void DropChain(const Cell& cell, Staged* staged) REQUIRES(commit_mutex_);
   // *removed: all numbers that go or are replaced, ascending; *gone: those that go.
   Status CheckEdit(const ManifestEdit& edit, const std::vector<Cell>& changes,
@@ -154,7 +159,8 @@ class Writer {
   FileNumber next_file_number_ GUARDED_BY(state_mutex_) = 1;
   FileNumber file_number_limit_ GUARDED_BY(state_mutex_) = 1;
   std::vector<NumberedFile> released_ GUARDED_BY(state_mutex_);
-  ManifestStats stats_ GUARDED_BY(state_mutex_);  // as of the last commit
+  ManifestStats stats_ GUARDED_BY(state_mutex_);                       // as of the last commit
+  std::optional<CacheResetInfo> last_reset_ GUARDED_BY(state_mutex_);  // likewise
 
   std::atomic<SequenceNumber> sequence_limit_{0};
   std::atomic<FileNumber> lowest_log_needed_{0};

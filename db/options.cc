@@ -57,6 +57,7 @@ const std::vector<Field>& Fields() {
            &Options::capacity_bytes),
       Make("eviction", false, 0, 1, &Options::eviction),
       Make("admission", false, 0, 1, &Options::admission),
+      Make("after_power_loss", false, 0, 1, &Options::after_power_loss),
       Make("default_ttl_ms", true, 0, std::numeric_limits<int64_t>::max(),
            &Options::default_ttl_ms),
       Make("clock_jump_max_ms", false, 0, std::numeric_limits<int64_t>::max(),

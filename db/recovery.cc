@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "db/cache_reset.h"
 #include "db/expiry_cut.h"
 #include "db/ghost.h"
 #include "db/history.h"
+#include "db/restart_rules.h"
 #include "db/segment_output.h"
 #include "db/write_batch_internal.h"
 #include "memtable/memtable.h"
@@ -147,12 +149,60 @@ Status OpenOrCreateManifest(const Options& options, const std::string& directory
     return Status::InvalidArgument(directory +
                                    ": no database there, and create_if_missing is not set");
   }
-  return Manifest::Create(ManifestOptionsFor(options), directory, &recovered->manifest);
+  ManifestEdit content;
+  if (options.cache()) content.all_synced = options.wal_sync == WalSyncMode::kAlways;
+  return Manifest::Create(ManifestOptionsFor(options), directory, content, &recovered->manifest);
 }
 
-// Steps 3 and 4.
+// What the commit that ends a recovery says of how the cache is open from now on.
+void SayHowItIsOpen(const Options& options, ManifestEdit* edit) {
+  if (!options.cache()) return;
+  edit->judged = true;
+  edit->condemned = false;
+  edit->unlogged = false;
+  edit->all_synced = options.wal_sync == WalSyncMode::kAlways;
+}
+
+Status LogNotOurs(const std::string& directory, const ManifestState& state, FileNumber log) {
+  return Status::Corruption(LogFileName(directory, log) +
+                            ": not of this database, which has used no number from " +
+                            std::to_string(state.next_file_number) + " on");
+}
+
+// In place of steps 3 and 4.
+Status Reset(const Options& options, const std::string& directory, const Listing& listing,
+             const ManifestState& state, CacheResetReason reason, const std::string& why,
+             Recovered* recovered) {
+  FileNumber last_log = 0;
+  for (const std::string& name : listing.names) {
+    FileNumber number;
+    FileType type;
+    if (ParseFileName(name, &number, &type) && type == FileType::kLog) {
+      last_log = std::max(last_log, number);
+    }
+  }
+  if (last_log >= state.next_file_number) return LogNotOurs(directory, state, last_log);
+  ManifestEdit edit;
+  SayHowItIsOpen(options, &edit);
+  edit.lowest_log = last_log + 1;
+  edit.next_sequence = state.next_sequence;
+  edit.retained_sequence = state.next_sequence - 1;  // nothing of before is there to be read
+  Manifest* const manifest = recovered->manifest.get();
+  Status status = ResetCache(manifest, reason, options.env.clock->WallMillis(), std::move(edit));
+  if (!status.ok()) return status;
+  recovered->segments.clear();
+  recovered->retained_sequence = std::max(state.retained_sequence, state.next_sequence - 1);
+  recovered->reset = manifest->last_reset();
+  if (!recovered->reset.has_value()) recovered->reset.emplace().reason = reason;
+  options.logger->Log(LogLevel::kWarning,
+                      directory + ": the cache starts empty: " + CacheResetReasonName(reason) +
+                          (why.empty() ? "" : ": " + why));
+  return Status::OK();
+}
+
+// Steps 3 and 4. *log_is_damaged: that is the error, and nothing has changed.
 Status ReplayAndCommit(const Options& options, const std::string& directory,
-                       const ManifestState& state, Recovered* recovered) {
+                       const ManifestState& state, Recovered* recovered, bool* log_is_damaged) {
   Manifest* const manifest = recovered->manifest.get();
   ReplayOptions replay;
   replay.file_system = options.env.file_system.get();
@@ -165,15 +215,16 @@ Status ReplayAndCommit(const Options& options, const std::string& directory,
   ReplayedSegments segments(options, directory, manifest, state.next_sequence, state.clock_mark_ms);
   Status status = ReplayLogs(replay, &segments, &result);
   if (status.ok() && !result.found.empty() && result.found.back() >= state.next_file_number) {
-    status = Status::Corruption(LogFileName(directory, result.found.back()) +
-                                ": not of this database, which has used no number from " +
-                                std::to_string(state.next_file_number) + " on");
+    status = LogNotOurs(directory, state, result.found.back());
+  } else {
+    *log_is_damaged = status.IsCorruption();
   }
   if (status.ok()) status = segments.Finish();
-  if (status.ok() && !result.found.empty()) {
+  if (status.ok() && (!result.found.empty() || options.cache())) {
     ManifestEdit edit;
+    SayHowItIsOpen(options, &edit);
     edit.added = segments.segments();
-    edit.lowest_log = result.found.back() + 1;
+    if (!result.found.empty()) edit.lowest_log = result.found.back() + 1;
     edit.next_sequence = state.next_sequence;
     if (!edit.added.empty() && !HistoryRetention(options).any()) {
       edit.retained_sequence = state.next_sequence - 1;  // versions below it may have been left out
@@ -252,7 +303,22 @@ Status Recover(const Options& options, const std::string& directory, Recovered* 
   recovered->retained_sequence = state.retained_sequence;
   recovered->clock_mark_ms = state.clock_mark_ms;
   if (listing.manifest) {
-    status = ReplayAndCommit(options, directory, state, recovered);
+    std::optional<CacheResetReason> reset;
+    std::string why;
+    if (options.cache()) {
+      reset = ResetAtOpen(state, options.env.machine->BootId(), options.after_power_loss);
+    }
+    if (!reset.has_value()) {
+      bool log_is_damaged = false;
+      status = ReplayAndCommit(options, directory, state, recovered, &log_is_damaged);
+      if (log_is_damaged && options.cache()) {
+        reset = CacheResetReason::kDamagedLog;
+        why = status.ToString();
+      }
+    }
+    if (reset.has_value()) {
+      status = Reset(options, directory, listing, state, *reset, why, recovered);
+    }
     if (!status.ok()) return status;
   }
   status = ReadGhosts(options, directory, recovered);

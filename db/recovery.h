@@ -2,6 +2,7 @@
 #define VARVE_DB_RECOVERY_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct Recovered {
   uint64_t clock_mark_ms = 0;            // RULES R7
   std::vector<std::string> unreachable;  // names found at open that nothing needs
   uint64_t records_replayed = 0;
+  std::optional<CacheResetInfo> reset;  // the cache was emptied
 };
 
 // Opens the database in `directory`, whose lock the caller holds, or makes one (RULES R4.3, R4.4,
@@ -36,6 +38,10 @@ struct Recovered {
 //  all
 //     within its bounds (db/ghost.h).
 // Only then may a write be accepted, and may `unreachable` be removed.
+//
+// A cache is emptied instead of (3) and (4) where db/restart_rules.h says so, or its log is damaged
+// (db/cache_reset.h). In any case its roots say, before a write is accepted, by which machine and
+// with which sync mode it is open now.
 //
 // Errors as DB::Open says. A failure before (4) leaves the database as it was but for the roots'
 // generations; segments that were made are removed.

@@ -78,6 +78,7 @@ constexpr const char* kCounterNames[] = {
     "salvages",
     "salvaged_entries",
     "salvaged_bytes",
+    "cache_resets",
 };
 static_assert(std::size(kCounterNames) == kCounters, "name each counter");
 

@@ -92,6 +92,24 @@ struct ClockJumpInfo {
   uint64_t wall_ms = 0;  // what the wall clock says
 };
 
+// Why a cache was emptied. The numbers are on disk.
+enum class CacheResetReason : uint8_t {
+  kPowerLoss = 1,       // the machine went down, and not every write had been synced
+  kUnloggedWrites = 2,  // acknowledged writes were in no log, and the process ended without a close
+  kDamagedLog = 3,      // a log could not be read where it should have been whole
+  kIoFailure = 4,       // the directory was condemned (OnIoFailure::kMemoryOnly)
+  kClock = 5,           // the clock mark was set back by hand
+};
+
+// A cache that was emptied, so that nothing in it can be older than what was acknowledged. File and
+// sequence numbers go on.
+struct CacheResetInfo {
+  CacheResetReason reason = CacheResetReason::kPowerLoss;
+  uint64_t wall_ms = 0;   // when, ms since 1970
+  uint64_t segments = 0;  // that went, ghosts included
+  uint64_t resets = 0;    // of this directory since it was made, this one included
+};
+
 // Hears of what happens in the background; see Options::listeners. Every method does nothing unless
 // it is overridden.
 //
@@ -128,12 +146,17 @@ class EventListener {
   virtual void OnBackgroundError(const BackgroundErrorInfo&) {}
   // What failed works again, by itself or after DB::Resume(). `info` is the error that is over.
   virtual void OnErrorRecovered(const BackgroundErrorInfo&) {}
+
+  // The cache was emptied, durably: while it was opened (before DB::Open returns it), or as a
+  // device came back.
+  virtual void OnCacheReset(const CacheResetInfo&) {}
 };
 
 // For people and logs: "delayed", "level-0 runs", "flush".
 const char* StallStateName(StallState state);
 const char* StallReasonName(StallReason reason);
 const char* BackgroundErrorSourceName(BackgroundErrorSource source);
+const char* CacheResetReasonName(CacheResetReason reason);
 
 }  // namespace varve
 

@@ -47,6 +47,16 @@ enum class WalRecoveryMode : uint8_t {
   kPointInTime = 2,
 };
 
+// What a cache does when the machine went down hard and writes that had been acknowledged were not
+// synced: those may be gone, and what they replaced still there.
+enum class AfterPowerLoss : uint8_t {
+  // It starts empty: nothing older than what was acknowledged is ever served.
+  kEmpty = 0,
+  // It keeps the longest prefix of the writes that the log has, as a database does: the last ones
+  // may be missing, and what they replaced is served.
+  kKeepPrefix = 1,
+};
+
 // How blocks of a segment are compressed; the numbers are on disk.
 enum class Compression : uint8_t { kNone = 0, kSnappy = 1, kLz4 = 2, kZstd = 3 };
 
@@ -159,6 +169,11 @@ struct Options {
   EvictionPolicy eviction = EvictionPolicy::kLru;
   // Which puts a cache takes. See AdmissionPolicy.
   AdmissionPolicy admission = AdmissionPolicy::kAll;
+
+  // See AfterPowerLoss. Of caches alone; it does not matter where wal_sync is kAlways, as nothing
+  // is lost then. Whatever it says, a cache starts empty after an end without a close if unlogged
+  // writes (WriteOptions.disable_wal) had not been flushed, and where a log is damaged.
+  AfterPowerLoss after_power_loss = AfterPowerLoss::kEmpty;
 
   // ---- Time to live ----
   // Milliseconds after which entries expire that are put without a ttl of their own

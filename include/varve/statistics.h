@@ -71,6 +71,7 @@ enum class Counter : uint32_t {
   kSalvages,         // segments of what was saved of evicted ones …
   kSalvagedEntries,  // … entries in them
   kSalvagedBytes,    // … bytes of their files
+  kCacheResets,      // caches that were emptied, at an open or as a device came back
   kCounterCount,
 };
 

@@ -522,6 +522,103 @@ TEST_F(ManifestTest, TwoOpeningsFromOneRootGoOnWithDistinctGenerations) {
   }
 }
 
+// RULES R4.1, R8: one commit, whatever there is: in the tree, in the root, spilled, or a ghost.
+TEST_F(ManifestTest, AResetTakesEveryEntryOut) {
+  mode_bits_ = kCacheMode;
+  Create();
+  for (const size_t entries : {0, 3, 300}) {
+    std::vector<NumberedFile> files;
+    ManifestEdit edit;
+    for (size_t i = 0; i < entries; ++i) {
+      edit.added.push_back(MakeEntry(NewNumber(), i == 7 ? 3000 : 16));
+      if (i % 3 == 0) edit.added.back() = WithGhostFile(edit.added.back());
+      if (i % 6 == 0) edit.added.back() = Evicted(edit.added.back(), i + 1);
+      for (const NumberedFile& file : FilesOf(edit.added.back())) files.push_back(file);
+    }
+    ASSERT_TRUE(manifest_->Commit(edit).ok());
+    const FileNumber next = NewNumber();
+    ASSERT_TRUE(manifest_->Seal().ok());
+    manifest_->TakeReleased();
+    ManifestEdit reset;
+    reset.reset.emplace();
+    reset.reset->reason = CacheResetReason::kClock;
+    reset.reset->wall_ms = 17;
+    ASSERT_TRUE(manifest_->Commit(reset).ok());
+    EXPECT_TRUE(Inspected().empty());
+    EXPECT_TRUE(manifest_->TakeReleased().empty());  // the other root still needs them
+    ASSERT_TRUE(manifest_->Seal().ok());
+    std::vector<NumberedFile> released = manifest_->TakeReleased();
+    std::sort(released.begin(), released.end());
+    std::sort(files.begin(), files.end());
+    EXPECT_EQ(released, files);
+    ASSERT_TRUE(manifest_->last_reset().has_value());
+    EXPECT_EQ(manifest_->last_reset()->segments, entries);
+    Open();
+    EXPECT_TRUE(state_.segments.empty());
+    EXPECT_GT(state_.next_file_number, next);
+    EXPECT_EQ(state_.last_reset->segments, entries);
+    EXPECT_EQ(state_.last_reset->reason, CacheResetReason::kClock);
+  }
+  EXPECT_EQ(manifest_->last_reset()->resets, 3u);
+  ManifestEdit more;
+  more.reset.emplace();
+  more.added.push_back(MakeEntry(NewNumber()));
+  EXPECT_TRUE(manifest_->Commit(more).IsInvalidArgument());
+}
+
+TEST_F(ManifestTest, ADatabaseHasNoStateOfACache) {
+  Create();
+  ManifestEdit reset, condemned;
+  reset.reset.emplace();
+  condemned.condemned = true;
+  EXPECT_TRUE(manifest_->Commit(reset).IsInvalidArgument());
+  EXPECT_TRUE(manifest_->Commit(condemned).IsInvalidArgument());
+  Add();
+}
+
+// RULES R5.7: an open that has not judged what it found leaves the next one what it found.
+TEST_F(ManifestTest, TheStateOfACacheOutlivesAnOpenThatEndsEarly) {
+  mode_bits_ = kCacheMode;
+  Create();  // by boot-1
+  ManifestEdit edit;
+  edit.unlogged = true;
+  ASSERT_TRUE(manifest_->Commit(edit).ok());
+  for (int i = 0; i < 3; ++i) {
+    Open();
+    Add();  // whatever it does meanwhile
+    EXPECT_EQ(state_.boot_id, "boot-1");
+    EXPECT_TRUE(state_.unlogged);
+    EXPECT_FALSE(state_.all_synced);
+    EXPECT_FALSE(state_.condemned);
+  }
+  ManifestEdit judged;
+  judged.judged = true;
+  judged.unlogged = false;
+  judged.condemned = true;
+  ASSERT_TRUE(manifest_->Commit(judged).ok());
+  Add();
+  Open();
+  EXPECT_EQ(state_.boot_id, "boot-4");
+  EXPECT_FALSE(state_.unlogged);
+  EXPECT_TRUE(state_.condemned);
+}
+
+// After a clean end all is durable; the next root has lost the mark of it, but not the fact.
+TEST_F(ManifestTest, ACleanEndOfACacheIsRememberedAsAllSynced) {
+  mode_bits_ = kCacheMode;
+  Create();
+  ManifestEdit edit;
+  edit.next_sequence = 10;
+  ASSERT_TRUE(manifest_->Close(edit).ok());
+  Open();
+  EXPECT_TRUE(state_.clean_close);
+  EXPECT_FALSE(state_.all_synced);
+  Open();
+  EXPECT_FALSE(state_.clean_close);
+  EXPECT_TRUE(state_.all_synced);
+  EXPECT_EQ(state_.boot_id, "boot-1");
+}
+
 TEST_F(ManifestTest, OpenRemovesATemporaryManifest) {
   Create();
   std::unique_ptr<WritableFile> file;

@@ -180,6 +180,30 @@ TEST_F(ManifestGoldenTest, EntriesOfACacheAreWrittenAndRead) {
   }
 }
 
+// A cache that was emptied and has been condemned since: the state bits, and the last reset.
+TEST_F(ManifestGoldenTest, AResetIsWrittenAndRead) {
+  const std::string golden = ReadGolden("manifest-v1-reset.hex");
+  ASSERT_TRUE(Manifest::Create(GoldenOptions(kCacheMode), kManifestTestDir, &manifest_).ok());
+  ManifestEdit before;
+  before.added.push_back(Entry(NewNumber(), 3));
+  ASSERT_TRUE(manifest_->Commit(before).ok());
+  ManifestEdit edit;
+  edit.reset.emplace();
+  edit.reset->reason = CacheResetReason::kIoFailure;
+  edit.reset->wall_ms = 1700000000000;
+  edit.lowest_log = 2;
+  edit.condemned = edit.unlogged = edit.all_synced = true;
+  CommitAndOpen(edit, golden, kCacheMode);
+  EXPECT_TRUE(state_.condemned);
+  EXPECT_TRUE(state_.unlogged);
+  EXPECT_TRUE(state_.all_synced);
+  ASSERT_TRUE(state_.last_reset.has_value());
+  EXPECT_EQ(state_.last_reset->reason, CacheResetReason::kIoFailure);
+  EXPECT_EQ(state_.last_reset->wall_ms, 1700000000000u);
+  EXPECT_EQ(state_.last_reset->segments, 1u);
+  EXPECT_EQ(state_.last_reset->resets, 1u);
+}
+
 // Every kind of page, cell and field in seven pages: a root whose tree has an inner page over two
 // leaves, a chain of two spill pages, changes that add, replace and remove. Made by hand, as a
 // writer would need more pages for it.

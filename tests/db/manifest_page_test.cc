@@ -185,6 +185,22 @@ TEST(ManifestRoot, ComesBackAndIsRefusedWhereItIsCut) {
   EXPECT_EQ(back.state.durable_log, (LogPosition{6, 7}));
   EXPECT_TRUE(back.state.clean_close);
   EXPECT_EQ(back.links[1].link, (PageLink{6, 7, 8}));
+  root.state.mode_bits |= kCacheMode;
+  root.state.condemned = root.state.all_synced = true;
+  root.state.last_reset.emplace();
+  root.state.last_reset->reason = CacheResetReason::kDamagedLog;
+  root.state.last_reset->segments = 300;
+  root.extensions = std::string("\x21\x02ok", 4);
+  const std::string cache = EncodeRoot(root, 1);
+  ASSERT_TRUE(DecodeRoot(cache, 1, &back).ok());
+  EXPECT_EQ(EncodeRoot(back, 1), cache);
+  EXPECT_TRUE(back.state.condemned);
+  EXPECT_FALSE(back.state.unlogged);
+  EXPECT_TRUE(back.state.all_synced);
+  EXPECT_EQ(back.state.last_reset->segments, 300u);
+  EXPECT_EQ(back.extensions, root.extensions);
+  root.state.mode_bits &= ~uint32_t{kCacheMode};
+  EXPECT_TRUE(DecodeRoot(EncodeRoot(root, 1), 1, &back).IsCorruption());
   // Every shorter payload, with a good checksum.
   const size_t size = DecodeFixed16(&image[kPayloadSizeAt]);
   for (size_t cut = 0; cut < size - root.changes.size(); ++cut) {

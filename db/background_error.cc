@@ -30,8 +30,8 @@ bool IsTransient(BackgroundErrorSource source, const Status& status) {
   return false;
 }
 
-bool BackgroundErrors::Failed(BackgroundErrorSource source, const Status& status) {
-  const BackgroundErrorInfo info{source, status, !IsTransient(source, status)};
+bool BackgroundErrors::Failed(BackgroundErrorSource source, const Status& status, bool for_good) {
+  const BackgroundErrorInfo info{source, status, for_good || !IsTransient(source, status)};
   if (!info.read_only) {
     Status& before = transient_[Index(source)];
     const bool is_new = before.ok();

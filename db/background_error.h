@@ -31,8 +31,9 @@ class BackgroundErrors {
  public:
   explicit BackgroundErrors(EventDispatch* events) : events_(events) {}
 
-  // Takes note. True if the database is read-only from now on, and was not before.
-  bool Failed(BackgroundErrorSource source, const Status& status);
+  // Takes note. True if the database is read-only from now on, and was not before. `for_good`: it
+  // has been tried often enough, and is no longer taken for what may pass.
+  bool Failed(BackgroundErrorSource source, const Status& status, bool for_good = false);
   // Work of the source has succeeded.
   void Succeeded(BackgroundErrorSource source);
   // Nothing is in the way of writes any more.

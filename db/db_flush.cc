@@ -29,6 +29,10 @@ constexpr size_t kFlushBytesMax = size_t{64} << 20;
 constexpr uint64_t kRetryNanosMin = 100'000'000;
 constexpr uint64_t kRetryNanosMax = 10'000'000'000;
 
+// Attempts of a flush that end in IOError, one after the other, until the directory counts as
+// failed, where that means something (Options::on_io_failure).
+constexpr int kIoErrorsMax = 3;
+
 }  // namespace
 
 void DBImpl::PublishView() {
@@ -90,8 +94,15 @@ void DBImpl::FlushWhileDue() {
     mu_.Lock();
     flush_error_ = status;
     flush_failures_ += !status.ok();
+    flush_io_errors_ = status.IsIOError() ? flush_io_errors_ + 1 : 0;
     changed_.SignalAll();
     if (closing_) return;
+    if (flush_io_errors_ >= kIoErrorsMax && options_.on_io_failure != OnIoFailure::kReadOnly) {
+      mu_.Unlock();
+      LatchError(status, BackgroundErrorSource::kFlush, /*for_good=*/true);
+      mu_.Lock();
+      return;
+    }
     if (status.ok()) {
       retry_nanos = kRetryNanosMin;
     } else {
@@ -339,7 +350,7 @@ Status DBImpl::WaitForFlush(uint64_t flushed_tables) {
 Status DBImpl::Flush(const FlushOptions& options) {
   if (Status status = CheckOpen(); !status.ok()) return status;
   bool unlogged = false;
-  uint64_t all = 0;
+  uint64_t all = 0, times_in_memory_only = 0;
   Status status = Lead([&] {
     if (!active_.memtable->empty()) {
       if (Status switched = SwitchMemtable(); !switched.ok()) return switched;
@@ -347,12 +358,19 @@ Status DBImpl::Flush(const FlushOptions& options) {
     unlogged = unlogged_in_memory_;
     MutexLock lock(&mu_);
     all = tables_switched_;
+    times_in_memory_only = times_in_memory_only_;
     flush_wanted_ = std::max(flush_wanted_, all);
     ScheduleFlush();
     return Status::OK();
   });
   if (!status.ok() || !options.wait) return status;
   status = WaitForFlush(all);
+  {
+    MutexLock lock(&mu_);
+    if (status.ok() && times_in_memory_only != times_in_memory_only_) {
+      return Status::IOError(path_ + ": the files failed during the flush");
+    }
+  }
   if (!status.ok() || !unlogged) return status;
   if (!options_.cache()) return Seal();  // no log stands behind the newest root
   return Lead([&] {

@@ -181,6 +181,14 @@ Status DBImpl::Start(Recovered recovered) {
   }
   syncer_ = std::make_unique<IntervalSyncer>(wal_.get(), options_.env.clock.get(),
                                              options_.wal_sync_interval_ms, std::move(sync_failed));
+  if (options_.on_io_failure == OnIoFailure::kMemoryOnly) {
+    MemoryOnly::Steps steps;
+    steps.leave = [this] { return LeaveDirectory(); };
+    steps.is_away = [this] { return in_memory_only_.load(std::memory_order_relaxed); };
+    steps.come_back = [this] { return ComeBack(); };
+    memory_only_ = std::make_unique<MemoryOnly>(options_.env.file_system.get(),
+                                                options_.env.clock.get(), path_, std::move(steps));
+  }
 
   active_.memtable = NewMemTable();
   {
@@ -291,6 +299,7 @@ Status DBImpl::CloseParts() {
   obsolete_->Stop();
   reads_->SetHiddenRunListener(nullptr);
   reads_->snapshots().SetReleaseListener(nullptr);
+  if (memory_only_ != nullptr) memory_only_->Stop();
   syncer_->Stop();
   log_supply_->Stop();
   pool_->Stop();  // running jobs end, queued ones do not start
@@ -347,12 +356,18 @@ Status DBImpl::WriteError() {
   return errors_.read_only();
 }
 
-void DBImpl::LatchError(const Status& status, BackgroundErrorSource source) {
+void DBImpl::LatchError(const Status& status, BackgroundErrorSource source, bool for_good) {
   bool read_only;
   {
     MutexLock lock(&mu_);
-    read_only = errors_.Failed(source, status);
-    if (read_only) has_background_error_.store(true, std::memory_order_release);
+    read_only = errors_.Failed(source, status, for_good);
+    if (read_only) {
+      has_background_error_.store(true, std::memory_order_release);
+      if (options_.on_io_failure == OnIoFailure::kStop) {
+        stopped_.store(true, std::memory_order_release);
+      }
+      events_.PostDegraded({degradation(), status});
+    }
     changed_.SignalAll();
   }
   events_.Deliver();
@@ -360,7 +375,7 @@ void DBImpl::LatchError(const Status& status, BackgroundErrorSource source) {
   options_.logger->Log(LogLevel::kError, path_ + ": read-only from now on, " +
                                              BackgroundErrorSourceName(source) +
                                              " failed: " + status.ToString());
-  if (source == BackgroundErrorSource::kLog) MarkLogLost();
+  FilesFailed(source);
 }
 
 void DBImpl::MarkLogLost() {
@@ -381,14 +396,14 @@ void DBImpl::MarkLogLost() {
 // -----------------------------------------------------------------------------------------
 
 Status DBImpl::Get(const ReadOptions& options, Slice key, PinnedValue* value) {
-  if (Status status = CheckOpen(); !status.ok()) [[unlikely]]
+  if (Status status = CheckRunning(); !status.ok()) [[unlikely]]
     return status;
   return reads_->Get(options, key, value);
 }
 
 void DBImpl::MultiGet(const ReadOptions& options, std::span<const Slice> keys,
                       std::span<PinnedValue> values, std::span<Status> statuses) {
-  Status status = CheckOpen();
+  Status status = CheckRunning();
   if (status.ok() && (keys.size() != values.size() || keys.size() != statuses.size())) {
     status = Status::InvalidArgument("MultiGet: " + std::to_string(keys.size()) + " keys, " +
                                      std::to_string(values.size()) + " values, " +
@@ -426,7 +441,7 @@ class FailedIterator : public Iterator {
 }  // namespace
 
 std::unique_ptr<Iterator> DBImpl::NewIterator(const ReadOptions& options) {
-  Status status = CheckOpen();
+  Status status = CheckRunning();
   if (!status.ok()) return std::make_unique<FailedIterator>(std::move(status));
   return reads_->NewIterator(options);
 }
@@ -434,7 +449,7 @@ std::unique_ptr<Iterator> DBImpl::NewIterator(const ReadOptions& options) {
 std::unique_ptr<Snapshot> DBImpl::GetSnapshot() { return reads_->GetSnapshot(); }
 
 Status DBImpl::GetApproximateSizes(std::span<const Range> ranges, uint64_t* sizes) {
-  if (Status status = CheckOpen(); !status.ok()) return status;
+  if (Status status = CheckRunning(); !status.ok()) return status;
   const std::shared_ptr<const ReadView> view = reads_->views().Share();
   const InternalKeyComparator& comparator = reads_->comparator();
   for (size_t i = 0; i < ranges.size(); ++i) {

@@ -26,6 +26,7 @@
 #include "db/live_options.h"
 #include "db/log_supply.h"
 #include "db/manifest.h"
+#include "db/memory_only.h"
 #include "db/obsolete_segments.h"
 #include "db/read_path.h"
 #include "db/recovery.h"
@@ -146,7 +147,7 @@ class DBImpl : public DB {
   // Calls `work` as the leader of the write queue, if writes are possible.
   Status Lead(const std::function<Status()>& work);
   // What the options ask of the log. InvalidArgument where they contradict each other.
-  Status SetDurability(const WriteOptions& options, WriteQueue::Writer* writer) const;
+  Status SetDurability(const WriteOptions& options, WriteQueue::Writer* writer);
   // The value of the key anew, with what `init` makes of it (db_touch.cc).
   Status Rewrite(const WriteOptions& options, Slice key,
                  const std::function<Status(SingleWriter* writer, Slice value)>& init);
@@ -183,6 +184,7 @@ class DBImpl : public DB {
   // the version, or of what running compactions owe. Whoever calls it lets events_.Deliver()
   // follow, without the lock: true if there is something to tell.
   bool UpdateStall() REQUIRES(mu_);
+  bool TellStall(const StallInputs& inputs) REQUIRES(mu_);
   // By the leader, before the group is logged: sleeps as long as the stall asks.
   void Throttle(size_t bytes) EXCLUDES(mu_);
   // The last resort: no memtable may be added. Too many are there, or compactions are too far
@@ -322,18 +324,44 @@ class DBImpl : public DB {
     return closed_.load(std::memory_order_acquire) ? Status::Aborted(path_ + ": closed")
                                                    : Status::OK();
   }
+  // The same, or that every call is to answer the error.
+  Status CheckRunning() {
+    if (stopped_.load(std::memory_order_acquire)) [[unlikely]]
+      return closed_.load(std::memory_order_acquire) ? CheckOpen() : Stopped();
+    return CheckOpen();
+  }
   // OK, or why nothing may be written any more.
   Status BackgroundError() EXCLUDES(mu_);
   // The same, for the caller of the database, who now knows.
   Status WriteError() EXCLUDES(mu_);
   // Background work has failed, or a write in a way that nothing may be written after it.
-  void LatchError(const Status& status, BackgroundErrorSource source) EXCLUDES(mu_);
+  // `for_good`: as BackgroundErrors::Failed().
+  void LatchError(const Status& status, BackgroundErrorSource source, bool for_good = false)
+      EXCLUDES(mu_);
+
+  // ---- Degraded (db_degraded.cc) ----
+  Degradation degradation() const REQUIRES(mu_);
+  std::string DegradedText() EXCLUDES(mu_);
+  void FilesFailed(BackgroundErrorSource source) EXCLUDES(mu_);
+  Status Stopped() EXCLUDES(mu_);
+  // The steps of MemoryOnly.
+  Status LeaveDirectory() EXCLUDES(mu_);
+  Status ComeBack() EXCLUDES(mu_);
+  // By an exclusive leader.
+  Status Condemn() EXCLUDES(mu_);
+  Status ReturnToDirectory() EXCLUDES(mu_);
+  Status ResetDirectory() EXCLUDES(mu_);
+  void RefuseWrites() EXCLUDES(mu_);
+  // By a leader: as MakeRoom(), while in_memory_only_.
+  Status MakeRoomInMemory(size_t memtable_bytes) EXCLUDES(mu_);
 
   // ---- Resuming, pausing (db_resume.cc) ----
   // By an exclusive leader.
   Status ResumeWrites() EXCLUDES(mu_);
   // All memtables, in one commit that passes all logs.
   Status FlushEverything() EXCLUDES(mu_);
+  // Nothing acknowledged is in memory alone, and no log is in use.
+  void AcceptWritesAgain() EXCLUDES(mu_);
 
   uint64_t LogBytes() const;
   // What the options allow the database to take, and what it takes of that, as far as it knows.
@@ -355,6 +383,7 @@ class DBImpl : public DB {
   std::unique_ptr<LogSupply> log_supply_;
   std::unique_ptr<IntervalSyncer> syncer_;
   const std::unique_ptr<Admission> admission_;  // null: every put is taken
+  std::unique_ptr<MemoryOnly> memory_only_;     // null unless on_io_failure asks for it
 
   // ---- Internally synchronised ----
   EventDispatch events_;
@@ -363,6 +392,10 @@ class DBImpl : public DB {
   WriteStall stall_;  // its Update() and Flush*() under mu_
   std::atomic<bool> closed_{false};
   std::atomic<bool> has_background_error_{false};
+  std::atomic<bool> stopped_{false};  // by OnIoFailure::kStop
+  // The directory is condemned, and writes go into memory. Relaxed: leaders alone change it, under
+  // mu_ where others must not miss it.
+  std::atomic<bool> in_memory_only_{false};
 
   // Hints, relaxed: what follows from the close is ordered by the queue's lead and the pool's
   // Stop().
@@ -375,6 +408,7 @@ class DBImpl : public DB {
   SequenceNumber next_sequence_ = 1;
   bool unlogged_in_memory_ = false;  // some entry may be in no log and in no segment
   bool unlogged_marked_ = false;     // of a cache: both roots say so
+  std::vector<std::weak_ptr<SegmentFile>> condemned_;  // segments that somebody may still hold
   std::vector<WriteQueue::Writer*> group_;
   std::vector<Slice> record_;
 
@@ -394,6 +428,7 @@ class DBImpl : public DB {
   bool flush_running_ GUARDED_BY(mu_) = false;
   uint64_t flush_failures_ GUARDED_BY(mu_) = 0;  // attempts that failed, ever
   Status flush_error_ GUARDED_BY(mu_);           // of the last attempt; OK after a good one
+  int flush_io_errors_ GUARDED_BY(mu_) = 0;      // attempts that ended in IOError, in a row
   PickerOptions picker_options_ GUARDED_BY(mu_);
   std::unique_ptr<const CompactionPicker> picker_ GUARDED_BY(mu_);        // made of these
   std::vector<std::shared_ptr<Compaction>> compactions_ GUARDED_BY(mu_);  // under way
@@ -414,6 +449,8 @@ class DBImpl : public DB {
   EpochAges epoch_ages_ GUARDED_BY(mu_);
   std::set<FileNumber> retiring_ GUARDED_BY(mu_);  // ghosts that a commit takes out
   BackgroundErrors errors_ GUARDED_BY(mu_);
+  Status not_condemned_ GUARDED_BY(mu_);  // OK, or why the cache is not memory-only
+  uint64_t times_in_memory_only_ GUARDED_BY(mu_) = 0;
   std::set<SequenceNumber> ingesting_ GUARDED_BY(mu_);  // ahead of the writers, in their order
   int pauses_ GUARDED_BY(mu_) = 0;  // calls of PauseBackgroundWork() that were not taken back
   ManifestStats manifest_counted_ GUARDED_BY(mu_);  // what the statistics have of it

@@ -141,6 +141,7 @@ bool DBImpl::GetIntProperty(Slice name, uint64_t* value) {
       {"is-write-stopped",
        [&] {
          MutexLock lock(&mu_);
+         if (in_memory_only_.load(std::memory_order_relaxed)) return uint64_t{0};
          return uint64_t{!errors_.read_only().ok() || WritesAreStopped()};
        }},
       {"delayed-write-rate", [&] { return stall_.bytes_per_second(); }},
@@ -163,6 +164,8 @@ bool DBImpl::GetProperty(Slice name, std::string* value) {
   if (name == "varve.background-error") {
     MutexLock lock(&mu_);
     *value = errors_.read_only().ok() ? "" : errors_.read_only().ToString();
+  } else if (name == "varve.degraded") {
+    *value = DegradedText();
   } else if (name == "varve.last-reset") {
     const std::optional<CacheResetInfo> reset = manifest_->last_reset();
     *value = reset.has_value() ? DescribeReset(*reset) : "";

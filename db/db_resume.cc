@@ -46,7 +46,7 @@
 namespace varve {
 
 Status DBImpl::Resume() {
-  if (Status status = CheckOpen(); !status.ok()) return status;
+  if (Status status = CheckRunning(); !status.ok()) return status;
   ExclusiveWriter lead;
   queue_.Join(&lead);
   Status status = CheckOpen();
@@ -64,6 +64,12 @@ Status DBImpl::ResumeWrites() {
     ScheduleCompactions();
     if (errors_.read_only().ok()) return Status::OK();
     while (flush_running_) changed_.Wait(&mu_);
+    if (in_memory_only_.load(std::memory_order_relaxed)) {
+      mu_.Unlock();
+      const Status returned = ReturnToDirectory();
+      mu_.Lock();
+      return returned;
+    }
     if (Status refused = errors_.WhyNotResumable(); !refused.ok()) return refused;
   }
   if (Status poisoned = manifest_->poisoned(); !poisoned.ok()) {
@@ -75,14 +81,22 @@ Status DBImpl::ResumeWrites() {
   if (status.ok()) status = options_.cache() ? MarkUnlogged(false) : Seal();
   if (status.ok()) status = wal_->Restart();
   if (!status.ok()) return status.WithContext("cannot resume yet");
+  AcceptWritesAgain();
+  return Status::OK();
+}
+
+void DBImpl::AcceptWritesAgain() {
   active_.log = 0;
   active_.log_end = {};
   active_.unlogged = false;
-  unlogged_in_memory_ = false;
+  unlogged_in_memory_ = unlogged_marked_ = false;
   {
     MutexLock lock(&mu_);
+    events_.PostDegraded({Degradation::kNone, errors_.read_only()});
     errors_.Resumed();
     error_told_ = false;
+    not_condemned_ = Status::OK();
+    flush_io_errors_ = 0;
     flush_error_ = Status::OK();
     has_background_error_.store(false, std::memory_order_release);
     ScheduleCompactions();
@@ -90,7 +104,6 @@ Status DBImpl::ResumeWrites() {
     changed_.SignalAll();
   }
   options_.logger->Log(LogLevel::kInfo, path_ + ": resumed, writes are accepted again");
-  return Status::OK();
 }
 
 Status DBImpl::FlushEverything() {

@@ -101,7 +101,7 @@ Status DBImpl::Salvage(std::span<const FileNumber> numbers, size_t* count) {
     MutexLock lock(&mu_);
     victims = SegmentsToSalvage(numbers, segment_bytes, count);
     std::erase_if(victims, [](const auto& victim) { return !victim->heat().AnyHit(); });
-    if (closing_ || victims.empty()) return Status::OK();
+    if (closing_ || !errors_.read_only().ok() || victims.empty()) return Status::OK();
     NoteEpochs(now_ms);
     age_ms = epoch_ages_.AgeOf(victims.front()->entry().epoch, now_ms);
     // With its index, filter and ghost it is no more than a segment.

@@ -18,6 +18,7 @@ constexpr double kDebtBasesStop = 256;
 
 bool DBImpl::UpdateStall() {
   StallInputs inputs;
+  if (in_memory_only_.load(std::memory_order_relaxed)) return TellStall(inputs);
   const size_t memtable_bytes = live_.memtable_bytes.load(std::memory_order_relaxed);
   const double active =
       static_cast<double>(active_memtable_->used_bytes()) / static_cast<double>(memtable_bytes);
@@ -37,6 +38,10 @@ bool DBImpl::UpdateStall() {
         kDebtBasesSlowdown * static_cast<double>(picker_options_.level_base_bytes);
     inputs.debt_stop_bytes = kDebtBasesStop * static_cast<double>(picker_options_.level_base_bytes);
   }
+  return TellStall(inputs);
+}
+
+bool DBImpl::TellStall(const StallInputs& inputs) {
   StallInfo change;
   if (!stall_.Update(inputs, &change)) return false;
   events_.PostStallChanged(change);

@@ -140,11 +140,15 @@ Status DBImpl::WriteNothing(const WriteOptions& options) {
   return options.sync ? SyncWAL() : CheckOpen();
 }
 
-Status DBImpl::SetDurability(const WriteOptions& options, WriteQueue::Writer* writer) const {
+Status DBImpl::SetDurability(const WriteOptions& options, WriteQueue::Writer* writer) {
   if (options.sync && options.disable_wal) {
     return Status::InvalidArgument("WriteOptions: sync and disable_wal are both set");
   }
+  // By itself, before it joins a group whose other writes are taken.
+  if (options.sync && in_memory_only_.load(std::memory_order_relaxed)) [[unlikely]]
+    return WriteError();
   writer->disable_wal = options.disable_wal;
+  writer->sync_is_asked = options.sync;
   writer->sync =
       options.sync || (options_.wal_sync == WalSyncMode::kAlways && !options.disable_wal);
   return Status::OK();
@@ -174,21 +178,25 @@ Status DBImpl::Lead(const std::function<Status()>& work) {
 Status DBImpl::CommitGroup() {
   uint64_t count = 0, range_deletes = 0;
   size_t entry_bytes = 0, data_bytes = 0;
-  bool sync = false, needs_time = false, expires = false;
+  bool sync = false, sync_is_asked = false, needs_time = false, expires = false;
   for (const WriteQueue::Writer* writer : group_) {
     count += writer->count;
     range_deletes += writer->range_deletes;
     entry_bytes += writer->entry_bytes;
     data_bytes += writer->data_bytes;
     sync |= writer->sync;
+    sync_is_asked |= writer->sync_is_asked;
     needs_time |= writer->needs_time;
     expires |= writer->expires;
   }
-  const bool logged = !group_[0]->disable_wal;
+  const bool in_memory_only = in_memory_only_.load(std::memory_order_relaxed);
+  const bool logged = !group_[0]->disable_wal && !in_memory_only;
   Status status = CheckOpen();
-  if (status.ok()) status = WriteError();
+  if (status.ok() && (!in_memory_only || sync_is_asked)) status = WriteError();
   if (status.ok()) Throttle(data_bytes);
-  if (status.ok()) {
+  if (status.ok() && in_memory_only) {
+    status = MakeRoomInMemory(MemTable::BytesMax(count, data_bytes, range_deletes));
+  } else if (status.ok()) {
     const size_t time_bytes = needs_time ? group_.size() * WriteBatchInternal::kCommitTimeBytes : 0;
     status = MakeRoom(WriteBatchInternal::kHeaderBytes + time_bytes + entry_bytes,
                       MemTable::BytesMax(count, data_bytes, range_deletes), logged);
@@ -208,6 +216,7 @@ Status DBImpl::CommitGroup() {
   }
   if (!status.ok()) {
     LatchError(status, source);
+    if (in_memory_only) RefuseWrites();
     return status;
   }
   active_.unlogged |= !logged;
@@ -233,6 +242,8 @@ Status DBImpl::SetCommitTime() {
 }
 
 Status DBImpl::SealClockMark(uint64_t mark_ms) {
+  // No open serves anything of a condemned directory; coming back makes up for it.
+  if (in_memory_only_.load(std::memory_order_relaxed)) return Status::OK();
   // A manifest that still works is not put at risk: Resume() may need it. Time stands still.
   if (Status status = BackgroundError(); !status.ok()) return status;
   ManifestEdit edit;
@@ -391,6 +402,10 @@ Status DBImpl::MarkUnlogged(bool unlogged) {
 Status DBImpl::ReserveSequences(uint64_t count) {
   if (next_sequence_ + count <= manifest_->sequence_limit()) [[likely]]
     return Status::OK();
+  // Of sequences that were never on disk none is used again there: coming back reserves anew.
+  if (in_memory_only_.load(std::memory_order_relaxed) && count <= kMaxSequence - next_sequence_) {
+    return Status::OK();
+  }
   if (count > kMaxSequence - next_sequence_) {
     return Status::NoSpace(path_ + ": the sequence numbers are used up");
   }

@@ -46,6 +46,20 @@ const char* BackgroundErrorSourceName(BackgroundErrorSource source) {
   return "unknown";
 }
 
+const char* DegradationName(Degradation degradation) {
+  switch (degradation) {
+    case Degradation::kNone:
+      return "none";
+    case Degradation::kReadOnly:
+      return "read-only";
+    case Degradation::kMemoryOnly:
+      return "memory-only";
+    case Degradation::kStopped:
+      return "stopped";
+  }
+  return "unknown";
+}
+
 const char* CacheResetReasonName(CacheResetReason reason) {
   switch (reason) {
     case CacheResetReason::kPowerLoss:

@@ -51,6 +51,7 @@ class EventDispatch {
   void PostErrorRecovered(const BackgroundErrorInfo& info) {
     Post(&EventListener::OnErrorRecovered, info);
   }
+  void PostDegraded(const DegradedInfo& info) { Post(&EventListener::OnDegradationChanged, info); }
   void Deliver() EXCLUDES(mu_) {
     // Relaxed: whoever posted sees it, and whoever delivers looks under the lock.
     if (posted_.load(std::memory_order_relaxed)) [[unlikely]]

@@ -75,6 +75,7 @@ const std::vector<Field>& Fields() {
       Make("open_segments_max", false, 16, std::numeric_limits<int>::max(),
            &Options::open_segments_max),
       Make("open_segments_bytes", false, 1 << 20, kAny, &Options::open_segments_bytes),
+      Make("on_io_failure", false, 0, 2, &Options::on_io_failure),
       Make("background_threads", false, 1, 64, &Options::background_threads),
       Make("background_bytes_per_second", true, 0, kAny, &Options::background_bytes_per_second),
   };
@@ -145,6 +146,9 @@ Status Options::Validate() const {
       return OutOfRange(field, as_signed < 0 && field.max <= INT32_MAX ? std::to_string(as_signed)
                                                                        : std::to_string(value));
     }
+  }
+  if (on_io_failure == OnIoFailure::kMemoryOnly && !cache()) {
+    return Status::InvalidArgument("on_io_failure = kMemoryOnly: a database may lose nothing");
   }
   if (flush_memtables_min > memtables_max - 1) {
     return Status::InvalidArgument(

@@ -283,7 +283,7 @@ std::vector<std::string> Unreachable(const Listing& listing, const Recovered& re
         ((type == FileType::kSegment || type == FileType::kGhost) &&
          !std::binary_search(live.begin(), live.end(), NumberedFile{type, number})) ||
         (type == FileType::kLog && number < recovered.manifest->lowest_log_needed()) ||
-        type == FileType::kRecycledLog;
+        type == FileType::kRecycledLog || type == FileType::kProbe;
     if (dead) unreachable.push_back(name);
   }
   return unreachable;

@@ -55,6 +55,7 @@ class WriteQueue {
     Slice time_entry;
     bool puts_expire = false;
     bool sync = false;
+    bool sync_is_asked = false;  // by the write itself, not by the mode
     bool disable_wal = false;
     bool exclusive = false;
 

@@ -15,6 +15,7 @@ constexpr Slice kGhostSuffix = ".ghost";
 constexpr Slice kManifestName = "MANIFEST";
 constexpr Slice kManifestTempName = "MANIFEST.tmp";
 constexpr Slice kLockName = "LOCK";
+constexpr Slice kProbeName = "PROBE";
 
 std::string NumberedName(Slice directory, FileNumber number, Slice suffix) {
   std::string name = std::to_string(number);
@@ -77,6 +78,7 @@ std::string FileName(Slice directory, const NumberedFile& file) {
     case FileType::kManifest:
     case FileType::kManifestTemp:
     case FileType::kLock:
+    case FileType::kProbe:
       break;
   }
   assert(false);  // it has no number
@@ -86,6 +88,7 @@ std::string FileName(Slice directory, const NumberedFile& file) {
 std::string ManifestFileName(Slice directory) { return JoinPath(directory, kManifestName); }
 std::string ManifestTempFileName(Slice directory) { return JoinPath(directory, kManifestTempName); }
 std::string LockFileName(Slice directory) { return JoinPath(directory, kLockName); }
+std::string ProbeFileName(Slice directory) { return JoinPath(directory, kProbeName); }
 
 bool ParseFileName(Slice name, FileNumber* number, FileType* type) {
   struct Fixed {
@@ -94,7 +97,8 @@ bool ParseFileName(Slice name, FileNumber* number, FileType* type) {
   };
   for (const Fixed& fixed :
        {Fixed{kManifestName, FileType::kManifest},
-        Fixed{kManifestTempName, FileType::kManifestTemp}, Fixed{kLockName, FileType::kLock}}) {
+        Fixed{kManifestTempName, FileType::kManifestTemp}, Fixed{kLockName, FileType::kLock},
+        Fixed{kProbeName, FileType::kProbe}}) {
     if (name == fixed.name) {
       *number = 0;
       *type = fixed.type;

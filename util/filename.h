@@ -22,6 +22,7 @@ enum class FileType : uint8_t {
   kManifest,
   kManifestTemp,
   kLock,
+  kProbe,
 };
 
 // A file that has a number: a log, a segment, a ghost.
@@ -48,6 +49,8 @@ std::string FileName(Slice directory, const NumberedFile& file);
 std::string ManifestFileName(Slice directory);
 std::string ManifestTempFileName(Slice directory);
 std::string LockFileName(Slice directory);
+// Written and removed again, to see whether the directory works.
+std::string ProbeFileName(Slice directory);
 
 // Takes a bare name, without directory, apart; *number is 0 for files that have none. False, with
 // nothing set, if it is no name of ours: another suffix, too few digits, more digits than the

@@ -27,10 +27,13 @@ namespace varve {
 // write known durable (`sync`, SyncWAL, Flush), and after the death of the process alone to the
 // last logged write that was acknowledged.
 //
+// A cache starts empty where that prefix could be shorter than what was acknowledged
+// (Options::after_power_loss): it loses all rather than serve what had been replaced.
+//
 // After a failed write or sync of the log, or of the manifest's root, the database is read-only:
-// reads go on, writes return that first error. Resume() or reopen it once the cause is gone. A
-// flush that cannot write its segment is tried again by itself; meanwhile what it holds stays
-// readable, and writes go on until memory for them runs out.
+// reads go on, writes return that first error. Resume() or reopen it once the cause is gone;
+// Options::on_io_failure has other ways. A flush that cannot write its segment is tried again by
+// itself; meanwhile what it holds stays readable, and writes go on until memory for them runs out.
 class DB {
  public:
   // Opens the database in `path`, recovering it if it was not closed. Errors: InvalidArgument (an
@@ -119,7 +122,8 @@ class DB {
   // error leaves the database read-only as it was, and Resume() may be called again. After a failed
   // write of the manifest's root, or a failed insert of a logged write, only reopening helps: it
   // returns that error. OK where nothing is wrong; work that is to be tried again later is tried at
-  // once.
+  // once. A cache that goes on in memory (OnIoFailure::kMemoryOnly) is brought back to its
+  // directory.
   virtual Status Resume() = 0;
   // Flushes and compactions under way end, and no other begins, until ContinueBackgroundWork() has
   // been called as often. Meanwhile writes that find no room in memory, and Flush(), wait. Close()
@@ -145,8 +149,9 @@ class DB {
   //   is-write-stopped,
   //   delayed-write-rate (bytes a second that writes are held to; 0: not): numbers;
   //   durable-position ("log:offset"), ghost-false-positive-rate (how often keys that are there are
-  //   hidden by chance: summed over the ghosts), background-error ("" if none): text; stats,
-  //   segments, options: several lines for people.
+  //   hidden by chance: summed over the ghosts), background-error ("" if none), degraded ("" or
+  //   what is left after an I/O failure, and which), last-reset (of a cache: "" or why and when it
+  //   was emptied last, durable): text; stats, segments, options: several lines for people.
   virtual bool GetProperty(Slice name, std::string* value) = 0;
   virtual bool GetIntProperty(Slice name, uint64_t* value) = 0;
 

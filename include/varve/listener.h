@@ -92,6 +92,19 @@ struct ClockJumpInfo {
   uint64_t wall_ms = 0;  // what the wall clock says
 };
 
+// What is left of a database whose files have failed (Options::on_io_failure).
+enum class Degradation : uint8_t {
+  kNone = 0,
+  kReadOnly = 1,    // reads go on
+  kMemoryOnly = 2,  // of a cache: reads and writes go on, in memory
+  kStopped = 3,     // every call answers the error
+};
+
+struct DegradedInfo {
+  Degradation now = Degradation::kNone;
+  Status status;  // what failed; with kNone what had failed
+};
+
 // Why a cache was emptied. The numbers are on disk.
 enum class CacheResetReason : uint8_t {
   kPowerLoss = 1,       // the machine went down, and not every write had been synced
@@ -147,6 +160,10 @@ class EventListener {
   // What failed works again, by itself or after DB::Resume(). `info` is the error that is over.
   virtual void OnErrorRecovered(const BackgroundErrorInfo&) {}
 
+  // After the OnBackgroundError that made the database read-only, and whenever it changes later. In
+  // the order of what they tell, as that.
+  virtual void OnDegradationChanged(const DegradedInfo&) {}
+
   // The cache was emptied, durably: while it was opened (before DB::Open returns it), or as a
   // device came back.
   virtual void OnCacheReset(const CacheResetInfo&) {}
@@ -156,6 +173,7 @@ class EventListener {
 const char* StallStateName(StallState state);
 const char* StallReasonName(StallReason reason);
 const char* BackgroundErrorSourceName(BackgroundErrorSource source);
+const char* DegradationName(Degradation degradation);
 const char* CacheResetReasonName(CacheResetReason reason);
 
 }  // namespace varve

@@ -57,6 +57,22 @@ enum class AfterPowerLoss : uint8_t {
   kKeepPrefix = 1,
 };
 
+// What happens once the files have failed for good: the log, the manifest, or, unless this is
+// kReadOnly, three attempts of a flush one after the other. See the property varve.degraded.
+enum class OnIoFailure : uint8_t {
+  // Writes are refused with the error, reads go on, until Resume() or a reopen.
+  kReadOnly = 0,
+  // Caches alone: what is in the directory is given up for good, in it durably, and writes and
+  // reads go on in memory, within memtables_max. Every ten seconds it is tried whether the
+  // directory works again; then it is emptied and used as before. Nothing that is written meanwhile
+  // survives the process: WriteOptions.sync and SyncWAL() answer the error, while with kAlways
+  // writes that do not ask by themselves are taken. Where the directory cannot even be marked as
+  // given up, it stays with kReadOnly.
+  kMemoryOnly = 1,
+  // Every read and write answers the error, until a reopen.
+  kStop = 2,
+};
+
 // How blocks of a segment are compressed; the numbers are on disk.
 enum class Compression : uint8_t { kNone = 0, kSnappy = 1, kLz4 = 2, kZstd = 3 };
 
@@ -243,6 +259,8 @@ struct Options {
   size_t open_segments_bytes = size_t{512} << 20;
 
   // ---- Background ----
+  // See OnIoFailure.
+  OnIoFailure on_io_failure = OnIoFailure::kReadOnly;
   // Threads for flushes and other work; started when first needed. 1 to 64. Where there are two,
   // one is kept for flushes; a single one leaves a flush waiting until the compaction before it
   // ends.

@@ -31,6 +31,7 @@ std::string CheckLiveFiles(FileSystem* file_system, const std::string& directory
       case FileType::kRecycledLog:
         break;
       case FileType::kManifestTemp:
+      case FileType::kProbe:
         return "left over: " + name;
       case FileType::kLog:
         if (number < state.lowest_log) return "a log that is not needed: " + name;

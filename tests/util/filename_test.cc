@@ -20,6 +20,7 @@ TEST(FileName, MakesTheNamesOfTheArchitectureDocument) {
   EXPECT_EQ(ManifestFileName("/db"), "/db/MANIFEST");
   EXPECT_EQ(ManifestTempFileName("/db"), "/db/MANIFEST.tmp");
   EXPECT_EQ(LockFileName("/db"), "/db/LOCK");
+  EXPECT_EQ(ProbeFileName("/db"), "/db/PROBE");
 }
 
 TEST(FileName, JoinsWithOneSlash) {
@@ -57,7 +58,8 @@ TEST(FileName, ParsesWhatItMakes) {
     FileType type;
   } fixed[] = {{"MANIFEST", FileType::kManifest},
                {"MANIFEST.tmp", FileType::kManifestTemp},
-               {"LOCK", FileType::kLock}};
+               {"LOCK", FileType::kLock},
+               {"PROBE", FileType::kProbe}};
   for (const auto& expected : fixed) {
     FileNumber number = 77;
     FileType type = FileType::kLog;

@@ -34,7 +34,9 @@ constexpr Slice kProperties[] = {"num-segments",
                                  "live-bytes",
                                  "is-write-stopped",
                                  "durable-position",
-                                 "background-error"};
+                                 "background-error",
+                                 "degraded",
+                                 "last-reset"};
 constexpr Slice kPropertyPrefix = "varve.";
 
 Status PrintProperty(Context* context, DB* db, const std::string& name) {

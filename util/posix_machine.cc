@@ -62,6 +62,15 @@ std::optional<uint64_t> ParseLimit(string_view text) {
   return value;
 }
 
+// Of version 1's memory.stat, which tells of groups above that a container cannot see.
+std::optional<uint64_t> ParseHierarchicalLimit(string_view stat) {
+  while (!stat.empty()) {
+    string_view line = Split(&stat, '\n');
+    if (Split(&line, ' ') == "hierarchical_memory_limit") return ParseLimit(line);
+  }
+  return std::nullopt;
+}
+
 bool HasItem(string_view list, string_view item) {
   while (!list.empty()) {
     if (Split(&list, ',') == item) return true;
@@ -89,24 +98,29 @@ uint64_t PosixMachine::MemoryLimitBytes() {
     const std::string group(line.find("..") == string_view::npos ? line : "/");
     if (id == "0" && controllers.empty()) {
       for (const char* mount : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
-        ApplyGroupLimits(mount, group, "memory.max", &limit);
+        ApplyGroupLimits(mount, group, "memory.max", ParseLimit, &limit);
+        ApplyGroupLimits(mount, group, "memory.high", ParseLimit, &limit);
       }
     } else if (HasItem(controllers, "memory")) {
-      ApplyGroupLimits("/sys/fs/cgroup/memory", group, "memory.limit_in_bytes", &limit);
+      const char* const mount = "/sys/fs/cgroup/memory";
+      ApplyGroupLimits(mount, group, "memory.limit_in_bytes", ParseLimit, &limit);
+      ApplyGroupLimits(mount, group, "memory.stat", ParseHierarchicalLimit, &limit);
     }
   }
   return limit;
 }
 
 void PosixMachine::ApplyGroupLimits(const std::string& mount, const std::string& group,
-                                    const std::string& file, uint64_t* limit) const {
+                                    const std::string& file,
+                                    std::optional<uint64_t> (*parse)(string_view),
+                                    uint64_t* limit) const {
   // A container often sees its own group mounted as the root while /proc names the host's path; the
   // levels that do not exist are skipped, and the walk ends at the mount itself.
   std::string path = group;
   while (true) {
     while (!path.empty() && path.back() == '/') path.pop_back();
     if (const auto content = ReadSmallFile(root_ + mount + path + "/" + file)) {
-      if (const auto found = ParseLimit(*content)) *limit = std::min(*limit, *found);
+      if (const auto found = parse(*content)) *limit = std::min(*limit, *found);
     }
     if (path.empty()) return;
     const size_t slash = path.rfind('/');

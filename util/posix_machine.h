@@ -2,7 +2,9 @@
 #define VARVE_UTIL_POSIX_MACHINE_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "varve/env.h"
 
@@ -16,14 +18,16 @@ class PosixMachine final : public Machine {
 
   std::string BootId() override;
   // The smallest of the limits that hold for this process: of its control group and all above it,
-  // in version 1 or 2, and physical memory.
+  // in version 1 or 2, and physical memory. What a group is throttled at (memory.high) counts as
+  // well as what it is killed at (memory.max).
   uint64_t MemoryLimitBytes() override;
   uint64_t RandomSeed() override;
 
  private:
-  // Lowers *limit to what <mount><group>/<file> and the same file in every group above say.
+  // Lowers *limit to what `parse` finds in <mount><group>/<file> and the same file in every group
+  // above.
   void ApplyGroupLimits(const std::string& mount, const std::string& group, const std::string& file,
-                        uint64_t* limit) const;
+                        std::optional<uint64_t> (*parse)(std::string_view), uint64_t* limit) const;
   uint64_t PhysicalMemoryBytes() const;
 
   const std::string root_;

@@ -46,6 +46,16 @@ TEST_F(PosixMachineTest, Version2TakesTheSmallestOnTheWayUp) {
   EXPECT_EQ(Limit(), 1000000000u);
 }
 
+// A process that passes it is slowed down and reclaimed from, which is no place to live in.
+TEST_F(PosixMachineTest, Version2CountsWhereAGroupIsThrottled) {
+  Put("/proc/self/cgroup", "0::/a/b\n");
+  Put("/sys/fs/cgroup/a/b/memory.max", "900000000\n");
+  Put("/sys/fs/cgroup/a/b/memory.high", "max\n");
+  EXPECT_EQ(Limit(), 900000000u);
+  Put("/sys/fs/cgroup/a/memory.high", "800000000\n");
+  EXPECT_EQ(Limit(), 800000000u);
+}
+
 // In a container the group is often mounted as the root, while /proc names the host's path.
 TEST_F(PosixMachineTest, Version2FindsTheMountWhenThePathIsTheHosts) {
   Put("/proc/self/cgroup", "0::/docker/0123abcd\n");
@@ -69,6 +79,19 @@ TEST_F(PosixMachineTest, Version1IsFoundAmongOtherControllers) {
   // What version 1 says for "no limit".
   Put("/sys/fs/cgroup/memory/job/7/memory.limit_in_bytes", "9223372036854771712\n");
   Put("/sys/fs/cgroup/memory/job/memory.limit_in_bytes", "9223372036854771712\n");
+  EXPECT_EQ(Limit(), kPhysical);
+}
+
+// What holds for a pod, where the container sees its own group alone, mounted as the root.
+TEST_F(PosixMachineTest, Version1KnowsOfGroupsItCannotSee) {
+  Put("/proc/self/cgroup", "4:memory:/kubepods/pod1/c1\n");
+  Put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+  Put("/sys/fs/cgroup/memory/memory.stat",
+      "cache 5\nrss 7\nhierarchical_memory_limit 400000000\nhierarchical_memsw_limit 3\n");
+  EXPECT_EQ(Limit(), 400000000u);
+  Put("/sys/fs/cgroup/memory/memory.stat", "cache 5\nhierarchical_memory_limit\n");
+  EXPECT_EQ(Limit(), kPhysical);
+  Put("/sys/fs/cgroup/memory/memory.stat", "hierarchical_memory_limit 9223372036854771712");
   EXPECT_EQ(Limit(), kPhysical);
 }
 

@@ -377,6 +377,15 @@ size_t BlockCache::pinned_usage() const {
   return sum;
 }
 
+size_t BlockCache::unused_slot_bytes() const {
+  size_t sum = 0;
+  for (uint32_t i = 0; i < kShards; ++i) {
+    MutexLock lock(&shards_[i].mutex);
+    sum += (shards_[i].slots() - shards_[i].occupied) * sizeof(Handle);
+  }
+  return sum;
+}
+
 size_t BlockCache::entries() const {
   size_t sum = 0;
   for (uint32_t i = 0; i < kShards; ++i) {

@@ -102,7 +102,9 @@ class BlockCache {
 
   // Bytes of all entries, their slots included, whether they can be found or are only pinned.
   size_t usage() const { return usage_.load(std::memory_order_relaxed) & ~kOwner; }
-  // Of them, what is pinned. Walks the tables: for statistics, not for every operation.
+  // Bytes of slots that no entry uses: the tables' own, beside usage(). Locks each shard in turn.
+  size_t unused_slot_bytes() const;
+  // Of usage(), what is pinned. Walks the tables: for statistics, not for every operation.
   size_t pinned_usage() const;
   size_t entries() const;
   // Where a key belongs: the highest bits choose the shard, the lowest the slot.

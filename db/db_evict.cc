@@ -248,6 +248,13 @@ void DBImpl::RetireGhosts() {
   reads_->epochs().Collect();
 }
 
+GhostBudget DBImpl::GhostsAllowed() const {
+  GhostBudget budget = GhostBudget::For(options_.capacity_bytes);
+  // They are in memory whole, and take about as much there as in their files.
+  budget.file_bytes = std::min(budget.file_bytes, reads_->memory().plan().ghosts_max);
+  return budget;
+}
+
 std::optional<CompactionPlan> DBImpl::PickForGhosts(const BusySegments& busy,
                                                     const std::vector<CompactionPlan>& running) {
   // Before that a rewrite could not note that it has applied the oldest.
@@ -255,15 +262,14 @@ std::optional<CompactionPlan> DBImpl::PickForGhosts(const BusySegments& busy,
       AppliedEvictions() < version_->ghosts().back()->entry().evicted) {
     return std::nullopt;
   }
-  return PlanForGhosts(reads_->comparator(), *version_, GhostBudget::For(options_.capacity_bytes),
-                       busy, running);
+  return PlanForGhosts(reads_->comparator(), *version_, GhostsAllowed(), busy, running);
 }
 
 void DBImpl::EvictForGhosts() {
   std::optional<FileNumber> oldest;
   {
     MutexLock lock(&mu_);
-    if (GhostsAreOver(GhostBudget::For(options_.capacity_bytes), *version_)) {
+    if (GhostsAreOver(GhostsAllowed(), *version_)) {
       oldest = OldestSegment(*version_, Busy());
     }
   }

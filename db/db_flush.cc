@@ -13,6 +13,7 @@
 #include "db/db_impl.h"
 #include "db/expiry_cut.h"
 #include "db/manifest_format.h"
+#include "db/memory_plan.h"
 #include "db/segment_output.h"
 #include "util/filename.h"
 #include "util/stopwatch.h"
@@ -20,10 +21,6 @@
 namespace varve {
 
 namespace {
-
-// Bytes of memtables that one flush merges, at most. Larger sorted runs make reads cheaper, smaller
-// ones give memory back sooner.
-constexpr size_t kFlushBytesMax = size_t{64} << 20;
 
 // Between attempts of a flush that fails.
 constexpr uint64_t kRetryNanosMin = 100'000'000;
@@ -42,6 +39,7 @@ void DBImpl::PublishView() {
     view->immutables.push_back(table->memtable);
   }
   view->version = version_;
+  ghost_memory_.Set(version_->ghost_memory_bytes());
   reads_->views().Publish(std::move(view));
 }
 
@@ -123,18 +121,16 @@ std::vector<DBImpl::Table> DBImpl::PickFlush() const {
   size_t bytes = 0;
   for (const Table& table : immutables_) {
     bytes += table.memtable->used_bytes();
-    if (!tables.empty() && (bytes > kFlushBytesMax || tables.size() == FlushMemtablesMax())) break;
+    if (!tables.empty() && (bytes > kFlushBytesMax || tables.size() == FlushTablesMax())) break;
     tables.push_back(table);
   }
   return tables;
 }
 
-size_t DBImpl::FlushMemtablesMax() const {
-  const size_t memtables_max = live_.memtables_max.load(std::memory_order_relaxed);
-  const size_t flush_min = live_.flush_memtables_min.load(std::memory_order_relaxed);
-  const size_t bytes = live_.memtable_bytes.load(std::memory_order_relaxed);
-  // Beside a flush that runs, writers need room to go on.
-  return std::clamp<size_t>(kFlushBytesMax / bytes, 1, std::max(memtables_max / 2, flush_min));
+size_t DBImpl::FlushTablesMax() const {
+  return FlushMemtablesMax(live_.memtable_bytes.load(std::memory_order_relaxed),
+                           live_.memtables_max.load(std::memory_order_relaxed),
+                           live_.flush_memtables_min.load(std::memory_order_relaxed));
 }
 
 Status DBImpl::FlushTables(const std::vector<Table>& tables, FlushLogs logs) {

@@ -105,7 +105,8 @@ Status DB::Destroy(const Options& options, const std::string& path) {
   return status;
 }
 
-DBImpl::DBImpl(const Options& options, const std::string& path, std::unique_ptr<FileLock> lock)
+DBImpl::DBImpl(const Options& asked, const Options& options, const std::string& path,
+               std::unique_ptr<FileLock> lock)
     : options_(options),
       path_(path),
       file_lock_(std::move(lock)),
@@ -115,6 +116,8 @@ DBImpl::DBImpl(const Options& options, const std::string& path, std::unique_ptr<
       events_(options.listeners),
       live_(options),
       stall_(options.env.clock.get()),
+      asked_(asked),
+      ghost_memory_(reads_->memory_budget(), MemoryPart::kGhosts),
       salvage_budget_(options.capacity_bytes / 64),
       errors_(&events_) {}
 
@@ -126,7 +129,8 @@ DBImpl::~DBImpl() {
 
 Status DBImpl::Open(const Options& given, const std::string& path, std::unique_ptr<DB>* db) {
   if (Status status = given.Validate(); !status.ok()) return status;
-  const Options options = Complete(given);
+  const Options asked = Complete(given);
+  const Options options = FitToMemory(asked);
   Status status = PrepareDirectory(options, path);
   if (!status.ok()) return status;
   std::unique_ptr<FileLock> lock;
@@ -136,7 +140,7 @@ Status DBImpl::Open(const Options& given, const std::string& path, std::unique_p
   Recovered recovered;
   status = Recover(options, path, &recovered);
   if (!status.ok()) return status;
-  std::unique_ptr<DBImpl> impl(new DBImpl(options, path, std::move(lock)));
+  std::unique_ptr<DBImpl> impl(new DBImpl(asked, options, path, std::move(lock)));
   status = impl->Start(std::move(recovered));
   if (status.ok()) *db = std::move(impl);
   return status;
@@ -160,6 +164,7 @@ Status DBImpl::Start(Recovered recovered) {
   wal.recycled_files_max =
       options_.wal_recovery == WalRecoveryMode::kAbsolute ? 0 : kRecycledLogsMax;
   wal.sync_wait_ms_max = options_.wal_sync_timeout_ms;
+  wal.memory = reads_->memory_budget();
   wal.statistics = options_.statistics;
   const std::optional<CacheResetInfo> reset = recovered.reset;
   std::shared_ptr<const Version> version;

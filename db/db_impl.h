@@ -19,6 +19,7 @@
 #include "db/compaction_job.h"
 #include "db/compaction_picker.h"
 #include "db/event_dispatch.h"
+#include "db/ghost_budget.h"
 #include "db/eviction_reason.h"
 #include "db/ghost.h"
 #include "db/ingest.h"
@@ -33,6 +34,7 @@
 #include "db/write_queue.h"
 #include "db/write_stall.h"
 #include "memtable/memtable.h"
+#include "util/memory_budget.h"
 #include "util/mutex.h"
 #include "util/rate_limiter.h"
 #include "util/thread_pool.h"
@@ -128,7 +130,9 @@ class DBImpl : public DB {
     bool unlogged = false;  // holds entries that are in no log
   };
 
-  DBImpl(const Options& options, const std::string& path, std::unique_ptr<FileLock> lock);
+  // `asked` is complete, and `options` what the machine's memory leaves of it.
+  DBImpl(const Options& asked, const Options& options, const std::string& path,
+         std::unique_ptr<FileLock> lock);
 
   // ---- Opening (db_impl.cc) ----
   Status Start(Recovered recovered);
@@ -201,7 +205,7 @@ class DBImpl : public DB {
   void FlushWhileDue() REQUIRES(mu_);
   // The oldest memtables that go into one segment.
   std::vector<Table> PickFlush() const REQUIRES(mu_);
-  size_t FlushMemtablesMax() const;
+  size_t FlushTablesMax() const;
   // What a flush's commit says of the logs.
   enum class FlushLogs {
     kPassTheirs,  // those of the memtables are not needed any more; they are synced before
@@ -294,6 +298,7 @@ class DBImpl : public DB {
       EXCLUDES(mu_);
   // Those that have nothing left to hide.
   void RetireGhosts() EXCLUDES(mu_);
+  GhostBudget GhostsAllowed() const;
   // What should be rewritten so that ghosts come to be within their budget.
   std::optional<CompactionPlan> PickForGhosts(const BusySegments& busy,
                                               const std::vector<CompactionPlan>& running)
@@ -364,15 +369,15 @@ class DBImpl : public DB {
   void AcceptWritesAgain() EXCLUDES(mu_);
 
   uint64_t LogBytes() const;
-  // What the options allow the database to take, and what it takes of that, as far as it knows.
-  uint64_t MemoryBudget() const;
-  uint64_t MemoryUsage() const;
+  // What the options allow the database to take.
+  uint64_t MemoryAllowed() const;
   uint64_t DirectoryBytes() const;
   std::string StatsText();
   std::string SegmentsText();
 
   // ---- Constant after Open ----
-  const Options options_;  // completed: Env and logger are set; see live_ for what changes
+  // Completed: Env and logger are set; fitted to memory. See live_ for what changes.
+  const Options options_;
   const std::string path_;
   std::unique_ptr<FileLock> file_lock_;
   const std::shared_ptr<ReadPath> reads_;
@@ -415,6 +420,7 @@ class DBImpl : public DB {
   // ---- Guarded by mu_ ----
   Mutex close_mu_ ACQUIRED_BEFORE(mu_);    // one Close at a time
   Mutex options_mu_ ACQUIRED_BEFORE(mu_);  // one SetOptions at a time
+  Options asked_ GUARDED_BY(options_mu_);  // what the user wants; live_ is what memory leaves of it
   mutable Mutex mu_;
   CondVar changed_;                                            // of anything below
   std::shared_ptr<MemTable> active_memtable_ GUARDED_BY(mu_);  // that of active_
@@ -445,6 +451,7 @@ class DBImpl : public DB {
   int evictions_active_ GUARDED_BY(mu_) = 0;                // those and the ones that clean up
   uint64_t last_eviction_ GUARDED_BY(mu_) = 0;              // the last number that was given
   std::set<FileNumber> salvaging_ GUARDED_BY(mu_);          // segments of which something is saved
+  MemoryCharge ghost_memory_ GUARDED_BY(mu_);               // of the ghosts of version_
   SalvageBudget salvage_budget_ GUARDED_BY(mu_);
   EpochAges epoch_ages_ GUARDED_BY(mu_);
   std::set<FileNumber> retiring_ GUARDED_BY(mu_);  // ghosts that a commit takes out

@@ -6,49 +6,25 @@
 #include "db/cache_reset.h"
 #include "db/db_impl.h"
 #include "db/ghost.h"
+#include "db/memory_plan.h"
 #include "util/filename.h"
 
 namespace varve {
 
 namespace {
 constexpr Slice kPropertyPrefix = "varve.";
-
-// What a thread that flushes or compacts holds beside memtables and block cache: blocks read ahead,
-// and index, filter and last blocks of the segment it writes.
-constexpr uint64_t kWorkBytesPerThread = 16 << 20;
-// The program itself, stacks, and what the allocator keeps.
-constexpr uint64_t kFixedBytes = 32 << 20;
 }  // namespace
 
 uint64_t DBImpl::LogBytes() const {
-  // The log of a memtable should hold what fills it: entries take about as much in both, and a
-  // quarter more is for keys and values that are short against their framing. Where it is not
-  // enough, the memtable is switched early.
-  const uint64_t memtable_bytes = live_.memtable_bytes.load(std::memory_order_relaxed);
-  return (memtable_bytes + memtable_bytes / 4 + (64 << 10) + 4095) & ~uint64_t{4095};
+  return LogBytesFor(live_.memtable_bytes.load(std::memory_order_relaxed));
 }
 
-uint64_t DBImpl::MemoryBudget() const {
-  const uint64_t memtables_max = live_.memtables_max.load(std::memory_order_relaxed);
-  const uint64_t memtable_bytes = live_.memtable_bytes.load(std::memory_order_relaxed);
-  uint64_t bytes = reads_->blocks().capacity() + options_.open_segments_bytes + kFixedBytes;
-  bytes += memtables_max * (memtable_bytes + memtable_bytes / KeyFilter::kBytesPerFilterByte);
-  // Each memtable has a log. Those of the last flush are needed until a commit follows it, as the
-  // older root has nothing else; and some are ready for the next ones.
-  if (options_.wal_mapped) {
-    bytes += (memtables_max + FlushMemtablesMax() + LogSupply::kSparesMax) * LogBytes();
-  }
-  bytes += static_cast<uint64_t>(options_.background_threads) * kWorkBytesPerThread;
-  return bytes;
-}
-
-uint64_t DBImpl::MemoryUsage() const {
-  const std::shared_ptr<const ReadView> view = reads_->views().Share();
-  uint64_t bytes = reads_->blocks().usage() + reads_->segments().memory_bytes();
-  bytes += view->memtable->bytes();
-  for (const auto& memtable : view->immutables) bytes += memtable->bytes();
-  bytes += view->version->ghost_memory_bytes();
-  return bytes + wal_->mapped_bytes();
+uint64_t DBImpl::MemoryAllowed() const {
+  const MemoryPlan plan = reads_->memory().plan();
+  if (plan.limited()) return plan.budget;
+  Options now = options_;
+  live_.Give(&now);
+  return MemoryOfParts(now);
 }
 
 uint64_t DBImpl::DirectoryBytes() const {
@@ -127,8 +103,8 @@ bool DBImpl::GetIntProperty(Slice name, uint64_t* value) {
       {"block-cache-capacity", [&] { return reads_->blocks().capacity(); }},
       {"open-segments", [&] { return reads_->segments().open_count(); }},
       {"segment-reader-bytes", [&] { return reads_->segments().memory_bytes(); }},
-      {"memory-budget", [&] { return MemoryBudget(); }},
-      {"memory-usage", [&] { return MemoryUsage(); }},
+      {"memory-budget", [&] { return MemoryAllowed(); }},
+      {"memory-usage", [&] { return reads_->memory().Used(); }},
       {"num-snapshots", [&] { return reads_->snapshots().count(); }},
       {"oldest-snapshot-sequence",
        [&] { return reads_->snapshots().OldestOr(reads_->published()); }},
@@ -180,6 +156,8 @@ bool DBImpl::GetProperty(Slice name, std::string* value) {
   } else if (name == "varve.options") {
     Options now = options_;
     live_.Give(&now);
+    const MemoryPlan plan = reads_->memory().plan();
+    now.memory_bytes = plan.limited() ? plan.budget : 0;
     *value = DescribeOptions(now);
   } else {
     return false;
@@ -231,11 +209,10 @@ std::string DBImpl::SegmentsText() {
 Status DBImpl::SetOptions(const std::map<std::string, std::string>& changes) {
   if (Status status = CheckOpen(); !status.ok()) return status;
   MutexLock one_at_a_time(&options_mu_);
-  Options now = options_;
-  live_.Give(&now);
-  if (Status status = ApplyLiveChanges(changes, &now); !status.ok()) return status;
+  if (Status status = ApplyLiveChanges(changes, &asked_); !status.ok()) return status;
+  const Options now = FitToMemory(asked_);
   live_.Take(now);
-  reads_->blocks().SetCapacity(now.block_cache_bytes);
+  reads_->memory().SetPlan(PlanMemory(now, MemoryPlan::kUnlimited));
   reads_->history().SetRetention(HistoryRetention(now));
   syncer_->SetInterval(now.wal_sync_interval_ms);
   limiter_->SetBytesPerSecond(now.background_bytes_per_second);

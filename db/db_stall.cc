@@ -27,7 +27,7 @@ bool DBImpl::UpdateStall() {
       static_cast<double>(immutables_.size()) + (room_awaited_ ? 1.0 : std::min(1.0, active));
   inputs.memtables_max = live_.memtables_max.load(std::memory_order_relaxed);
   inputs.flush_memtables_min = live_.flush_memtables_min.load(std::memory_order_relaxed);
-  inputs.flush_memtables_max = static_cast<int>(FlushMemtablesMax());
+  inputs.flush_memtables_max = static_cast<int>(FlushTablesMax());
   const RunPressure runs = RunPressureOf(*version_, options_.compaction_style, picker_options_);
   if (runs.stop != SIZE_MAX) {
     inputs.level0_runs = Level0RunsWaiting(runs);

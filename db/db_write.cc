@@ -219,6 +219,7 @@ Status DBImpl::CommitGroup() {
     if (in_memory_only) RefuseWrites();
     return status;
   }
+  active_.memtable->ChargeMemory();
   active_.unlogged |= !logged;
   next_sequence_ += count;
   reads_->PublishSequence(next_sequence_ - 1);
@@ -343,7 +344,7 @@ std::shared_ptr<MemTable> DBImpl::NewMemTable() const {
   return std::make_shared<MemTable>(
       reads_->comparator(),
       active_.memtable == nullptr ? std::string() : active_.memtable->CommonPrefix(),
-      live_.memtable_bytes.load(std::memory_order_relaxed));
+      live_.memtable_bytes.load(std::memory_order_relaxed), reads_->memory_budget());
 }
 
 Status DBImpl::ReplaceActive() {

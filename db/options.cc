@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "db/live_options.h"
+#include "db/memory_plan.h"
 #include "varve/compaction_filter.h"
 
 namespace varve {
@@ -71,6 +72,7 @@ const std::vector<Field>& Fields() {
       Make("level_size_ratio", true, 2, 100, &Options::level_size_ratio),
       Make("tiered_runs_trigger", true, 2, 64, &Options::tiered_runs_trigger),
       Make("tiered_space_percent_max", true, 10, 1000, &Options::tiered_space_percent_max),
+      Make("memory_bytes", true, 0, std::numeric_limits<int64_t>::max(), &Options::memory_bytes),
       Make("block_cache_bytes", true, 0, kAny, &Options::block_cache_bytes),
       Make("open_segments_max", false, 16, std::numeric_limits<int>::max(),
            &Options::open_segments_max),
@@ -123,6 +125,9 @@ Options Options::ForCache(uint64_t capacity_bytes) {
   options.compaction_style = CompactionStyle::kByTime;
   // Hundreds of runs are asked for a key (docs/cache.md, "Eviction").
   options.filter_bits_per_key = 16;
+  // All that memory_bytes leaves.
+  options.block_cache_bytes = std::numeric_limits<size_t>::max();
+  options.open_segments_bytes = std::numeric_limits<size_t>::max();
   return options;
 }
 
@@ -154,6 +159,11 @@ Status Options::Validate() const {
     return Status::InvalidArgument(
         "flush_memtables_min = " + std::to_string(flush_memtables_min) +
         ": must be below memtables_max = " + std::to_string(memtables_max));
+  }
+  if (const uint64_t minimum = MinimumMemory(*this); memory_bytes != 0 && memory_bytes < minimum) {
+    return Status::InvalidArgument("memory_bytes = " + std::to_string(memory_bytes) +
+                                   ": must be at least " + std::to_string(minimum) +
+                                   " with these options");
   }
   return Status::OK();
 }

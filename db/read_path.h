@@ -11,6 +11,7 @@
 #include "cache/block_cache.h"
 #include "db/engine_time.h"
 #include "db/history.h"
+#include "db/memory_shares.h"
 #include "db/point_lookup.h"
 #include "db/read_sequences.h"
 #include "db/read_view.h"
@@ -40,6 +41,7 @@ namespace varve {
 // Iterators own this object and their view, so they outlive the DB. Thread safety: all of it.
 class ReadPath : public std::enable_shared_from_this<ReadPath> {
  public:
+  // `options` as FitToMemory() leaves them.
   ReadPath(const Options& options, const std::string& directory);
 
   Status Get(const ReadOptions& options, Slice key, PinnedValue* value);
@@ -78,6 +80,9 @@ class ReadPath : public std::enable_shared_from_this<ReadPath> {
   SnapshotList& snapshots() { return *snapshots_; }
   SegmentCache& segments() { return segments_; }
   BlockCache& blocks() { return *blocks_; }
+  // For whoever holds memory that goes into the budget, and what divides that.
+  const std::shared_ptr<MemoryBudget>& memory_budget() const { return memory_budget_; }
+  MemoryShares& memory() { return memory_; }
   EpochDomain& epochs() { return epochs_; }
   const InternalKeyComparator& comparator() const { return comparator_; }
   size_t live_iterators() const { return live_iterators_.load(std::memory_order_acquire); }
@@ -104,6 +109,7 @@ class ReadPath : public std::enable_shared_from_this<ReadPath> {
   const InternalKeyComparator comparator_;
   const std::shared_ptr<Statistics> statistics_;
   const std::shared_ptr<Clock> clock_;
+  const std::shared_ptr<MemoryBudget> memory_budget_;
   const std::shared_ptr<BlockCache> blocks_;
   const std::shared_ptr<SnapshotList> snapshots_;
   const std::shared_ptr<const MergeOperator> merge_operator_;
@@ -112,6 +118,7 @@ class ReadPath : public std::enable_shared_from_this<ReadPath> {
   // Internally synchronised. The epoch domain goes last: the others retire into it.
   EpochDomain epochs_;
   SegmentCache segments_;
+  MemoryShares memory_;
   const PointLookup points_;
   ReadViewHolder views_;
   EngineTime time_;

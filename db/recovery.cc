@@ -21,6 +21,13 @@ namespace {
 // Memtables of replayed entries are turned into a segment at this size. They need not fit the CPU's
 // caches as those of writers do: fewer segments are worth more.
 constexpr size_t kReplayMemtableBytes = size_t{32} << 20;
+// Of the budget, as nothing else is in memory yet.
+constexpr uint64_t kReplayPartOfMemory = 4;
+
+size_t ReplayMemtableBytes(const Options& options) {
+  if (options.memory_bytes == 0) return kReplayMemtableBytes;
+  return std::min(kReplayMemtableBytes, options.memory_bytes / kReplayPartOfMemory);
+}
 
 // Turns replayed records into segments. Their epochs are in the order of the log.
 class ReplayedSegments : public LogSink {
@@ -32,6 +39,7 @@ class ReplayedSegments : public LogSink {
         manifest_(manifest),
         sequence_limit_(sequence_limit),
         now_ms_(clock_mark_ms != 0 ? clock_mark_ms : options.env.clock->WallMillis()),
+        memtable_bytes_(ReplayMemtableBytes(options)),
         comparator_(options.comparator) {}
 
   Status OnRecord(LogPosition end, Slice payload) override {
@@ -40,7 +48,7 @@ class ReplayedSegments : public LogSink {
       return status.WithContext(LogFileName(directory_, end.log) + ": record ending at " +
                                 std::to_string(end.offset));
     }
-    if (memtable_->used_bytes() >= kReplayMemtableBytes) return WriteSegment();
+    if (memtable_->used_bytes() >= memtable_bytes_) return WriteSegment();
     return Status::OK();
   }
   Status OnLogEnd(FileNumber) override { return Status::OK(); }
@@ -97,6 +105,7 @@ class ReplayedSegments : public LogSink {
   Manifest* const manifest_;
   const SequenceNumber sequence_limit_;
   const uint64_t now_ms_;  // time is judged by nothing here: it begins at the mark, later
+  const size_t memtable_bytes_;
   const InternalKeyComparator comparator_;
   std::shared_ptr<MemTable> memtable_;
   std::vector<SegmentEntry> segments_;

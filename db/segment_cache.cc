@@ -8,7 +8,7 @@
 namespace varve {
 
 SegmentCache::SegmentCache(const Options& options, std::string directory, BlockCache* blocks,
-                           EpochDomain* epochs)
+                           std::shared_ptr<MemoryBudget> memory, EpochDomain* epochs)
     : file_system_(options.env.file_system),
       clock_(options.env.clock),
       statistics_(options.statistics),
@@ -21,6 +21,7 @@ SegmentCache::SegmentCache(const Options& options, std::string directory, BlockC
   options_.comparator = options.comparator;
   options_.cache = blocks;
   options_.statistics = options.statistics.get();
+  options_.memory = std::move(memory);
   options_.prefix_extractor = prefix_extractor_.get();
 }
 
@@ -72,7 +73,7 @@ std::vector<std::shared_ptr<SegmentReader>> SegmentCache::MakeRoom(const Segment
   std::vector<std::shared_ptr<SegmentReader>> closed;
   // Two rounds clear every mark; then any but `keep` can go.
   for (size_t steps = 2 * open_.size(); steps > 0 && open_.size() > 1; --steps) {
-    if (open_.size() <= open_max_ && open_bytes_ <= open_bytes_max_) break;
+    if (open_.size() <= open_max_ && open_bytes_ <= bytes_max()) break;
     if (hand_ >= open_.size()) hand_ = 0;
     const std::shared_ptr<SegmentFile> file = open_[hand_].file.lock();
     if (file != nullptr &&
@@ -99,16 +100,6 @@ void SegmentCache::EraseCachedBlocks(const SegmentFile& file, EpochDomain* epoch
 size_t SegmentCache::open_count() const {
   MutexLock lock(&mu_);
   return open_.size();
-}
-
-size_t SegmentCache::memory_bytes() const {
-  MutexLock lock(&mu_);
-  size_t bytes = 0;
-  for (const Open& open : open_) {
-    const auto file = open.file.lock();
-    if (file != nullptr && file->owner_ != nullptr) bytes += file->owner_->memory_bytes();
-  }
-  return bytes;
 }
 
 }  // namespace varve

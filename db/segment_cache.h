@@ -1,6 +1,7 @@
 #ifndef VARVE_DB_SEGMENT_CACHE_H_
 #define VARVE_DB_SEGMENT_CACHE_H_
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -22,8 +23,9 @@ namespace varve {
 // Thread safety: all of it. Get() of an open segment takes no lock.
 class SegmentCache {
  public:
+  // Open segments are charged to `memory`.
   SegmentCache(const Options& options, std::string directory, BlockCache* blocks,
-               EpochDomain* epochs);
+               std::shared_ptr<MemoryBudget> memory, EpochDomain* epochs);
 
   // The reader of `file`, opened if need be. It stays usable while the caller is inside the epoch
   // domain. Corruption if the file is missing; else the errors of SegmentReader::Open. A later call
@@ -54,9 +56,14 @@ class SegmentCache {
   // Takes the blocks of a segment out of the block cache, if it is open: it is obsolete.
   static void EraseCachedBlocks(const SegmentFile& file, EpochDomain* epochs);
 
+  // In place of Options::open_segments_bytes: from the next segment on that is opened.
+  void SetBytesMax(size_t bytes) { open_bytes_max_.store(bytes, std::memory_order_relaxed); }
+  size_t bytes_max() const { return open_bytes_max_.load(std::memory_order_relaxed); }
+
   size_t open_count() const;
-  // Indexes, filters and properties of the open segments.
-  size_t memory_bytes() const;
+  // Indexes, filters and properties of the open segments, and of closed ones that somebody is
+  // still in.
+  size_t memory_bytes() const { return options_.memory->held(MemoryPart::kSegments); }
 
  private:
   struct Open {
@@ -75,7 +82,7 @@ class SegmentCache {
   const std::string directory_;
   const bool direct_reads_;
   const size_t open_max_;
-  const size_t open_bytes_max_;
+  std::atomic<size_t> open_bytes_max_;  // relaxed: a setting
   EpochDomain* const epochs_;
 
   mutable Mutex mu_;

@@ -1,6 +1,7 @@
 #include "memtable/memtable.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "memtable/skiplist.h"
 #include "util/hash.h"
@@ -77,10 +78,13 @@ void Increase(std::atomic<uint64_t>* counter, uint64_t by) {
 }  // namespace
 
 MemTable::MemTable(const InternalKeyComparator& comparator, Slice common_prefix,
-                   size_t expected_bytes)
+                   size_t expected_bytes, std::shared_ptr<MemoryBudget> memory)
     : comparator_(comparator),
       filter_(comparator.user_comparator()->EqualMeansIdentical() ? expected_bytes : 0),
-      list_(std::make_unique<SkipList>(comparator, common_prefix)) {}
+      list_(std::make_unique<SkipList>(comparator, common_prefix)),
+      charge_(std::move(memory), MemoryPart::kMemtables) {
+  ChargeMemory();
+}
 
 MemTable::~MemTable() { delete ranges(); }
 

@@ -11,6 +11,7 @@
 #include "memtable/range_stack.h"
 #include "util/internal_iterator.h"
 #include "util/internal_key.h"
+#include "util/memory_budget.h"
 #include "util/range_tombstones.h"
 #include "varve/slice.h"
 
@@ -52,9 +53,10 @@ class MemTable {
 
   // For speed alone: `common_prefix` is what most keys are expected to begin with, and
   // `expected_bytes` what it will hold, which sizes the filter; 0 for none. Where the comparator
-  // takes keys of different bytes for equal, there is none either.
+  // takes keys of different bytes for equal, there is none either. What it holds is charged to
+  // `memory`, which may be null.
   explicit MemTable(const InternalKeyComparator& comparator, Slice common_prefix = Slice(),
-                    size_t expected_bytes = 0);
+                    size_t expected_bytes = 0, std::shared_ptr<MemoryBudget> memory = nullptr);
   ~MemTable();
   MemTable(const MemTable&) = delete;
   MemTable& operator=(const MemTable&) = delete;
@@ -95,6 +97,9 @@ class MemTable {
 
   // Bytes of memory taken from the system, unused rests of blocks included.
   size_t bytes() const;
+  // Charges what it has come to hold. By one thread at a time: who leads the writers, after a group
+  // of insertions. Cheap where no block was added.
+  void ChargeMemory() { charge_.Set(bytes()); }
   // Bytes of the entries, list links included: what grows towards Options::memtable_bytes. A range
   // tombstone is charged with what it usually takes in the fragmented list as well.
   size_t used_bytes() const;
@@ -128,6 +133,7 @@ class MemTable {
   const InternalKeyComparator comparator_;
   KeyFilter filter_;
   std::unique_ptr<SkipList> list_;
+  MemoryCharge charge_;
 
   // Made with the first range tombstone: most memtables have none. Release and acquire publish it.
   std::atomic<RangeTombstoneStack*> ranges_{nullptr};

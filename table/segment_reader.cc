@@ -39,8 +39,10 @@ void FindInBlock(const OpenSegment& segment, BlockRef* block, bool shared, const
 
 }  // namespace
 
-SegmentReader::SegmentReader(std::unique_ptr<const OpenSegment> segment)
-    : segment_(std::move(segment)) {}
+SegmentReader::SegmentReader(std::unique_ptr<const OpenSegment> segment,
+                             std::shared_ptr<MemoryBudget> memory)
+    : segment_(std::move(segment)),
+      memory_(std::move(memory), MemoryPart::kSegments, memory_bytes()) {}
 
 SegmentReader::~SegmentReader() = default;
 
@@ -49,7 +51,7 @@ Status SegmentReader::Open(const SegmentReaderOptions& options,
                            FileNumber number, std::unique_ptr<SegmentReader>* reader) {
   std::unique_ptr<OpenSegment> segment;
   Status s = OpenSegment::Open(options, std::move(file), std::move(path), number, &segment);
-  if (s.ok()) reader->reset(new SegmentReader(std::move(segment)));
+  if (s.ok()) reader->reset(new SegmentReader(std::move(segment), options.memory));
   return s;
 }
 

@@ -9,6 +9,7 @@
 #include "table/segment_properties.h"
 #include "util/internal_iterator.h"
 #include "util/internal_key.h"
+#include "util/memory_budget.h"
 #include "util/range_tombstones.h"
 #include "varve/comparator.h"
 #include "varve/env.h"
@@ -31,6 +32,8 @@ struct SegmentReaderOptions {
   BlockCache* cache = nullptr;
   // May be null. Must outlive the reader.
   Statistics* statistics = nullptr;
+  // May be null. Is charged with memory_bytes().
+  std::shared_ptr<MemoryBudget> memory;
   // Null, or it outlives the reader: for MayContainPrefix().
   const PrefixExtractor* prefix_extractor = nullptr;
 };
@@ -124,9 +127,10 @@ class SegmentReader {
   void EraseCachedBlocks() const;
 
  private:
-  explicit SegmentReader(std::unique_ptr<const OpenSegment> segment);
+  SegmentReader(std::unique_ptr<const OpenSegment> segment, std::shared_ptr<MemoryBudget> memory);
 
   std::unique_ptr<const OpenSegment> segment_;
+  const MemoryCharge memory_;
 };
 
 }  // namespace varve

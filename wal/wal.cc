@@ -44,10 +44,11 @@ uint64_t RoundLogBytes(uint64_t log_bytes) {
 class PreparedLogImpl final : public PreparedLog {
  public:
   PreparedLogImpl(std::shared_ptr<FileSystem> file_system, std::string path,
-                  std::unique_ptr<LogWriter> writer)
+                  std::unique_ptr<LogWriter> writer, MemoryCharge memory)
       : file_system_(std::move(file_system)),
         path_(std::move(path)),
         writer_(std::move(writer)),
+        memory_(std::move(memory)),
         number_(writer_->number()) {}
 
   ~PreparedLogImpl() override {
@@ -59,12 +60,16 @@ class PreparedLogImpl final : public PreparedLog {
 
   FileNumber number() const override { return number_; }
   bool Fits(uint64_t payload_bytes) const override { return writer_->Fits(payload_bytes); }
-  std::unique_ptr<LogWriter> Take() { return std::move(writer_); }
+  std::unique_ptr<LogWriter> Take(MemoryCharge* memory) {
+    *memory = std::move(memory_);
+    return std::move(writer_);
+  }
 
  private:
   const std::shared_ptr<FileSystem> file_system_;
   const std::string path_;
   std::unique_ptr<LogWriter> writer_;
+  MemoryCharge memory_;
   const FileNumber number_;
 };
 
@@ -88,7 +93,6 @@ class WalImpl final : public Wal {
   LogPosition durable() const override;
   Status latched() const override;
   FileNumber current() const override;
-  uint64_t mapped_bytes() const override;
   Status Retire(FileNumber lowest_needed) override;
   Status Adopt(const std::string& name) override;
   Status DropRecycled() override { return recycler_.Clear(); }
@@ -101,7 +105,8 @@ class WalImpl final : public Wal {
  private:
   // A log that was used. Held by `logs_` and by a sync under way.
   struct Log {
-    Log(std::unique_ptr<LogWriter> w, LogPosition b) : writer(std::move(w)), before(b) {}
+    Log(PreparedLogImpl* prepared, LogPosition b) : writer(prepared->Take(&memory)), before(b) {}
+    MemoryCharge memory;
     const std::unique_ptr<LogWriter> writer;
     const LogPosition before;               // the end of the record before its first
     uint64_t durable_offset = kDataOffset;  // guarded by the Wal's mutex_
@@ -200,8 +205,9 @@ Status WalImpl::Prepare(FileNumber number, uint64_t payload_bytes_min,
     }
     return status;
   }
-  *log = std::make_unique<PreparedLogImpl>(file_system_, path,
-                                           std::make_unique<LogWriter>(header, std::move(file)));
+  MemoryCharge memory(options_.memory, MemoryPart::kLogs, file->mapped() ? header.capacity : 0);
+  *log = std::make_unique<PreparedLogImpl>(
+      file_system_, path, std::make_unique<LogWriter>(header, std::move(file)), std::move(memory));
   return status;
 }
 
@@ -221,7 +227,7 @@ Status WalImpl::Use(std::unique_ptr<PreparedLog> log) {
                                      std::to_string(earlier));
     }
   }
-  logs_.push_back(std::make_shared<Log>(static_cast<PreparedLogImpl*>(log.get())->Take(), before));
+  logs_.push_back(std::make_shared<Log>(static_cast<PreparedLogImpl*>(log.get()), before));
   appender_ = logs_.back().get();
   return Status::OK();
 }
@@ -385,15 +391,6 @@ Status WalImpl::latched() const {
 FileNumber WalImpl::current() const {
   MutexLock lock(&mutex_);
   return logs_.empty() ? 0 : logs_.back()->writer->number();
-}
-
-uint64_t WalImpl::mapped_bytes() const {
-  MutexLock lock(&mutex_);
-  uint64_t bytes = 0;
-  for (const std::shared_ptr<Log>& log : logs_) {
-    if (log->writer->file()->mapped()) bytes += log->writer->capacity();
-  }
-  return bytes;
 }
 
 Status WalImpl::Retire(FileNumber lowest_needed) {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "util/internal_key.h"
+#include "util/memory_budget.h"
 #include "varve/env.h"
 #include "varve/slice.h"
 #include "varve/statistics.h"
@@ -32,6 +33,8 @@ struct WalOptions {
   size_t recycled_files_max = 3;
   // Milliseconds after which a wait for a sync gives up with TimedOut; 0: never.
   uint64_t sync_wait_ms_max = 0;
+  // May be null. Is charged with the logs that are mapped, prepared ones included.
+  std::shared_ptr<MemoryBudget> memory;
   // May be null. Receives kWalBytes, kWalGroups, kWalSyncs and the latency kWalSync.
   std::shared_ptr<Statistics> statistics;
 };
@@ -91,8 +94,6 @@ class Wal {
   virtual Status latched() const = 0;
   // Number of the log in use; 0 if there is none.
   virtual FileNumber current() const = 0;
-  // Bytes of memory that mapped logs take.
-  virtual uint64_t mapped_bytes() const = 0;
 
   // Every log below `lowest_needed` is recycled or removed, the one in use excepted. The caller
   // vouches that neither manifest root needs them (RULES R4.1), so they must be durable:

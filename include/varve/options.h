@@ -240,13 +240,25 @@ struct Options {
   int tiered_space_percent_max = 100;
 
   // ---- Memory ----
-  // The property memory-budget is what a database with these options may take: block_cache_bytes,
-  // open_segments_bytes, memtables_max times 65/64 of memtable_bytes, with wal_mapped the logs of
-  // so many memtables, of those that one flush takes (64 MiB of them, but no more than half) and
-  // three more, each a quarter larger than its memtable (pages of the page cache, which count as
-  // the process's while they are mapped), 16 MiB for each background thread, and 32 MiB. Iterators
-  // and pinned values come on top, as they keep what they read.
-
+  // Bytes of memory for all of it together: memtables, mapped logs, indexes and filters of open
+  // segments, ghosts, block cache, and what background work holds. The block cache gets what the
+  // others leave, and an eighth at least; then there are fewer and smaller memtables than the
+  // options say, so that writes wait for flushes sooner; and segments are closed that were not read
+  // lately. The sizes that other options give the parts are then what they have at most. Memory is
+  // taken from the system as it is used. Too little for these options is InvalidArgument, which
+  // names the least that would do. Live.
+  //
+  // 0: in a cache half of what the machine allows, be it by its control group or by what is built
+  // in, but no more than twice the capacity and 64 MiB. In a database no common budget: each part
+  // has the size that its options give it. The property memory-budget is then their sum:
+  // block_cache_bytes, open_segments_bytes, memtables_max times 65/64 of memtable_bytes, with
+  // wal_mapped the logs of so many memtables, of those that one flush takes (64 MiB of them, but no
+  // more than half) and three more, each a quarter larger than its memtable (pages of the page
+  // cache, which count as the process's while they are mapped), 16 MiB for each background thread,
+  // and 32 MiB.
+  //
+  // Iterators and pinned values come on top, as they keep what they read.
+  uint64_t memory_bytes = 0;
   // Bytes of the block cache, which holds the blocks of segments, uncompressed and charged with all
   // they take. 0: no cache. Live.
   size_t block_cache_bytes = size_t{64} << 20;

@@ -53,6 +53,10 @@ const OptionRow kRows[] = {
      [](uint64_t v, Options* o) { o->prefix_extractor = PrefixExtractorOf(v); }},
     {"use_direct_reads", Change::kAtOpen, [](Random* r) { return uint64_t{r->OneIn(4)}; },
      [](uint64_t v, Options* o) { o->use_direct_reads = v != 0; }},
+    // Never too little for what the others may be.
+    {"memory_bytes", Change::kLive,
+     [](Random* r) { return r->OneIn(2) ? 0 : uint64_t{32} << (20 + r->Uniform(3)); },
+     [](uint64_t v, Options* o) { o->memory_bytes = v; }},
     {"block_cache_bytes", Change::kLive, [](Random* r) { return r->Uniform(3) << 18; },
      [](uint64_t v, Options* o) { o->block_cache_bytes = v; }},
     {"open_segments_max", Change::kAtOpen,

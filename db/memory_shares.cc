@@ -1,0 +1,40 @@
+#include "db/memory_shares.h"
+
+#include <algorithm>
+
+namespace varve {
+
+MemoryShares::MemoryShares(const MemoryPlan& plan, MemoryBudget* budget, BlockCache* blocks,
+                           SegmentCache* segments)
+    : budget_(budget), blocks_(blocks), segments_(segments), plan_(plan) {
+  budget_->SetListener([this] { Divide(); });
+  SetPlan(plan);
+}
+
+void MemoryShares::SetPlan(const MemoryPlan& plan) {
+  {
+    MutexLock lock(&mu_);
+    plan_ = plan;
+  }
+  budget_->SetLimit(plan.limited() ? plan.budget : MemoryBudget::kUnlimited);  // calls Divide()
+}
+
+MemoryPlan MemoryShares::plan() const {
+  MutexLock lock(&mu_);
+  return plan_;
+}
+
+uint64_t MemoryShares::Used() const {
+  return budget_->held() + blocks_->usage() + blocks_->unused_slot_bytes();
+}
+
+void MemoryShares::Divide() {
+  const MemoryPlan plan = this->plan();
+  segments_->SetBytesMax(plan.SegmentsBytes(budget_->held(MemoryPart::kGhosts)));
+  uint64_t bytes = plan.BlockCacheBytes(budget_->held());
+  // The slots that its tables have in stock take room as well, where it is short.
+  if (plan.limited()) bytes -= std::min(bytes, blocks_->unused_slot_bytes());
+  blocks_->SetCapacity(bytes);
+}
+
+}  // namespace varve

@@ -28,15 +28,21 @@ class DiskSamplerTest : public ::testing::Test {
 };
 
 TEST_F(DiskSamplerTest, CountsTheBlocksOfFilesAlone) {
-  uint64_t bytes = 1;
-  ASSERT_TRUE(DirectoryBytes(file_system_.get(), dir_.path(), &bytes).ok());
-  EXPECT_EQ(bytes, 0u);
+  DirectoryUse use;
+  use.bytes = use.data_bytes = 1;
+  ASSERT_TRUE(MeasureDirectory(file_system_.get(), dir_.path(), &use).ok());
+  EXPECT_EQ(use.bytes, 0u);
+  EXPECT_EQ(use.data_bytes, 0u);
   Write("a", 100000);
   Write("b", 1);
+  Write("000007.seg", 50000);
+  Write("000007.ghost", 1);
   ASSERT_TRUE(file_system_->CreateDirectory(dir_.File("c")).ok());
-  ASSERT_TRUE(DirectoryBytes(file_system_.get(), dir_.path(), &bytes).ok());
-  EXPECT_GE(bytes, 100001u);
-  EXPECT_LE(bytes, 100001u + 3 * 4096);
+  ASSERT_TRUE(MeasureDirectory(file_system_.get(), dir_.path(), &use).ok());
+  EXPECT_GE(use.bytes, 150002u);
+  EXPECT_LE(use.bytes, 150002u + 5 * 4096);
+  EXPECT_GE(use.data_bytes, 50001u);
+  EXPECT_LE(use.data_bytes, 50001u + 3 * 4096);
 }
 
 TEST_F(DiskSamplerTest, KeepsTheHighestAndTheLast) {

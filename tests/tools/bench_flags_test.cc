@@ -5,9 +5,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <string>
 #include <vector>
 
+#include "tests/support/temp_dir.h"
 #include "tools/bench/benchmark.h"
 #include "tools/bench/flags.h"
 
@@ -182,6 +184,45 @@ TEST(Flags, EveryFlagArrives) {
   EXPECT_EQ(o.trace, "t.csv");
 }
 
+// Options::ForCache() is all that a cache needs, so what no flag says is as it leaves it.
+TEST(Flags, OfACacheOnlyTheGivenOnesCount) {
+  BenchOptions o;
+  ASSERT_TRUE(Parse({"--capacity_bytes=1000000000", "--memory_bytes=500000000", "--bloom_bits=12",
+                     "--compression_type=none"},
+                    &o)
+                  .ok());
+  Options expected = Options::ForCache(1'000'000'000);
+  EXPECT_EQ(o.engine.capacity_bytes, 1'000'000'000u);
+  EXPECT_EQ(o.engine.memory_bytes, 500'000'000u);
+  EXPECT_EQ(o.engine.filter_bits_per_key, 12);
+  EXPECT_EQ(o.engine.compression, Compression::kNone);
+  EXPECT_EQ(o.engine.block_cache_bytes, expected.block_cache_bytes);
+  EXPECT_EQ(o.engine.memtable_bytes, expected.memtable_bytes);
+  EXPECT_EQ(o.engine.compaction_style, expected.compaction_style);
+  EXPECT_EQ(o.engine.segment_bytes, expected.segment_bytes);
+  ASSERT_TRUE(
+      Parse({"--capacity_bytes=1000000000", "--cache_size=77", "--compaction_style=tiered"}, &o)
+          .ok());
+  EXPECT_EQ(o.engine.block_cache_bytes, 77u);
+  EXPECT_EQ(o.engine.compaction_style, CompactionStyle::kTiered);
+}
+
+TEST(Flags, CapacityMayBeAPartOfTheTrace) {
+  TempDir dir;
+  std::ofstream(dir.File("t.csv")) << "op,key,size\nget,a,1000000\nput,b,3000000\nget,a,900000\n"
+                                      "get,a,2000000\nget,c\ndelete,d\nput,c,100000000\n";
+  BenchOptions o;
+  ASSERT_TRUE(Parse({"--benchmarks=trace", "--trace=" + dir.File("t.csv"), "--capacity_percent=50",
+                     "--value_size=5000000", "--reads=6"},
+                    &o)
+                  .ok());
+  EXPECT_EQ(o.engine.capacity_bytes, 5'000'000u);  // half of 2 + 3 + 5
+  EXPECT_TRUE(o.engine.cache());
+  ASSERT_TRUE(
+      Parse({"--benchmarks=trace", "--seed=3", "--num=1000", "--capacity_percent=1000"}, &o).ok());
+  EXPECT_GT(o.engine.capacity_bytes, 100'000u);
+}
+
 TEST(Flags, OthersArriveToo) {
   BenchOptions o;
   ASSERT_TRUE(Parse({"--threads=3", "--disable_wal=1", "--bloom_bits=-1"}, &o).ok());
@@ -193,7 +234,6 @@ TEST(Flags, OthersArriveToo) {
 TEST(Flags, UnknownFlagIsNamedWithTheNearestOne) {
   EXPECT_THAT(ErrorOf({"--num=1", "--cache_sise=7"}),
               HasSubstr("unknown flag --cache_sise; did you mean --cache_size?"));
-  EXPECT_THAT(ErrorOf({"--capacity_bytes=7"}), HasSubstr("unknown flag --capacity_bytes"));
   EXPECT_THAT(ErrorOf({"fillseq"}), HasSubstr("\"fillseq\" is no flag"));
   EXPECT_THAT(ErrorOf({"--nonum"}), HasSubstr("unknown flag --nonum"));
 }
@@ -217,6 +257,15 @@ TEST(Flags, BadValuesAreNamed) {
   EXPECT_THAT(ErrorOf({"--benchmarks="}), HasSubstr("--benchmarks"));
   EXPECT_THAT(ErrorOf({"--benchmarks=fillseq", "--trace=x"}), HasSubstr("no \"trace\""));
   EXPECT_THAT(ErrorOf({"--benchmarks=trace", "--threads=2"}), HasSubstr("--threads=2"));
+  EXPECT_THAT(ErrorOf({"--benchmarks=trace", "--capacity_percent=5"}), HasSubstr("with a --seed"));
+  EXPECT_THAT(ErrorOf({"--benchmarks=trace", "--trace=-", "--capacity_percent=5"}),
+              HasSubstr("can be read twice"));
+  EXPECT_THAT(ErrorOf({"--capacity_percent=5", "--seed=1"}), HasSubstr("the benchmark \"trace\""));
+  EXPECT_THAT(ErrorOf({"--capacity_percent=-5"}), HasSubstr("--capacity_percent=-5"));
+  EXPECT_THAT(ErrorOf({"--benchmarks=trace", "--seed=1", "--capacity_percent=5",
+                       "--capacity_bytes=50000000"}),
+              HasSubstr("exclude each other"));
+  EXPECT_THAT(ErrorOf({"--memory_bytes=1000"}), HasSubstr("memory_bytes = 1000"));
 }
 
 TEST(Benchmarks, DefaultsAreKnown) {

@@ -181,6 +181,28 @@ TEST(TraceReport, JsonHasWhatScriptsRelyOn) {
   }
 }
 
+TEST(TraceReport, MergesCountAsWritten) {
+  TraceResult result = SomeResult();
+  result.compaction_bytes = 500;
+  EXPECT_DOUBLE_EQ(result.write_amplification(), 2.55);
+}
+
+// Checklist E13: all files count.
+TEST(TraceReport, ACapacityThatIsPassedIsAFailure) {
+  TraceResult result = SomeResult();
+  EXPECT_THAT(TraceText(result), Not(HasSubstr("capacity")));
+  result.capacity_bytes = 4096;
+  result.data_bytes_max = 3000;
+  EXPECT_FALSE(result.failed());
+  EXPECT_THAT(TraceText(result), HasSubstr("capacity"));
+  EXPECT_THAT(TraceText(result), HasSubstr("segments and ghosts took 3.00 kB at most"));
+  EXPECT_THAT(TraceText(result), Not(HasSubstr("DEFECT")));
+  result.capacity_bytes = 4095;
+  EXPECT_TRUE(result.failed());
+  EXPECT_THAT(TraceText(result), HasSubstr("DEFECT"));
+  EXPECT_THAT(TraceFailure(result), HasSubstr("passed the capacity"));
+}
+
 TEST(TraceReport, SaysWhatWentWrong) {
   TraceResult result = SomeResult();
   EXPECT_FALSE(result.failed());

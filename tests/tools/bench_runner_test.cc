@@ -234,6 +234,7 @@ TEST_F(RunnerTest, WriterBesideReadersIsHeldToItsRate) {
   const int entries = std::atoi(text.c_str() + text.find(':', at) + 1);
   EXPECT_LE(entries, 100'000);  // unbounded it is some hundred thousand, on any machine
   EXPECT_THAT(text, ContainsRegex("\nMemory budget: [1-9][0-9]+ bytes\n"));
+  EXPECT_THAT(text, ContainsRegex("\nPeak memory: [1-9][0-9]+ bytes\n"));
 }
 
 TEST_F(RunnerTest, JsonIsAllThereIsOnStandardOutput) {

@@ -171,6 +171,26 @@ TEST_F(TraceReplayerTest, VanishedKeyIsLost) {
   EXPECT_TRUE(Failed());
 }
 
+TEST_F(TraceReplayerTest, KeysThatACacheHasNotAnyMoreWereEvicted) {
+  options_.evicts = true;
+  db_.on_get = [&](Slice, std::unique_ptr<std::string>* value) { value->reset(); };
+  ASSERT_TRUE(Replay({{kPut, "a", 40}, {kGet, "a", 40}, {kDelete, "a"}, {kGet, "a", 40}}).ok());
+  EXPECT_EQ(counts().evicted, 1u);
+  EXPECT_EQ(counts().deleted, 1u);
+  EXPECT_EQ(counts().misses, 2u);
+  EXPECT_EQ(counts().lost, 0u);
+  EXPECT_FALSE(Failed());
+  // But it never has an older value.
+  std::string last;
+  db_.on_get = [&](Slice, std::unique_ptr<std::string>* value) {
+    if (last.empty()) last = **value;
+    **value = last;
+  };
+  ASSERT_TRUE(Replay({{kPut, "a", 40}, {kGet, "a", 40}, {kPut, "a", 40}, {kGet, "a", 40}}).ok());
+  EXPECT_EQ(counts().wrong, 1u);
+  EXPECT_TRUE(Failed());
+}
+
 TEST_F(TraceReplayerTest, ExpiredValuesAreMissesAndFilledAnew) {
   ASSERT_TRUE(Replay({{kGet, "a", 40, 60, 0},
                       {kGet, "a", 40, 60, 59},

@@ -57,6 +57,10 @@ Status BenchOptions::Validate() const {
     return Refuse("compression_ratio", std::to_string(compression_ratio),
                   "above 0 and at most 1 is allowed");
   }
+  if (!(capacity_percent >= 0 && capacity_percent <= 1000)) {
+    return Refuse("capacity_percent", std::to_string(capacity_percent),
+                  "from 0 to 1000 is allowed");
+  }
   if (key_bytes < 8 && num > int64_t{1} << (8 * key_bytes)) {
     return Refuse("key_size", std::to_string(key_bytes),
                   "cannot tell --num=" + std::to_string(num) + " keys apart");

@@ -41,6 +41,9 @@ struct BenchOptions {
   // ---- The database ----
   std::string path;  // empty: DefaultPath()
   bool use_existing_db = false;
+  // Of the trace's footprint (trace_footprint.h), from which engine.capacity_bytes follows when the
+  // command line is read; 0: it is what it is.
+  double capacity_percent = 0;
   bool sync = false;
   bool disable_wal = false;
   bool verify_checksums = ReadOptions().verify_checksums;

@@ -4,19 +4,29 @@
 #include <utility>
 #include <vector>
 
+#include "util/filename.h"
+
 namespace varve::bench {
 
-Status DirectoryBytes(FileSystem* file_system, const std::string& path, uint64_t* bytes) {
+Status MeasureDirectory(FileSystem* file_system, const std::string& path, DirectoryUse* use) {
   std::vector<std::string> names;
   Status status = file_system->ListDirectory(path, &names);
   if (!status.ok()) return status;
-  *bytes = 0;
+  *use = DirectoryUse();
   for (const std::string& name : names) {
     FileInfo info;
     status = file_system->GetFileInfo(path + "/" + name, &info);
     if (status.IsNotFound()) continue;
     if (!status.ok()) return status;
-    if (!info.is_directory) *bytes += info.allocated_bytes;
+    if (info.is_directory) continue;
+    const uint64_t bytes = std::max(info.size, info.allocated_bytes);
+    use->bytes += bytes;
+    FileNumber number;
+    FileType type;
+    if (ParseFileName(name, &number, &type) &&
+        (type == FileType::kSegment || type == FileType::kGhost)) {
+      use->data_bytes += bytes;
+    }
   }
   return Status::OK();
 }
@@ -52,14 +62,15 @@ void DiskSampler::Loop() {
 }
 
 void DiskSampler::Sample() {
-  uint64_t bytes = 0;
-  Status status = DirectoryBytes(file_system_.get(), path_, &bytes);
+  DirectoryUse use;
+  Status status = MeasureDirectory(file_system_.get(), path_, &use);
   if (!status.ok()) {
     if (status_.ok()) status_ = status.WithContext("size of the database");
     return;
   }
-  bytes_last_ = bytes;
-  bytes_max_ = std::max(bytes_max_, bytes);
+  bytes_last_ = use.bytes;
+  bytes_max_ = std::max(bytes_max_, use.bytes);
+  data_bytes_max_ = std::max(data_bytes_max_, use.data_bytes);
 }
 
 }  // namespace varve::bench

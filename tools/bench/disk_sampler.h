@@ -10,9 +10,15 @@
 
 namespace varve::bench {
 
-// Bytes on the device that the files of a directory hold, those preallocated included. A file that
-// goes away meanwhile counts as it is seen. Subdirectories do not count.
-Status DirectoryBytes(FileSystem* file_system, const std::string& path, uint64_t* bytes);
+// Bytes of the files of a directory: of each the larger of its size and what it takes on the
+// device, as preallocated room counts, and so does what a file says it has.
+struct DirectoryUse {
+  uint64_t bytes = 0;
+  uint64_t data_bytes = 0;  // of them, of segments and ghosts
+};
+
+// A file that goes away meanwhile counts as it is seen. Subdirectories do not count.
+Status MeasureDirectory(FileSystem* file_system, const std::string& path, DirectoryUse* use);
 
 // Asks for that again and again in a thread of its own and keeps the highest answer: what the
 // engine says of itself is not asked.
@@ -29,6 +35,8 @@ class DiskSampler {
   // After Stop().
   uint64_t bytes_max() const { return bytes_max_; }
   uint64_t bytes_last() const { return bytes_last_; }
+  // The highest of segments and ghosts alone, at whatever time that was.
+  uint64_t data_bytes_max() const { return data_bytes_max_; }
 
   static constexpr uint64_t kNanosBetweenSamples = 50 * 1000 * 1000;
 
@@ -45,6 +53,7 @@ class DiskSampler {
   Status status_;
   uint64_t bytes_max_ = 0;
   uint64_t bytes_last_ = 0;
+  uint64_t data_bytes_max_ = 0;
   Thread thread_;
 };
 

@@ -9,9 +9,13 @@
 #include <climits>
 #include <numeric>
 #include <sstream>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "table/compression.h"
+#include "tools/bench/trace_benchmark.h"
+#include "tools/bench/trace_footprint.h"
 
 namespace varve::bench {
 namespace {
@@ -99,6 +103,15 @@ DEFINE_bool(disable_wal, VARVE_DEFAULT.disable_wal, "Writes are not logged.");
 DEFINE_bool(verify_checksum, VARVE_DEFAULT.verify_checksums,
             "Verify the checksums of blocks that reads take from files.");
 
+DEFINE_uint64(capacity_bytes, VARVE_DEFAULT.engine.capacity_bytes,
+              "Run on a cache whose files take no more bytes than this (Options::ForCache, changed "
+              "by what other flags say); 0: on a database.");
+DEFINE_double(capacity_percent, VARVE_DEFAULT.capacity_percent,
+              "--capacity_bytes as a percentage of what the values of all keys of the trace take "
+              "together; 0: take --capacity_bytes.");
+DEFINE_uint64(memory_bytes, VARVE_DEFAULT.engine.memory_bytes,
+              "Bytes of memory that the engine may take in all (Options::memory_bytes); 0: its "
+              "default.");
 DEFINE_int64(cache_size, static_cast<int64_t>(VARVE_DEFAULT.engine.block_cache_bytes),
              "Bytes of the block cache.");
 DEFINE_string(compression_type, varve::CompressionName(VARVE_DEFAULT.engine.compression),
@@ -225,34 +238,86 @@ Status CheckNotNegative(const char* flag, int64_t value) {
                                  ": must not be negative");
 }
 
-Status EngineOptions(Options* engine) {
+bool Given(const char* flag) { return !gflags::GetCommandLineFlagInfoOrDie(flag).is_default; }
+
+// The capacity of the cache to run on; 0: a database.
+Status Capacity(const BenchOptions& options, uint64_t* bytes) {
+  *bytes = FLAGS_capacity_bytes;
+  // What is out of range is refused with everything else.
+  if (!(options.capacity_percent > 0 && options.capacity_percent <= 1000)) return Status::OK();
+  if (*bytes != 0) {
+    return Status::InvalidArgument("--capacity_bytes and --capacity_percent exclude each other");
+  }
+  if (!options.Runs("trace") || options.trace == "-" ||
+      (options.trace.empty() && options.seed == 0)) {
+    return Status::InvalidArgument(
+        "--capacity_percent needs the benchmark \"trace\", of a --trace that can be read twice, "
+        "or of generated requests with a --seed");
+  }
+  std::unique_ptr<RequestSource> source;
+  Status status = OpenRequestSource(options, &source);
+  TraceFootprint footprint;
+  if (status.ok()) {
+    status = MeasureFootprint(source.get(),
+                              options.reads < 0 ? UINT64_MAX : static_cast<uint64_t>(options.reads),
+                              static_cast<uint64_t>(options.value_bytes), &footprint);
+  }
+  *bytes =
+      static_cast<uint64_t>(static_cast<double>(footprint.bytes) * options.capacity_percent / 100);
+  return status;
+}
+
+// A database has what the flags say, whose defaults are those of a database. A cache has what
+// Options::ForCache() says, but where a flag is given.
+Status EngineOptions(uint64_t capacity_bytes, Options* engine) {
+  const bool cache = capacity_bytes != 0;
+  if (cache) {
+    Options options = Options::ForCache(capacity_bytes);
+    options.env = engine->env;
+    options.prefix_extractor = engine->prefix_extractor;
+    *engine = std::move(options);
+  }
+  const auto says = [cache](const char* flag) { return !cache || Given(flag); };
   Status status = CheckNotNegative("cache_size", FLAGS_cache_size);
   if (status.ok()) status = CheckNotNegative("block_size", FLAGS_block_size);
   if (status.ok()) status = CheckNotNegative("write_buffer_size", FLAGS_write_buffer_size);
-  if (status.ok()) status = ParseCompression(FLAGS_compression_type, &engine->compression);
-  if (status.ok()) status = ParseWalSyncMode(FLAGS_wal_sync, &engine->wal_sync);
-  if (status.ok()) {
+  if (status.ok() && says("compression_type")) {
+    status = ParseCompression(FLAGS_compression_type, &engine->compression);
+  }
+  if (status.ok() && says("wal_sync")) status = ParseWalSyncMode(FLAGS_wal_sync, &engine->wal_sync);
+  if (status.ok() && says("compaction_style")) {
     status = ParseCompactionStyle(FLAGS_compaction_style, &engine->compaction_style);
   }
-  if (status.ok()) status = ParseEvictionPolicy(FLAGS_eviction, &engine->eviction);
-  if (status.ok()) status = ParseAdmissionPolicy(FLAGS_admission, &engine->admission);
+  if (status.ok() && says("eviction"))
+    status = ParseEvictionPolicy(FLAGS_eviction, &engine->eviction);
+  if (status.ok() && says("admission"))
+    status = ParseAdmissionPolicy(FLAGS_admission, &engine->admission);
   if (!status.ok()) return status;
-  engine->block_cache_bytes = static_cast<size_t>(FLAGS_cache_size);
-  engine->block_bytes = static_cast<size_t>(FLAGS_block_size);
-  engine->memtable_bytes = static_cast<size_t>(FLAGS_write_buffer_size);
-  engine->memtables_max = FLAGS_max_write_buffer_number;
-  engine->flush_memtables_min = FLAGS_min_write_buffer_number_to_merge;
-  engine->filter_bits_per_key = std::max(FLAGS_bloom_bits, 0);
-  engine->use_direct_reads = FLAGS_use_direct_reads;
-  engine->open_segments_max = FLAGS_open_files == -1 ? INT_MAX : FLAGS_open_files;
-  engine->segment_bytes = FLAGS_target_file_size_base;
-  engine->level0_runs_trigger = FLAGS_level0_file_num_compaction_trigger;
-  engine->level_base_bytes = FLAGS_max_bytes_for_level_base;
-  engine->level_size_ratio = FLAGS_max_bytes_for_level_multiplier;
-  engine->background_threads = FLAGS_max_background_jobs;
-  engine->background_bytes_per_second = FLAGS_rate_limiter_bytes_per_sec;
-  engine->wal_sync_interval_ms = FLAGS_wal_sync_interval_ms;
-  engine->wal_mapped = FLAGS_wal_mapped;
+  const auto take = [&says](const char* flag, auto value, auto* option) {
+    if (says(flag)) *option = static_cast<std::remove_reference_t<decltype(*option)>>(value);
+  };
+  take("cache_size", FLAGS_cache_size, &engine->block_cache_bytes);
+  take("block_size", FLAGS_block_size, &engine->block_bytes);
+  take("write_buffer_size", FLAGS_write_buffer_size, &engine->memtable_bytes);
+  take("max_write_buffer_number", FLAGS_max_write_buffer_number, &engine->memtables_max);
+  take("min_write_buffer_number_to_merge", FLAGS_min_write_buffer_number_to_merge,
+       &engine->flush_memtables_min);
+  take("bloom_bits", std::max(FLAGS_bloom_bits, 0), &engine->filter_bits_per_key);
+  take("use_direct_reads", FLAGS_use_direct_reads, &engine->use_direct_reads);
+  take("open_files", FLAGS_open_files == -1 ? INT_MAX : FLAGS_open_files,
+       &engine->open_segments_max);
+  take("target_file_size_base", FLAGS_target_file_size_base, &engine->segment_bytes);
+  take("level0_file_num_compaction_trigger", FLAGS_level0_file_num_compaction_trigger,
+       &engine->level0_runs_trigger);
+  take("max_bytes_for_level_base", FLAGS_max_bytes_for_level_base, &engine->level_base_bytes);
+  take("max_bytes_for_level_multiplier", FLAGS_max_bytes_for_level_multiplier,
+       &engine->level_size_ratio);
+  take("max_background_jobs", FLAGS_max_background_jobs, &engine->background_threads);
+  take("rate_limiter_bytes_per_sec", FLAGS_rate_limiter_bytes_per_sec,
+       &engine->background_bytes_per_second);
+  take("wal_sync_interval_ms", FLAGS_wal_sync_interval_ms, &engine->wal_sync_interval_ms);
+  take("wal_mapped", FLAGS_wal_mapped, &engine->wal_mapped);
+  take("memory_bytes", FLAGS_memory_bytes, &engine->memory_bytes);
   return Status::OK();
 }
 
@@ -302,11 +367,14 @@ Status ParseCommandLine(int argc, char** argv, BenchOptions* options) {
   }
   options->path = FLAGS_db;
   options->use_existing_db = FLAGS_use_existing_db;
+  options->capacity_percent = FLAGS_capacity_percent;
   options->sync = FLAGS_sync;
   options->disable_wal = FLAGS_disable_wal;
   options->verify_checksums = FLAGS_verify_checksum;
   options->trace = FLAGS_trace;
-  status = EngineOptions(&options->engine);
+  uint64_t capacity_bytes = 0;
+  status = Capacity(*options, &capacity_bytes);
+  if (status.ok()) status = EngineOptions(capacity_bytes, &options->engine);
   return status.ok() ? options->Validate() : status;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cinttypes>
+#include <limits>
 #include <vector>
 
 #include "table/compression.h"
@@ -49,8 +50,18 @@ std::string HeaderText(const BenchOptions& options) {
   text += Format("Memtables:  %.1f MB each, up to %d, %d flushed together\n",
                  static_cast<double>(engine.memtable_bytes) / kMiB, engine.memtables_max,
                  engine.flush_memtables_min);
-  text += Format("Block cache: %.1f MB; filters: %d bits a key\n",
-                 static_cast<double>(engine.block_cache_bytes) / kMiB, engine.filter_bits_per_key);
+  if (engine.cache()) {
+    text += Format("Capacity:   %.1f MB\n", static_cast<double>(engine.capacity_bytes) / kMiB);
+  }
+  if (engine.memory_bytes != 0) {
+    text += Format("Memory:     %.1f MB\n", static_cast<double>(engine.memory_bytes) / kMiB);
+  }
+  const std::string block_cache =
+      engine.block_cache_bytes == std::numeric_limits<size_t>::max()
+          ? "what memory is left"
+          : Format("%.1f MB", static_cast<double>(engine.block_cache_bytes) / kMiB);
+  text += Format("Block cache: %s; filters: %d bits a key\n", block_cache.c_str(),
+                 engine.filter_bits_per_key);
   text += Format("Log sync:   %s", WalSyncModeName(engine.wal_sync));
   if (engine.wal_sync == WalSyncMode::kInterval) {
     text += Format(" (%u ms)", engine.wal_sync_interval_ms);

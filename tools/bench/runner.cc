@@ -14,6 +14,7 @@
 #include "tools/bench/trace_benchmark.h"
 #include "util/hash.h"
 #include "util/mutex.h"
+#include "util/process_memory.h"
 #include "util/thread.h"
 
 namespace varve::bench {
@@ -118,6 +119,7 @@ Status Runner::Run() {
     std::string text = "STATISTICS:\n" + options_.engine.statistics->ToString();
     if (uint64_t budget; database_.db()->GetIntProperty("varve.memory-budget", &budget)) {
       text += Format("Memory budget: %" PRIu64 " bytes\n", budget);
+      text += Format("Peak memory: %" PRIu64 " bytes\n", ReadProcessMemory().peak_bytes);
     }
     std::fputs(text.c_str(), options_.json ? err_ : out_);
   }

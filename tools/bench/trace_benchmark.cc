@@ -5,6 +5,7 @@
 #include "tools/bench/trace_reader.h"
 #include "tools/bench/trace_replayer.h"
 #include "tools/bench/workload_generator.h"
+#include "util/process_memory.h"
 
 namespace varve::bench {
 namespace {
@@ -13,11 +14,12 @@ constexpr char kManifestBytes[] = "varve.manifest-bytes-written";
 
 // The engine's counts of what it wrote, so that what came before a replay can be taken away.
 struct WrittenBytes {
-  uint64_t wal = 0, flush = 0, manifest = 0;
+  uint64_t wal = 0, flush = 0, compaction = 0, manifest = 0;
 
   Status Read(const Statistics& statistics, DB* db) {
     wal = statistics.Get(Counter::kWalBytes);
     flush = statistics.Get(Counter::kFlushBytes);
+    compaction = statistics.Get(Counter::kCompactionBytesWritten);
     if (db->GetIntProperty(kManifestBytes, &manifest)) return Status::OK();
     return Status::NotSupported(std::string("property ") + kManifestBytes);
   }
@@ -31,6 +33,7 @@ TraceReplayOptions ReplayOptions(const BenchOptions& options) {
   }
   replay.default_value_bytes = static_cast<uint64_t>(options.value_bytes);
   replay.compression_ratio = options.compression_ratio;
+  replay.evicts = options.engine.cache();
   replay.warm = options.use_existing_db;
   replay.read_options.verify_checksums = options.verify_checksums;
   replay.write_options.sync = options.sync;
@@ -78,9 +81,14 @@ Status RunTrace(const BenchOptions& options, RequestSource* source, DB* db, cons
   result->puts = replayer.put_nanos().Summary();
   result->wal_bytes = after.wal - before.wal;
   result->flush_bytes = after.flush - before.flush;
+  result->compaction_bytes = after.compaction - before.compaction;
   result->manifest_bytes = after.manifest - before.manifest;
   result->disk_bytes_max = disk.bytes_max();
   result->disk_bytes_end = disk.bytes_last();
+  result->data_bytes_max = disk.data_bytes_max();
+  result->capacity_bytes = options.engine.capacity_bytes;
+  result->memory_peak_bytes = ReadProcessMemory().peak_bytes;
+  db->GetIntProperty("varve.memory-budget", &result->memory_budget_bytes);
   return status;
 }
 

@@ -101,7 +101,7 @@ Status TraceReplayer::ServeGet(const Request& request, uint64_t key_hash, uint64
     if (known == nullptr) {
       ++counts_.first;
     } else if (known->exists()) {
-      ++counts_.lost;
+      ++(options_.evicts ? counts_.evicted : counts_.lost);
     } else {
       ++counts_.deleted;
     }

@@ -9,8 +9,8 @@
 //     b. the right value, past its ttl on the clock of the trace: a miss, and the key is filled
 //        anew (the engine knows no ttl yet, so the client judges);
 //     c. another value, an older one, one of a deleted key: wrong;
-//     d. nothing, though the key was written and not deleted since: lost, and a miss. Nothing is
-//        evicted from a database, so that is a defect;
+//     d. nothing, though the key was written and not deleted since: a miss. In a cache it was
+//        evicted; a database does not evict, so there it is lost, which is a defect;
 //     e. nothing, and rightly so: a miss, and the key is filled.
 //  2. put: Put. 3. delete: Delete.
 // A replay with a wrong value or a lost key has failed, whatever its figures.
@@ -38,7 +38,8 @@ struct TraceCounts {
   uint64_t expired = 0;  // misses on what was there, but past its ttl
   uint64_t first = 0;    // misses on keys that were never written before
   uint64_t deleted = 0;  // misses on keys whose last write was a delete
-  uint64_t lost = 0;     // misses that should have been hits: with these four, all are explained
+  uint64_t evicted = 0;  // misses on keys that a cache has had
+  uint64_t lost = 0;     // misses that should have been hits: with these five, all are explained
   uint64_t wrong = 0;    // neither hits nor misses
   uint64_t hit_bytes = 0, miss_bytes = 0;
   uint64_t written_bytes = 0;  // keys and values of puts and fills, keys of deletes
@@ -55,6 +56,7 @@ struct TraceReplayOptions {
   uint64_t nanos_max = UINT64_MAX;
   uint64_t default_value_bytes = 0;  // where the trace has no size
   double compression_ratio = 0.5;
+  bool evicts = false;  // it is a cache
   // The database may hold what an earlier replay wrote: unknown values are checked against their
   // keys alone.
   bool warm = false;

@@ -34,7 +34,7 @@ std::string CountLine(const char* name, uint64_t count, const char* meaning) {
 
 double TraceResult::write_amplification() const {
   if (counts.written_bytes == 0) return std::numeric_limits<double>::quiet_NaN();
-  return static_cast<double>(wal_bytes + flush_bytes + manifest_bytes) /
+  return static_cast<double>(wal_bytes + flush_bytes + compaction_bytes + manifest_bytes) /
          static_cast<double>(counts.written_bytes);
 }
 
@@ -51,6 +51,7 @@ std::string TraceText(const TraceResult& result) {
   text += CountLine("first", c.first, "of them on keys never written before");
   text += CountLine("expired", c.expired, "of them past their time to live");
   text += CountLine("deleted", c.deleted, "of them on keys that were deleted last");
+  text += CountLine("evicted", c.evicted, "of them on keys that were there before");
   text += CountLine("lost", c.lost, "of them on keys that should be there: A DEFECT");
   text += CountLine("wrong", c.wrong, "values that were not the ones written last: A DEFECT");
   text += Format("  miss ratio    %15s   of the gets; %s of their bytes\n",
@@ -63,13 +64,22 @@ std::string TraceText(const TraceResult& result) {
       "  %29s   segments, %s to the manifest; the last flush took %.3f s\n",
       HumanBytes(static_cast<double>(c.written_bytes)).c_str(),
       HumanBytes(static_cast<double>(result.wal_bytes)).c_str(),
-      HumanBytes(static_cast<double>(result.flush_bytes)).c_str(), "",
+      HumanBytes(static_cast<double>(result.flush_bytes + result.compaction_bytes)).c_str(), "",
       HumanBytes(static_cast<double>(result.manifest_bytes)).c_str(), result.flush_seconds);
   text += Format("  write amplification %9s   log included\n",
                  RatioText(result.write_amplification()).c_str());
   text += Format("  space         %15s   at most, %s at the end\n",
                  HumanBytes(static_cast<double>(result.disk_bytes_max)).c_str(),
                  HumanBytes(static_cast<double>(result.disk_bytes_end)).c_str());
+  if (result.capacity_bytes != 0) {
+    text += Format("  capacity      %15s   %ssegments and ghosts took %s at most\n",
+                   HumanBytes(static_cast<double>(result.capacity_bytes)).c_str(),
+                   result.over_capacity() ? "PASSED: A DEFECT; " : "",
+                   HumanBytes(static_cast<double>(result.data_bytes_max)).c_str());
+  }
+  text += Format("  memory        %15s   at most, the program's own included; the budget is %s\n",
+                 HumanBytes(static_cast<double>(result.memory_peak_bytes)).c_str(),
+                 HumanBytes(static_cast<double>(result.memory_budget_bytes)).c_str());
   return text;
 }
 
@@ -86,6 +96,7 @@ void AddTrace(const TraceResult& result, JsonObject* json) {
   json->Add("misses_first", c.first);
   json->Add("misses_expired", c.expired);
   json->Add("misses_deleted", c.deleted);
+  json->Add("misses_evicted", c.evicted);
   json->Add("misses_lost", c.lost);
   json->Add("wrong_values", c.wrong);
   json->Add("miss_ratio", c.miss_ratio());
@@ -97,17 +108,23 @@ void AddTrace(const TraceResult& result, JsonObject* json) {
   json->Add("user_bytes_written", c.written_bytes);
   json->Add("wal_bytes", result.wal_bytes);
   json->Add("flush_bytes", result.flush_bytes);
+  json->Add("compaction_bytes", result.compaction_bytes);
   json->Add("manifest_bytes", result.manifest_bytes);
   json->Add("write_amplification", result.write_amplification());
   json->Add("disk_bytes_max", result.disk_bytes_max);
   json->Add("disk_bytes_end", result.disk_bytes_end);
+  json->Add("data_bytes_max", result.data_bytes_max);
+  json->Add("capacity_bytes", result.capacity_bytes);
+  json->Add("memory_budget_bytes", result.memory_budget_bytes);
+  json->Add("memory_peak_bytes", result.memory_peak_bytes);
 }
 
 std::string TraceFailure(const TraceResult& result) {
   return Format(
       "the database answered wrongly: %s values were not the ones written last, %s keys "
-      "were lost",
-      WithCommas(result.counts.wrong).c_str(), WithCommas(result.counts.lost).c_str());
+      "were lost%s",
+      WithCommas(result.counts.wrong).c_str(), WithCommas(result.counts.lost).c_str(),
+      result.over_capacity() ? "; its files passed the capacity" : "");
 }
 
 }  // namespace varve::bench

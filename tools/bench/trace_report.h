@@ -19,13 +19,21 @@ struct TraceResult {
   // What the engine wrote, that flush included.
   uint64_t wal_bytes = 0;
   uint64_t flush_bytes = 0;
+  uint64_t compaction_bytes = 0;
   uint64_t manifest_bytes = 0;
   uint64_t disk_bytes_max = 0;
   uint64_t disk_bytes_end = 0;
+  uint64_t data_bytes_max = 0;  // of segments and ghosts alone
+  uint64_t capacity_bytes = 0;  // of a cache; 0: a database
+  // The budget that the engine has, and the physical memory that the process took at most, this
+  // program's own included; 0 where the system does not say.
+  uint64_t memory_budget_bytes = 0;
+  uint64_t memory_peak_bytes = 0;
 
   // Bytes the engine wrote to files by bytes that the requests wrote; not a number without any.
   double write_amplification() const;
-  bool failed() const { return counts.wrong > 0 || counts.lost > 0; }
+  bool over_capacity() const { return capacity_bytes != 0 && disk_bytes_max > capacity_bytes; }
+  bool failed() const { return counts.wrong > 0 || counts.lost > 0 || over_capacity(); }
 };
 
 std::string TraceText(const TraceResult& result);

@@ -22,6 +22,7 @@ enum class CompactionReason : uint8_t {
   kSpaceAmplification,  // too much lies above the oldest run or the last level, or is hidden
   kTombstones,          // many deletes that cost reads and room
   kGhosts,              // ghosts over their budget (db/ghost_budget.h)
+  kExpired,             // much has expired
   kManual,              // CompactRange
   kSmallSegments,       // by time: neighbours in age that are small
 };
@@ -98,6 +99,16 @@ class CompactionPicker {
   virtual std::optional<CompactionPlan> Pick(const Version& version, const BusySegments& busy,
                                              const std::vector<CompactionPlan>& running,
                                              SequenceNumber droppable_before) const = 0;
+
+  // A step by which segments of which much has expired by `now_ms` (ExpiryGarbageFrom()) become
+  // smaller: rewritten where nothing older lies beneath, else merged with what does. None where
+  // there is none, or none that may begin now.
+  virtual std::optional<CompactionPlan> PickExpired(const Version& /*version*/,
+                                                    const BusySegments& /*busy*/,
+                                                    const std::vector<CompactionPlan>& /*running*/,
+                                                    uint64_t /*now_ms*/) const {
+    return std::nullopt;
+  }
 
   // The next step of a manual compaction; none when there is nothing left to do, or when what is to
   // be done must wait for `running`, in which case *blocked is set.

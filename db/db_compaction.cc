@@ -50,6 +50,8 @@ const char* ReasonText(CompactionReason reason) {
       return "tombstones";
     case CompactionReason::kGhosts:
       return "ghosts";
+    case CompactionReason::kExpired:
+      return "expired entries";
     case CompactionReason::kManual:
       return "manual";
     case CompactionReason::kSmallSegments:
@@ -125,6 +127,10 @@ std::optional<CompactionPlan> DBImpl::PickUrgent() {
   std::optional<CompactionPlan> plan =
       picker_->Pick(*version_, busy, running, reads_->ReadersFromNowOn().droppable_before());
   if (plan.has_value() && plan->score >= 1) return plan;
+  if (expired_by_ms_ >= version_->next_expiry_ms()) {
+    auto expired = picker_->PickExpired(*version_, busy, running, expired_by_ms_);
+    if (expired.has_value()) return expired;
+  }
   if (auto step = PickForGhosts(busy, running)) return step;
   while (!hidden_runs_.empty()) {
     bool blocked = false;

@@ -41,6 +41,7 @@ void DBImpl::PublishView() {
   view->version = version_;
   ghost_memory_.Set(version_->ghost_memory_bytes());
   reads_->views().Publish(std::move(view));
+  expiry_ticker_->Want(version_->next_expiry_ms() != UINT64_MAX);
 }
 
 bool DBImpl::FlushIsDue() const {

@@ -195,6 +195,8 @@ Status DBImpl::Start(Recovered recovered) {
                                                 options_.env.clock.get(), path_, std::move(steps));
   }
 
+  expiry_ticker_ = std::make_unique<ExpiryTicker>([this] { DropExpired(); });
+
   active_.memtable = NewMemTable();
   {
     MutexLock lock(&mu_);
@@ -301,6 +303,7 @@ Status DBImpl::CloseParts() {
     while (evictions_active_ != 0) changed_.Wait(&mu_);
   }
   compactions_cancelled_.store(true, std::memory_order_relaxed);
+  expiry_ticker_->Stop();
   obsolete_->Stop();
   reads_->SetHiddenRunListener(nullptr);
   reads_->snapshots().SetReleaseListener(nullptr);

@@ -20,6 +20,7 @@
 #include "db/compaction_picker.h"
 #include "db/event_dispatch.h"
 #include "db/eviction_reason.h"
+#include "db/expiry_ticker.h"
 #include "db/ghost.h"
 #include "db/ghost_budget.h"
 #include "db/ingest.h"
@@ -316,6 +317,13 @@ class DBImpl : public DB {
   Status InstallSalvage(SalvageJob* job) EXCLUDES(mu_);
   void NoteEpochs(uint64_t now_ms) REQUIRES(mu_);
 
+  // ---- What has expired (db_expiry.cc) ----
+  // Now and then while something in the version may expire: takes out whole segments unread, and
+  // has compactions see to those of which much has expired.
+  void DropExpired() EXCLUDES(mu_);
+  // Of a database: segments that have expired whole, and beneath which nothing older lies.
+  std::vector<FileNumber> ExpiredAndAlone(uint64_t now_ms) const REQUIRES(mu_);
+
   // ---- Whole files (db_files.cc) ----
   // By the leader, both.
   Status BeginIngestion(const Ingestion& ingestion, SequenceNumber sequence,
@@ -389,6 +397,7 @@ class DBImpl : public DB {
   std::unique_ptr<IntervalSyncer> syncer_;
   const std::unique_ptr<Admission> admission_;  // null: every put is taken
   std::unique_ptr<MemoryOnly> memory_only_;     // null unless on_io_failure asks for it
+  std::unique_ptr<ExpiryTicker> expiry_ticker_;
 
   // ---- Internally synchronised ----
   EventDispatch events_;
@@ -445,6 +454,7 @@ class DBImpl : public DB {
   // What tables_switched_ was when no memtable had been filled for a while.
   uint64_t quiet_since_ GUARDED_BY(mu_) = UINT64_MAX;
   std::deque<ManualCompaction> hidden_runs_ GUARDED_BY(mu_);
+  uint64_t expired_by_ms_ GUARDED_BY(mu_) = 0;  // what expires at or before it may be dropped
   int manual_waiting_ GUARDED_BY(mu_) =
       0;  // manual compactions that could not start; they go first
   std::vector<const Eviction*> evictions_ GUARDED_BY(mu_);  // not committed yet, by number

@@ -188,6 +188,32 @@ std::optional<CompactionPlan> LeveledPicker::Pick(const Version& version, const 
   return plan;
 }
 
+std::optional<CompactionPlan> LeveledPicker::PickExpired(const Version& version,
+                                                         const BusySegments& busy,
+                                                         const std::vector<CompactionPlan>& running,
+                                                         uint64_t now_ms) const {
+  if (!automatic_) return std::nullopt;
+  const LevelPlans plans(options_, comparator_, version, busy, running);
+  // The deepest first: what lies above finds less beneath.
+  for (auto run = version.runs().rbegin(); run != version.runs().rend(); ++run) {
+    for (size_t i = 0; i < (*run)->segments().size(); ++i) {
+      const SegmentFile& segment = *(*run)->segments()[i];
+      if (ExpiryGarbageFrom(segment.entry()) > now_ms || plans.Busy(segment)) continue;
+      std::optional<CompactionPlan> plan;
+      if (!plans.AnythingOlder(**run, KeyRange::Of(segment))) {
+        plan = plans.Rewrite(**run, i, 1);
+      } else {
+        plan = (*run)->level() == 0 ? plans.SinkFromLevel0(segment) : plans.Sink(**run, i);
+      }
+      if (!plan) continue;
+      plan->reason = CompactionReason::kExpired;
+      plan->score = 1;
+      return plan;
+    }
+  }
+  return std::nullopt;
+}
+
 uint64_t LeveledPicker::DebtBytes(const Version& version) const {
   const LevelTargets targets(version, options_);
   const uint64_t level0_bytes = version.level_bytes(0);

@@ -40,6 +40,9 @@ class LeveledPicker : public CompactionPicker {
   std::optional<CompactionPlan> Pick(const Version& version, const BusySegments& busy,
                                      const std::vector<CompactionPlan>& running,
                                      SequenceNumber droppable_before) const override;
+  std::optional<CompactionPlan> PickExpired(const Version& version, const BusySegments& busy,
+                                            const std::vector<CompactionPlan>& running,
+                                            uint64_t now_ms) const override;
   std::optional<CompactionPlan> PickManual(const Version& version, const BusySegments& busy,
                                            const std::vector<CompactionPlan>& running,
                                            const ManualCompaction& manual,

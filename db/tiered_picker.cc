@@ -267,6 +267,33 @@ std::optional<CompactionPlan> TieredPicker::Pick(const Version& version, const B
   return PickForHidden(plans, droppable_before);
 }
 
+std::optional<CompactionPlan> TieredPicker::PickExpired(const Version& version,
+                                                        const BusySegments& busy,
+                                                        const std::vector<CompactionPlan>& running,
+                                                        uint64_t now_ms) const {
+  const TieredPlans plans(options_, comparator_, version, busy, running);
+  for (size_t i = plans.groups().size(); i-- > 0;) {  // the oldest first
+    for (const SortedRun* run : plans.groups()[i].runs) {
+      for (const auto& segment : run->segments()) {
+        if (ExpiryGarbageFrom(segment->entry()) > now_ms) continue;
+        std::optional<CompactionPlan> plan;
+        if (plans.AnythingOlder(i, KeyRange::Of(*segment))) {
+          const std::set<FileNumber> numbers = plans.Overlapped(i, *segment);
+          plan = plans.Merge(
+              i, plans.groups().size(), CompactionReason::kExpired,
+              [&](const SegmentFile& other) { return numbers.count(other.number()) != 0; });
+        } else {
+          plan = plans.Rewrite(i, *segment, CompactionReason::kExpired);
+        }
+        if (!plan) continue;
+        plan->score = 1;
+        return plan;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
 // What is in the range and lies over something older is merged with all that hangs together with
 // it, from its run on; afterwards nothing older lies beneath, which only ever comes true for more
 // segments. Then what is old enough is rewritten, each segment once. So it ends.

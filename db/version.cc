@@ -115,6 +115,8 @@ Version::Version(Runs runs, GhostList ghosts, SequenceNumber retained_sequence)
     for (const auto& segment : run->segments()) {
       const SegmentEntry& entry = segment->entry();
       entries_ += entry.entries;
+      next_expiry_ms_ =
+          std::min({next_expiry_ms_, AllExpiredFrom(entry), ExpiryGarbageFrom(entry)});
       // Of tombstones some may sink before all may go.
       if (ManyTombstones(entry)) garbage_until_.push_back(entry.smallest_sequence);
       if (ManyTombstones(entry) || ManyHidden(entry)) {

@@ -230,6 +230,10 @@ class Version {
   bool GarbageWaits(SequenceNumber from, SequenceNumber before) const;
   bool HasGarbage() const { return !garbage_until_.empty(); }
 
+  // When the next segment will have expired so far that something is to be done about it, in the
+  // engine's time: all of it, or much (db/garbage.h). UINT64_MAX: none will.
+  uint64_t next_expiry_ms() const { return next_expiry_ms_; }
+
   size_t segments() const { return segments_; }
   uint64_t file_bytes() const { return file_bytes_; }
   uint64_t entries() const { return entries_; }
@@ -252,6 +256,7 @@ class Version {
   size_t segments_ = 0;
   uint64_t file_bytes_ = 0;
   uint64_t entries_ = 0;
+  uint64_t next_expiry_ms_ = UINT64_MAX;
   std::vector<SequenceNumber> garbage_until_;  // ascending; of those segments alone that have much
 };
 

@@ -103,6 +103,8 @@ const char* Name(CompactionReason reason) {
       return "tombstones";
     case CompactionReason::kGhosts:
       return "ghosts";
+    case CompactionReason::kExpired:
+      return "expired";
     case CompactionReason::kManual:
       return "manual";
     case CompactionReason::kSmallSegments:

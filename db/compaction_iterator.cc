@@ -15,6 +15,7 @@ void CompactionIterator::Stats::Add(const Stats& other) {
   filter_dropped += other.filter_dropped;
   expired += other.expired;
   expired_dropped += other.expired_dropped;
+  expired_bytes += other.expired_bytes;
   operands_folded += other.operands_folded;
   tombstones_dropped += other.tombstones_dropped;
   merge_failures += other.merge_failures;
@@ -208,6 +209,7 @@ bool CompactionIterator::KeepsExpiring() {
     return true;
   }
   ++stats_.expired;
+  stats_.expired_bytes += user_key_.size() + value.size() - kExpiresAtBytes;
   if (KeepsAs(ValueType::kExpired)) return true;
   ++stats_.expired_dropped;
   return false;

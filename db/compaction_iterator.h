@@ -85,6 +85,7 @@ class CompactionIterator {
     uint64_t filter_dropped = 0;      // removed by (4)
     uint64_t expired = 0;             // dropped, or made tombstones, by (6)
     uint64_t expired_dropped = 0;     // of them dropped
+    uint64_t expired_bytes = 0;       // keys and values of `expired`
     uint64_t operands_folded = 0;     // entries that became part of another by (5)
     uint64_t tombstones_dropped = 0;  // fragments of range tombstones, by (3)
     uint64_t merge_failures = 0;      // folds that the operator refused

@@ -214,6 +214,13 @@ void CompactionJob::RemoveOutputs() {
   outputs_.clear();
 }
 
+uint64_t CompactionJob::ghost_bytes_written() const {
+  if (plan_.trivial_move) return 0;
+  uint64_t bytes = 0;
+  for (const SegmentEntry& entry : outputs_) bytes += entry.ghost_bytes;
+  return bytes;
+}
+
 uint64_t CompactionJob::bytes_written() const {
   if (plan_.trivial_move) return 0;
   uint64_t bytes = 0;

@@ -63,7 +63,8 @@ class CompactionJob {
 
   const CompactionIterator::Stats& stats() const { return stats_; }
   uint64_t bytes_read() const { return plan_.trivial_move ? 0 : plan_.input_bytes(); }
-  uint64_t bytes_written() const;
+  uint64_t bytes_written() const;        // of segments
+  uint64_t ghost_bytes_written() const;  // of their ghost files
   size_t parts() const { return parts_.size(); }
 
  private:

@@ -378,9 +378,12 @@ Status DBImpl::InstallCompaction(CompactionJob* job, SequenceNumber retained) {
       statistics->Add(Counter::kCompactions, 1);
       statistics->Add(Counter::kCompactionBytesRead, job->bytes_read());
       statistics->Add(Counter::kCompactionBytesWritten, job->bytes_written());
+      statistics->Add(Counter::kGhostBytesWritten, job->ghost_bytes_written());
       statistics->Add(Counter::kCompactionEntriesRead, job->stats().entries_read);
       statistics->Add(Counter::kCompactionEntriesDropped, job->stats().dropped());
       statistics->Add(Counter::kGhostDrops, job->stats().ghost_dropped);
+      statistics->Add(Counter::kExpiredEntries, job->stats().expired);
+      statistics->Add(Counter::kExpiredBytes, job->stats().expired_bytes);
     }
   }
   CountManifest();

@@ -39,6 +39,7 @@ void DBImpl::PublishView() {
     view->immutables.push_back(table->memtable);
   }
   view->version = version_;
+  view->condemned = in_memory_only_.load(std::memory_order_relaxed);
   ghost_memory_.Set(version_->ghost_memory_bytes());
   reads_->views().Publish(std::move(view));
   expiry_ticker_->Want(version_->next_expiry_ms() != UINT64_MAX);
@@ -247,15 +248,17 @@ Status DBImpl::InstallFlush(const std::vector<Table>& tables, FlushLogs logs,
   }
 
   SegmentList added;
-  uint64_t bytes = 0;
+  uint64_t bytes = 0, ghost_bytes = 0;
   for (SegmentEntry& entry : edit.added) {
     bytes += entry.file_bytes;
+    ghost_bytes += entry.ghost_bytes;
     added.push_back(std::make_shared<SegmentFile>(std::move(entry), reads_->comparator()));
   }
   // Before the version is published: who waits for the flush finds it in the statistics.
   if (Statistics* const statistics = options_.statistics.get(); statistics != nullptr) {
     statistics->Add(Counter::kFlushes, 1);
     statistics->Add(Counter::kFlushBytes, bytes);
+    statistics->Add(Counter::kGhostBytesWritten, ghost_bytes);
   }
   CountManifest();
   {
@@ -278,6 +281,7 @@ Status DBImpl::InstallFlush(const std::vector<Table>& tables, FlushLogs logs,
 }
 
 void DBImpl::CountManifest() {
+  cache_statistics_.Advance();
   Statistics* const statistics = options_.statistics.get();
   if (statistics == nullptr) return;
   MutexLock lock(&mu_);

@@ -19,6 +19,10 @@ Options Complete(Options options) {
   if (options.env.clock == nullptr) options.env.clock = defaults.clock;
   if (options.env.machine == nullptr) options.env.machine = defaults.machine;
   if (options.logger == nullptr) options.logger = DefaultLogger();
+  // A cache whose ratio of hits nobody knows is run blindly.
+  if (options.cache() && options.statistics == nullptr) {
+    options.statistics = Statistics::Create(/*latencies=*/false);
+  }
   return options;
 }
 
@@ -115,6 +119,7 @@ DBImpl::DBImpl(const Options& asked, const Options& options, const std::string& 
                                  : nullptr),
       events_(options.listeners),
       live_(options),
+      cache_statistics_(options_.statistics.get(), options_.env.clock.get()),
       stall_(options.env.clock.get()),
       asked_(asked),
       ghost_memory_(reads_->memory_budget(), MemoryPart::kGhosts),

@@ -16,6 +16,7 @@
 #include "cache/salvage_budget.h"
 #include "db/admit_batch.h"
 #include "db/background_error.h"
+#include "db/cache_statistics.h"
 #include "db/compaction_job.h"
 #include "db/compaction_picker.h"
 #include "db/event_dispatch.h"
@@ -229,7 +230,8 @@ class DBImpl : public DB {
   // that was away for a moment need not.
   void FreeRoom(const Status& failed) EXCLUDES(mu_);
   void RetireLogs();
-  // Adds to the statistics what the manifest has done since the last call.
+  // Adds to the statistics what the manifest has done since the last call, and lets their minutes
+  // go by.
   void CountManifest() EXCLUDES(mu_);
   // Waits until the first `flushed_tables` memtables of this run are in segments.
   Status WaitForFlush(uint64_t flushed_tables) EXCLUDES(mu_);
@@ -380,8 +382,21 @@ class DBImpl : public DB {
   // What the options allow the database to take.
   uint64_t MemoryAllowed() const;
   uint64_t DirectoryBytes() const;
+  // Calls `visit` with the name, without its prefix, of each property that is a number and what
+  // gives it, until it returns false.
+  using IntProperty = std::function<uint64_t()>;
+  void VisitIntProperties(const std::function<bool(Slice name, const IntProperty& get)>& visit);
   std::string StatsText();
   std::string SegmentsText();
+
+  // ---- What a cache's owner looks at (db_cache_properties.cc) ----
+  // Of the one that was written first; 0 where there is none, or it cannot be read.
+  uint64_t OldestSegmentAgeMillis();
+  CacheFigures Figures();
+  uint64_t HitPercent(bool recent, bool bytes);
+  std::string CacheStatsText();
+  std::string PrometheusMetrics();
+  std::string WhyText(Slice key);
 
   // ---- Constant after Open ----
   // Completed: Env and logger are set; fitted to memory. See live_ for what changes.
@@ -402,6 +417,7 @@ class DBImpl : public DB {
   // ---- Internally synchronised ----
   EventDispatch events_;
   LiveOptions live_;
+  CacheStatistics cache_statistics_;
   WriteQueue queue_;
   WriteStall stall_;  // its Update() and Flush*() under mu_
   std::atomic<bool> closed_{false};

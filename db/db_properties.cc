@@ -13,6 +13,7 @@ namespace varve {
 
 namespace {
 constexpr Slice kPropertyPrefix = "varve.";
+constexpr Slice kWhyPrefix = "varve.why:";
 }  // namespace
 
 uint64_t DBImpl::LogBytes() const {
@@ -43,6 +44,17 @@ uint64_t DBImpl::DirectoryBytes() const {
 bool DBImpl::GetIntProperty(Slice name, uint64_t* value) {
   if (!CheckOpen().ok() || name.substr(0, kPropertyPrefix.size()) != kPropertyPrefix) return false;
   name.remove_prefix(kPropertyPrefix.size());
+  bool found = false;
+  VisitIntProperties([&](Slice property, const IntProperty& get) {
+    found = name == property;
+    if (found) *value = get();
+    return !found;
+  });
+  return found;
+}
+
+void DBImpl::VisitIntProperties(
+    const std::function<bool(Slice name, const IntProperty& get)>& visit) {
   const std::shared_ptr<const ReadView> view = reads_->views().Share();
   const auto memtable_bytes = [&] {
     size_t bytes = view->memtable->bytes();
@@ -71,7 +83,7 @@ bool DBImpl::GetIntProperty(Slice name, uint64_t* value) {
     }
     return bytes;
   };
-  const std::pair<Slice, std::function<uint64_t()>> properties[] = {
+  const std::pair<Slice, IntProperty> properties[] = {
       {"num-segments", [&] { return view->version->segments(); }},
       {"segment-bytes", [&] { return view->version->file_bytes(); }},
       {"num-sorted-runs", [&] { return view->version->runs().size(); }},
@@ -121,14 +133,16 @@ bool DBImpl::GetIntProperty(Slice name, uint64_t* value) {
          return uint64_t{!errors_.read_only().ok() || WritesAreStopped()};
        }},
       {"delayed-write-rate", [&] { return stall_.bytes_per_second(); }},
+      {"oldest-segment-age-ms", [&] { return OldestSegmentAgeMillis(); }},
+      {"hit-ratio-percent", [&] { return HitPercent(/*recent=*/false, /*bytes=*/false); }},
+      {"byte-hit-ratio-percent", [&] { return HitPercent(/*recent=*/false, /*bytes=*/true); }},
+      {"recent-hit-ratio-percent", [&] { return HitPercent(/*recent=*/true, /*bytes=*/false); }},
+      {"recent-byte-hit-ratio-percent",
+       [&] { return HitPercent(/*recent=*/true, /*bytes=*/true); }},
   };
   for (const auto& [property, get] : properties) {
-    if (name == property) {
-      *value = get();
-      return true;
-    }
+    if (!visit(property, get)) return;
   }
-  return false;
 }
 
 bool DBImpl::GetProperty(Slice name, std::string* value) {
@@ -153,6 +167,12 @@ bool DBImpl::GetProperty(Slice name, std::string* value) {
     *value = std::to_string(reads_->views().Share()->version->ghost_false_positive_rate());
   } else if (name == "varve.segments") {
     *value = SegmentsText();
+  } else if (name.starts_with(kWhyPrefix)) {
+    *value = WhyText(name.substr(kWhyPrefix.size()));
+  } else if (name == "varve.cache-stats") {
+    *value = CacheStatsText();
+  } else if (name == "varve.prometheus") {
+    *value = PrometheusMetrics();
   } else if (name == "varve.options") {
     Options now = options_;
     live_.Give(&now);

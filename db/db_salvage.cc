@@ -154,9 +154,10 @@ Status DBImpl::InstallSalvage(SalvageJob* job) {
     return status;
   }
   SegmentList added;
-  uint64_t bytes = 0;
+  uint64_t bytes = 0, ghost_bytes = 0;
   for (const SegmentEntry& entry : job->outputs()) {
     bytes += entry.file_bytes;
+    ghost_bytes += entry.ghost_bytes;
     added.push_back(std::make_shared<SegmentFile>(entry, reads_->comparator()));
   }
   {
@@ -170,6 +171,7 @@ Status DBImpl::InstallSalvage(SalvageJob* job) {
     statistics->Add(Counter::kSalvages, 1);
     statistics->Add(Counter::kSalvagedEntries, job->stats().entries_saved);
     statistics->Add(Counter::kSalvagedBytes, bytes);
+    statistics->Add(Counter::kGhostBytesWritten, ghost_bytes);
   }
   CountManifest();
   for (const SegmentEntry& entry : job->outputs()) {

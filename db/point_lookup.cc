@@ -15,6 +15,10 @@ namespace varve {
 
 namespace {
 
+MissReason ReasonOf(const Ghost& ghost) {
+  return ghost.wide() ? MissReason::kQuarantined : MissReason::kGhost;
+}
+
 size_t Memtables(const ReadView& view) { return 1 + view.immutables.size(); }
 const MemTable& MemtableAt(const ReadView& view, size_t i) {
   return i == 0 ? *view.memtable : *view.immutables[i - 1];
@@ -97,7 +101,7 @@ class Merge {
 
 bool PointLookup::InMemtables(const ReadView& view, const ReadOptions& options,
                               const LookupKey& key, ReadClock* clock, PinnedValue* value,
-                              Status* status) const {
+                              Status* status, MissReason* miss) const {
   const size_t memtables = Memtables(view);
   for (size_t i = 0; i < memtables; ++i) {
     const MemTable& memtable = MemtableAt(view, i);
@@ -115,12 +119,15 @@ bool PointLookup::InMemtables(const ReadView& view, const ReadOptions& options,
       } else if (visibility == Visibility::kOperand) {
         *status = GetMerged(view, options, key, i, clock, value);
       } else {
-        *status = visibility == Visibility::kAbsent ? Status::NotFound() : UnknownEntry(trailer);
+        const bool absent = visibility == Visibility::kAbsent;
+        *status = absent ? Status::NotFound() : UnknownEntry(trailer);
+        *miss = AbsenceOf(trailer, covering);
       }
       return true;
     }
     if (covering != 0) {
       *status = Status::NotFound();
+      *miss = MissReason::kDeleted;
       return true;
     }
   }
@@ -128,7 +135,8 @@ bool PointLookup::InMemtables(const ReadView& view, const ReadOptions& options,
 }
 
 Status PointLookup::InSegments(const ReadView& view, const ReadOptions& options,
-                               const LookupKey& key, ReadClock* clock, PinnedValue* value) const {
+                               const LookupKey& key, ReadClock* clock, PinnedValue* value,
+                               MissReason* miss) const {
   const Version::Runs& runs = view.version->runs();
   const uint64_t hash = key.hash();
   const uint64_t prefix = Prefix(key.user_key());
@@ -141,7 +149,7 @@ Status PointLookup::InSegments(const ReadView& view, const ReadOptions& options,
   }
   if (!view.version->ghosts().empty()) [[unlikely]] {
     for (const auto& ghost : view.version->ghosts()) ghost->Prefetch(hash);
-    return FromRun(view, options, key, 0, hash, clock, value);
+    return FromRun(view, options, key, 0, hash, clock, value, miss);
   }
   PointResult result;
   result.value = value;
@@ -149,23 +157,26 @@ Status PointLookup::InSegments(const ReadView& view, const ReadOptions& options,
     const std::shared_ptr<SegmentFile>* const file = run->Find(key.user_key(), prefix);
     if (file == nullptr) continue;
     if ((*file)->has_range_deletes()) [[unlikely]]
-      return FromRun(view, options, key, &run - runs.data(), hash, clock, value);
+      return FromRun(view, options, key, &run - runs.data(), hash, clock, value, miss);
     SegmentReader* reader;
     Status status = segments_->Get(*file, &reader);
     if (status.ok()) status = reader->Get(segment_options, key, hash, &result);
     if (!status.ok()) return status;
     if (result.found) {
       const size_t source = Memtables(view) + (&run - runs.data());
-      status = Answer(view, options, key, source, /*covering=*/0, result.trailer, clock, value);
+      status =
+          Answer(view, options, key, source, /*covering=*/0, result.trailer, clock, value, miss);
       NoteAnswer(**file, hash, status);
       return status;
     }
   }
+  *miss = ReasonAtEnd(view, key.user_key(), hash, /*asked=*/0);
   return Status::NotFound();
 }
 
 Status PointLookup::FromRun(const ReadView& view, const ReadOptions& options, const LookupKey& key,
-                            size_t run, uint64_t hash, ReadClock* clock, PinnedValue* value) const {
+                            size_t run, uint64_t hash, ReadClock* clock, PinnedValue* value,
+                            MissReason* miss) const {
   const Version::Runs& runs = view.version->runs();
   const uint64_t prefix = Prefix(key.user_key());
   size_t ghosts_asked = 0;
@@ -176,7 +187,9 @@ Status PointLookup::FromRun(const ReadView& view, const ReadOptions& options, co
     if (covering != 0 && !runs[i]->IsOneSourceWith(*runs[i - 1])) break;
     const std::shared_ptr<SegmentFile>* const file = runs[i]->Find(key.user_key(), prefix);
     if (file == nullptr) continue;
-    if (GhostOver(*view.version, *runs[i], key.user_key(), hash, &ghosts_asked) != nullptr) {
+    if (const Ghost* const ghost =
+            GhostOver(*view.version, *runs[i], key.user_key(), hash, &ghosts_asked)) {
+      *miss = ReasonOf(*ghost);
       return Status::NotFound();
     }
     SegmentReader* reader;
@@ -185,13 +198,27 @@ Status PointLookup::FromRun(const ReadView& view, const ReadOptions& options, co
     if (!status.ok()) return status;
     covering = std::max(covering, CoveringIn(**file, *reader, key));
     if (result.found) {
-      status =
-          Answer(view, options, key, Memtables(view) + i, covering, result.trailer, clock, value);
+      status = Answer(view, options, key, Memtables(view) + i, covering, result.trailer, clock,
+                      value, miss);
       NoteAnswer(**file, hash, status);
       return status;
     }
   }
+  *miss =
+      covering != 0 ? MissReason::kDeleted : ReasonAtEnd(view, key.user_key(), hash, ghosts_asked);
   return Status::NotFound();
+}
+
+MissReason PointLookup::ReasonAtEnd(const ReadView& view, Slice user_key, uint64_t hash,
+                                    size_t asked) const {
+  if (view.condemned) return MissReason::kReset;
+  const Version& version = *view.version;
+  const uint64_t prefix = Prefix(user_key);
+  for (; asked < version.ghosts().size(); ++asked) {
+    const Ghost& ghost = *version.ghosts()[asked];
+    if (ghost.Accepts(comparator_, user_key, prefix, hash)) return ReasonOf(ghost);
+  }
+  return MissReason::kAbsent;
 }
 
 const Ghost* PointLookup::AskGhosts(const Version& version, const SortedRun& run, Slice user_key,
@@ -219,9 +246,10 @@ void PointLookup::InSegments(const ReadView& view, const ReadOptions& options,
       const Slice key = request->key->user_key();
       const auto* const file = runs[run]->Find(key, Prefix(key));
       if (file == nullptr) continue;
-      if (GhostOver(*view.version, *runs[run], key, request->key_hash, &request->ghosts_asked) !=
-          nullptr) {
+      if (const Ghost* const ghost = GhostOver(*view.version, *runs[run], key, request->key_hash,
+                                               &request->ghosts_asked)) {
         request->status = Status::NotFound();
+        request->miss = ReasonOf(*ghost);
         request->decided = true;
       } else {
         found.emplace_back(file, request);
@@ -247,7 +275,7 @@ void PointLookup::InSegments(const ReadView& view, const ReadOptions& options,
         if (!request->result.found) continue;
         request->status =
             Answer(view, options, *request->key, Memtables(view) + run, request->covering,
-                   request->result.trailer, clock, request->result.value);
+                   request->result.trailer, clock, request->result.value, &request->miss);
         NoteAnswer(*file, request->key_hash, request->status);
       }
     }
@@ -257,13 +285,17 @@ void PointLookup::InSegments(const ReadView& view, const ReadOptions& options,
     });
   }
   for (Request* request : requests) {
-    if (!request->decided) request->status = Status::NotFound();
+    if (request->decided) continue;
+    request->status = Status::NotFound();
+    request->miss = request->covering != 0 ? MissReason::kDeleted
+                                           : ReasonAtEnd(view, request->key->user_key(),
+                                                         request->key_hash, request->ghosts_asked);
   }
 }
 
 Status PointLookup::Answer(const ReadView& view, const ReadOptions& options, const LookupKey& key,
                            size_t source, SequenceNumber covering, uint64_t trailer,
-                           ReadClock* clock, PinnedValue* value) const {
+                           ReadClock* clock, PinnedValue* value, MissReason* miss) const {
   switch (VisibilityOf(trailer, covering, clock, [&] { return value->slice(); })) {
     case Visibility::kValue:
       if (const size_t skip = ValueSkip(trailer); skip != 0) {
@@ -272,6 +304,7 @@ Status PointLookup::Answer(const ReadView& view, const ReadOptions& options, con
       }
       return Status::OK();
     case Visibility::kAbsent:
+      *miss = AbsenceOf(trailer, covering);
       return Status::NotFound();
     case Visibility::kOperand:
       return GetMerged(view, options, key, source, clock, value);

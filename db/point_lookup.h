@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "db/miss_reason.h"
 #include "db/read_clock.h"
 #include "db/read_view.h"
 #include "db/segment_cache.h"
@@ -31,6 +32,8 @@ namespace varve {
 //     is not there, whatever the sequence, and nothing older is looked at (RULES R2.6). Ghosts are
 //     older than any memtable.
 //
+// NotFound comes with the reason, that of what decided; *miss is set with NotFound alone.
+//
 // Runs of level 0 that share an epoch are one source: a tombstone of one does not end the search
 // before the others were asked.
 //
@@ -48,17 +51,18 @@ class PointLookup {
 
   // True if a memtable decides, with *status and, where that is OK, *value set.
   bool InMemtables(const ReadView& view, const ReadOptions& options, const LookupKey& key,
-                   ReadClock* clock, PinnedValue* value, Status* status) const;
+                   ReadClock* clock, PinnedValue* value, Status* status, MissReason* miss) const;
   // For a key no memtable decides.
   Status InSegments(const ReadView& view, const ReadOptions& options, const LookupKey& key,
-                    ReadClock* clock, PinnedValue* value) const;
+                    ReadClock* clock, PinnedValue* value, MissReason* miss) const;
 
-  // One of many keys, with key, key_hash and result.value set. Afterwards `status` is what
-  // InSegments() would have answered.
+  // One of many keys, with key, key_hash and result.value set. Afterwards `status` and `miss` are
+  // what InSegments() would have answered.
   struct Request : PointRequest {
     SequenceNumber covering = 0;  // the newest range tombstone so far
     size_t ghosts_asked = 0;      // as GhostOver() has it
     bool decided = false;
+    MissReason miss = MissReason::kAbsent;
   };
   // For many keys, with the blocks of each segment read as one batch.
   void InSegments(const ReadView& view, const ReadOptions& options,
@@ -78,14 +82,16 @@ class PointLookup {
   }
   const Ghost* AskGhosts(const Version& version, const SortedRun& run, Slice user_key,
                          uint64_t hash, size_t* asked) const;
+  // Of a key that no source knows: the ghosts that hide nothing of it are still its trace.
+  MissReason ReasonAtEnd(const ReadView& view, Slice user_key, uint64_t hash, size_t asked) const;
   // The rest of InSegments(), from the first run on whose segment for the key has range tombstones;
   // where there are ghosts, from the first.
   Status FromRun(const ReadView& view, const ReadOptions& options, const LookupKey& key, size_t run,
-                 uint64_t hash, ReadClock* clock, PinnedValue* value) const;
+                 uint64_t hash, ReadClock* clock, PinnedValue* value, MissReason* miss) const;
   // What a source's newest entry of the key means; *value is set already to the entry's.
   Status Answer(const ReadView& view, const ReadOptions& options, const LookupKey& key,
                 size_t source, SequenceNumber covering, uint64_t trailer, ReadClock* clock,
-                PinnedValue* value) const;
+                PinnedValue* value, MissReason* miss) const;
   // The value of a key whose newest entry to be seen is a merge operand in source number `source`:
   // the memtables, then the runs.
   Status GetMerged(const ReadView& view, const ReadOptions& options, const LookupKey& key,

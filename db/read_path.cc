@@ -1,6 +1,7 @@
 #include "db/read_path.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string>
 #include <utility>
@@ -61,14 +62,19 @@ Status ReadPath::Get(const ReadOptions& options, Slice key, PinnedValue* value) 
     return status;
   const LookupKey lookup(key, sequence);
   ReadClock clock(&time_);
-  const bool in_memory = points_.InMemtables(view, options, lookup, &clock, value, &status);
-  if (!in_memory) status = points_.InSegments(view, options, lookup, &clock, value);
+  MissReason miss = MissReason::kAbsent;
+  const bool in_memory = points_.InMemtables(view, options, lookup, &clock, value, &status, &miss);
+  if (!in_memory) status = points_.InSegments(view, options, lookup, &clock, value, &miss);
   if (statistics_ != nullptr) {
     statistics_->Add(Counter::kGets, 1);
     if (in_memory) statistics_->Add(Counter::kMemtableHits, 1);
     if (status.ok()) {
       statistics_->Add(Counter::kGetHits, 1);
       statistics_->Add(Counter::kGetBytes, value->size());
+      statistics_->Add(Counter::kGetHitKeyBytes, key.size());
+    } else if (status.IsNotFound()) {
+      statistics_->Add(Counter::kGetMisses, 1);
+      statistics_->Add(CounterOf(miss), 1);
     }
   }
   return status;
@@ -91,7 +97,8 @@ void ReadPath::MultiGet(const ReadOptions& options, std::span<const Slice> keys,
   uint64_t memtable_hits = 0;
   for (size_t i = 0; i < keys.size(); ++i) {
     lookups[i].emplace(keys[i], sequence);
-    if (points_.InMemtables(view, options, *lookups[i], &clock, &values[i], &statuses[i])) {
+    if (points_.InMemtables(view, options, *lookups[i], &clock, &values[i], &statuses[i],
+                            &requests[i].miss)) {
       ++memtable_hits;
       continue;
     }
@@ -101,12 +108,17 @@ void ReadPath::MultiGet(const ReadOptions& options, std::span<const Slice> keys,
     in_segments.push_back(&requests[i]);
   }
   points_.InSegments(view, options, in_segments, &clock);
-  uint64_t hits = 0, bytes = 0;
+  uint64_t hits = 0, bytes = 0, key_bytes = 0, misses = 0;
+  std::array<uint64_t, kMissReasons> by_reason{};
   for (size_t i = 0; i < keys.size(); ++i) {
     if (requests[i].key != nullptr) statuses[i] = requests[i].status;
     if (statuses[i].ok()) {
       ++hits;
       bytes += values[i].size();
+      key_bytes += keys[i].size();
+    } else if (statuses[i].IsNotFound()) {
+      ++misses;
+      ++by_reason[static_cast<size_t>(requests[i].miss)];
     }
   }
   if (statistics_ != nullptr) {
@@ -114,6 +126,13 @@ void ReadPath::MultiGet(const ReadOptions& options, std::span<const Slice> keys,
     statistics_->Add(Counter::kMemtableHits, memtable_hits);
     statistics_->Add(Counter::kGetHits, hits);
     statistics_->Add(Counter::kGetBytes, bytes);
+    statistics_->Add(Counter::kGetHitKeyBytes, key_bytes);
+    statistics_->Add(Counter::kGetMisses, misses);
+    for (size_t i = 0; i < kMissReasons; ++i) {
+      if (by_reason[i] != 0) {
+        statistics_->Add(CounterOf(static_cast<MissReason>(i)), by_reason[i]);
+      }
+    }
   }
 }
 

@@ -17,6 +17,8 @@ struct ReadView {
   std::shared_ptr<MemTable> memtable;  // the active one
   std::vector<std::shared_ptr<MemTable>> immutables;
   std::shared_ptr<const Version> version;
+  // The directory is condemned: what it held counts no more, and the version is empty.
+  bool condemned = false;
 };
 
 // The current read view. A lookup borrows it inside the epoch domain, which costs no shared write;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "db/miss_reason.h"
 #include "db/read_clock.h"
 #include "util/internal_key.h"
 #include "varve/slice.h"
@@ -46,6 +47,22 @@ Visibility VisibilityOf(uint64_t trailer, SequenceNumber covering, ReadClock* cl
     }
     default:
       return Visibility::kUnknown;
+  }
+}
+
+// Why VisibilityOf() found the key to be absent.
+inline MissReason AbsenceOf(uint64_t trailer, SequenceNumber covering) {
+  if (TrailerSequence(trailer) < covering) return MissReason::kDeleted;
+  switch (TrailerType(trailer)) {
+    case ValueType::kValueWithExpiry:
+    case ValueType::kExpired:
+      return MissReason::kExpired;
+    case ValueType::kRefused:
+      return MissReason::kRefused;
+    case ValueType::kEvicted:
+      return MissReason::kEvicted;
+    default:
+      return MissReason::kDeleted;
   }
 }
 

@@ -78,6 +78,17 @@ constexpr const char* kCounterNames[] = {
     "salvages",
     "salvaged_entries",
     "salvaged_bytes",
+    "get_misses",
+    "miss_absent",
+    "miss_deleted",
+    "miss_expired",
+    "miss_refused",
+    "miss_evicted",
+    "miss_ghost",
+    "miss_quarantined",
+    "miss_reset",
+    "get_hit_key_bytes",
+    "ghost_bytes_written",
     "cache_resets",
 };
 static_assert(std::size(kCounterNames) == kCounters, "name each counter");
@@ -97,6 +108,100 @@ constexpr const char* kLatencyNames[] = {
     "log_wait_nanos",
 };
 static_assert(std::size(kLatencyNames) == kLatencies, "name each latency");
+
+constexpr const char* kCounterHelp[] = {
+    "Get calls and MultiGet keys",
+    "gets that found a value",
+    "value bytes returned by gets",
+    "gets answered by a memtable",
+    "batches written",
+    "entries in the batches written",
+    "key and value bytes of the entries written",
+    "iterator seeks of every kind",
+    "Next and Prev calls of iterators",
+    "bytes framed into logs, headers included",
+    "syncs of logs",
+    "commit groups",
+    "flush jobs committed",
+    "bytes of segments that flushes wrote",
+    "bytes read from segment files",
+    "block lookups served by the block cache",
+    "block lookups that had to read",
+    "blocks put into the block cache",
+    "filters asked",
+    "filters that denied the key",
+    "filters that accepted a key that was not there",
+    "segments opened without O_DIRECT where it was asked for",
+    "writes that waited for room in the memtables",
+    "time that writes waited for room in the memtables",
+    "commits of the manifest",
+    "bytes written to the manifest",
+    "commit groups held to the speed of background work",
+    "time that commit groups were held to the speed of background work",
+    "iterator calls that passed over thousands of entries that do not show",
+    "entries that iterators passed over in long hidden runs",
+    "compactions committed, moves not included",
+    "bytes of segments that compactions read",
+    "bytes of segments that compactions wrote",
+    "entries that compactions read",
+    "entries that compactions left out",
+    "segments moved to another level without being read",
+    "obsolete segments unlinked",
+    "checkpoints made",
+    "segments that checkpoints had to copy",
+    "ingestions",
+    "files ingested",
+    "bytes of the segments that ingestions wrote",
+    "segments whose filter was asked for the prefix of an iterator's bounds",
+    "segments that iterators skipped by their prefix",
+    "commits that took segments out whole and unread",
+    "segments evicted for want of room",
+    "bytes evicted for want of room",
+    "entries evicted for want of room",
+    "segments that went whole because all in them had expired",
+    "bytes that went because they had expired",
+    "entries that went because they had expired",
+    "segments taken out because they could not be read",
+    "bytes of segments taken out because they could not be read",
+    "entries of segments taken out because they could not be read",
+    "segments taken out that left a ghost",
+    "ghosts that had nothing left to hide",
+    "entries that compactions left out because a ghost hides them",
+    "puts that were not admitted to the cache",
+    "key and value bytes of puts that were not admitted to the cache",
+    "segments of what was saved of evicted ones",
+    "entries that were saved of evicted segments",
+    "bytes of the segments of what was saved",
+    "gets that found nothing, errors not included",
+    "misses of keys never written, or gone without a trace",
+    "misses of keys that were deleted",
+    "misses of keys whose time to live had passed",
+    "misses of keys that were not admitted when last written",
+    "misses of keys that a merge evicted",
+    "misses at the ghost of an evicted segment, its false positives included",
+    "misses at the bounds of a segment that could not be read",
+    "misses while the directory is condemned",
+    "key bytes of the gets that found a value",
+    "bytes of ghost files written",
+    "times that the cache was emptied",
+};
+static_assert(std::size(kCounterHelp) == kCounters, "say what each counter counts");
+
+constexpr const char* kLatencyHelp[] = {
+    "Get and MultiGet calls",
+    "writes",
+    "iterator seeks",
+    "syncs of a log",
+    "flush jobs",
+    "read calls on segment files",
+    "commits of the manifest",
+    "compactions",
+    "sleeps that hold a commit group to the speed of background work",
+    "waits for room in the memtables or for compactions",
+    "switches to a new memtable",
+    "waits for the next log",
+};
+static_assert(std::size(kLatencyHelp) == kLatencies, "say what each latency is of");
 
 // A thread whose ThreadIndex() is below kOwnStripes has a stripe of its own and adds with a plain
 // load and store; all others share one and add atomically. A number goes from a thread that ended
@@ -191,9 +296,19 @@ const char* CounterName(Counter counter) {
   return i < kCounters ? kCounterNames[i] : "unknown";
 }
 
+const char* CounterHelp(Counter counter) {
+  const size_t i = static_cast<size_t>(counter);
+  return i < kCounters ? kCounterHelp[i] : "unknown";
+}
+
 const char* LatencyName(Latency latency) {
   const size_t i = static_cast<size_t>(latency);
   return i < kLatencies ? kLatencyNames[i] : "unknown";
+}
+
+const char* LatencyHelp(Latency latency) {
+  const size_t i = static_cast<size_t>(latency);
+  return i < kLatencies ? kLatencyHelp[i] : "unknown";
 }
 
 }  // namespace varve

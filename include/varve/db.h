@@ -149,11 +149,26 @@ class DB {
   //   retained-sequence (the oldest that ReadOptions.at_sequence may ask for), manifest-commits,
   //   manifest-bytes-written, wal-bytes (all log files), live-bytes (everything in the directory),
   //   is-write-stopped,
-  //   delayed-write-rate (bytes a second that writes are held to; 0: not): numbers;
+  //   delayed-write-rate (bytes a second that writes are held to; 0: not),
+  //   oldest-segment-age-ms (since the oldest one was written),
+  //   hit-ratio-percent, byte-hit-ratio-percent, recent-hit-ratio-percent,
+  //   recent-byte-hit-ratio-percent (of the gets that were hits or misses, and of the bytes they
+  //   asked for, a miss counting as much as an entry written on the average; recent: in the last
+  //   ten minutes, or somewhat more where nobody asked and nothing was flushed meanwhile; rounded,
+  //   0 without any; all of Options::statistics, whoever shares them): numbers;
   //   durable-position ("log:offset"), ghost-false-positive-rate (how often keys that are there are
   //   hidden by chance: summed over the ghosts), background-error ("" if none), degraded ("" or
   //   what is left after an I/O failure, and which), last-reset (of a cache: "" or why and when it
-  //   was emptied last, durable): text; stats, segments, options: several lines for people.
+  //   was emptied last, durable): text;
+  //   stats, segments, options, cache-stats (what the owner of a cache looks at: ratios of hits,
+  //   reasons of misses, what went and why): several lines for people;
+  //   why:<key> (behind the colon the bytes of any key): what became of the key, as far as can be
+  //   known, a line for each memtable, segment and ghost that knows it, newest first. The first
+  //   line says what Get answers and why, and begins with live, deleted, expired, refused, evicted,
+  //   masked, operand, unknown, error, or never seen; what lies beneath is indented. Reads
+  //   segments; nothing is counted;
+  //   prometheus: all counters, latencies and numbers above, in Prometheus' text exposition format
+  //   0.0.4, each with the label db, the path.
   virtual bool GetProperty(Slice name, std::string* value) = 0;
   virtual bool GetIntProperty(Slice name, uint64_t* value) = 0;
 

@@ -125,7 +125,8 @@ struct Options {
   Env env;
   // Null: DefaultLogger().
   std::shared_ptr<Logger> logger;
-  // Null: nothing is counted. Counters cost a few nanoseconds an operation, histograms some more.
+  // Null: nothing is counted, or in a cache counters alone, for the properties. Counters cost a few
+  // nanoseconds an operation, histograms some more. Several databases may share one.
   std::shared_ptr<Statistics> statistics;
   // Hear of flushes, compactions, stalls and errors, each in this order (varve/listener.h).
   std::vector<std::shared_ptr<EventListener>> listeners;

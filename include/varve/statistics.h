@@ -50,10 +50,12 @@ enum class Counter : uint32_t {
   kCheckpointFilesCopied,  // segments that could not be linked
   kIngestions,
   kIngestedFiles,
-  kIngestedBytes,    // of the segments that were made of them
-  kPrefixChecks,     // segments whose filter an iterator asked for the prefix of its bounds
-  kPrefixSkips,      // of them, skipped
-  kEvictions,        // commits that took segments out whole and unread …
+  kIngestedBytes,  // of the segments that were made of them
+  kPrefixChecks,   // segments whose filter an iterator asked for the prefix of its bounds
+  kPrefixSkips,    // of them, skipped
+  // What went whole and unread, and why, with all entries and the bytes of the files; bytes and
+  // entries of the first two also of what merges left out, keys and values.
+  kEvictions,        // commits that took segments out …
   kEvictedSegments,  // … for room: so many,
   kEvictedBytes,
   kEvictedEntries,
@@ -71,7 +73,20 @@ enum class Counter : uint32_t {
   kSalvages,         // segments of what was saved of evicted ones …
   kSalvagedEntries,  // … entries in them
   kSalvagedBytes,    // … bytes of their files
-  kCacheResets,      // caches that were emptied, at an open or as a device came back
+  // Gets that found nothing, and why: the reasons sum up to the misses. A get that failed is
+  // neither a hit nor a miss.
+  kGetMisses,
+  kMissAbsent,         // never written, or gone without a trace
+  kMissDeleted,        // by a delete or a range tombstone
+  kMissExpired,        // its time had come
+  kMissRefused,        // the last write of it was not admitted to the cache
+  kMissEvicted,        // evicted by a merge
+  kMissGhost,          // evicted with its segment; or a false positive of that segment's filter
+  kMissQuarantined,    // in the bounds of a segment that could not be read
+  kMissReset,          // the directory is condemned
+  kGetHitKeyBytes,     // key bytes of the hits; kGetBytes has their values
+  kGhostBytesWritten,  // of ghost files, which are born with the segments
+  kCacheResets,        // caches that were emptied, at an open or as a device came back
   kCounterCount,
 };
 
@@ -121,6 +136,9 @@ class Statistics {
 // Names as ToString() and GetProperty print them, for example "wal_bytes".
 const char* CounterName(Counter counter);
 const char* LatencyName(Latency latency);
+// What is counted or timed, in a line.
+const char* CounterHelp(Counter counter);
+const char* LatencyHelp(Latency latency);
 
 }  // namespace varve
 

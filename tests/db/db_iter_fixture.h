@@ -49,9 +49,9 @@ struct TestVersion {
 constexpr auto kValue = ValueType::kValue;
 constexpr auto kDelete = ValueType::kDelete;
 constexpr auto kMerge = ValueType::kMerge;
-constexpr auto kExpiring = ValueType::kValueWithExpiry;
+constexpr auto kExpiringValue = ValueType::kValueWithExpiry;
 
-// The value of an entry of type kExpiring.
+// The value of an entry of type kExpiringValue.
 inline std::string Expiring(uint64_t expires_at, Slice value) {
   std::string bytes;
   PutFixed64(&bytes, expires_at);
@@ -211,7 +211,7 @@ inline State StateAt(const Comparator* comparator, const Everything& all, Sequen
         map[version->key] = base + "," + version->value;
       } else if (version->type == kValue) {
         map[version->key] = version->value;
-      } else if (version->type == kExpiring && now_ms < ExpiresAtOf(version->value)) {
+      } else if (version->type == kExpiringValue && now_ms < ExpiresAtOf(version->value)) {
         map[version->key] = version->value.substr(kExpiresAtBytes);
       } else if (found != map.end()) {
         map.erase(found);

@@ -92,9 +92,9 @@ TEST(DbIter, UnknownTypesAreNotSupportedIfTheyCount) {
 // Checklist E10: both directions; and what a newer version of a key that has expired hid.
 TEST(DbIter, EntriesShowUntilTheyExpire) {
   TestSource source{InternalKeyComparator(BytewiseComparator()), 2};
-  source.Add(0, {"a", 5, kExpiring, Expiring(100, "new")});
+  source.Add(0, {"a", 5, kExpiringValue, Expiring(100, "new")});
   source.Add(1, {"a", 1, kValue, "old"});
-  source.Add(0, {"b", 6, kExpiring, Expiring(101, "")});
+  source.Add(0, {"b", 6, kExpiringValue, Expiring(101, "")});
   source.Add(0, {"c", 7, ValueType::kEvicted, ""});
   source.Add(1, {"c", 2, kValue, "old"});
   source.Add(1, {"d", 3, kValue, "4"});
@@ -121,7 +121,7 @@ TEST(DbIter, OperandsOverAnEntryThatExpiresAreNotSupported) {
       source.Add(0, {"a", 1, kValue, "1"});
       source.Add(0, {"b", 5, kMerge, "x"});
       if (operand_in_place) source.Add(0, {"b", 4, kMerge, "y"});
-      source.Add(0, {"b", 2, kExpiring, Expiring(500, "2")});
+      source.Add(0, {"b", 2, kExpiringValue, Expiring(500, "2")});
       source.Add(0, {"c", 3, kValue, "3"});
       source.Sort();
       source.now_ms = now;
@@ -140,7 +140,7 @@ TEST(DbIter, OperandsOverAnEntryThatExpiresAreNotSupported) {
 TEST(DbIter, AnEntryTooShortForItsExpiryIsCorruption) {
   TestSource source{InternalKeyComparator(BytewiseComparator()), 1};
   source.Add(0, {"a", 1, kValue, "1"});
-  source.Add(0, {"b", 2, kExpiring, "1234567"});
+  source.Add(0, {"b", 2, kExpiringValue, "1234567"});
   source.Sort();
   const auto it = Iterate(&source);
   EXPECT_EQ(Walk(it.get(), true), "a=1 Corruption");

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "db/segment_output.h"
+#include "db/why.h"
 #include "tests/db/db_iter_fixture.h"
 #include "tests/support/sim_env.h"
 #include "tests/support/sim_file_system.h"
@@ -31,7 +32,9 @@ constexpr char kDirectory[] = "/db";
 // Writes, and the sources they are put into.
 class Layout {
  public:
-  explicit Layout(const Comparator* comparator, size_t block_cache_bytes = 1 << 20)
+  // `wall_ms`: the time that reads go on from; 0: the simulated clock's own.
+  explicit Layout(const Comparator* comparator, size_t block_cache_bytes = 1 << 20,
+                  uint64_t wall_ms = 0)
       : comparator_(comparator), files_(SimFileSystem::New({.track = false})) {
     options_.env = MakeSimEnv(files_, 1);
     options_.comparator = comparator;
@@ -41,6 +44,7 @@ class Layout {
     options_.open_segments_max = 16;
     options_.statistics = Statistics::Create(/*latencies=*/false);
     EXPECT_TRUE(files_->CreateDirectory(kDirectory).ok());
+    if (wall_ms != 0) clock().SetWall(wall_ms);
     reads_ = std::make_shared<ReadPath>(options_, kDirectory);
   }
 
@@ -100,6 +104,16 @@ class Layout {
     reads_->views().Publish(std::make_shared<const ReadView>(view_));
   }
 
+  std::string Account(const std::string& key, SequenceNumber sequence, uint64_t now_ms) {
+    WhyTools tools;
+    tools.comparator = reads_->comparator();
+    tools.segments = &reads_->segments();
+    tools.sequence = sequence;
+    tools.now_ms = now_ms;
+    EpochGuard inside(&reads_->epochs());
+    return Why(tools, *reads_->views().Borrow(), key);
+  }
+
   ReadPath& reads() { return *reads_; }
   SimFileSystem& files() { return *files_; }
   SimClock& clock() { return static_cast<SimClock&>(*options_.env.clock); }
@@ -130,8 +144,8 @@ TestVersion WithExpiry(Random* random, TestVersion version) {
     version.type = std::array{kDelete, ValueType::kRefused, ValueType::kEvicted,
                               ValueType::kExpired}[random->Uniform(4)];
   } else if (std::hash<std::string>()(version.key) % 3 != 0) {
-    version.type = random->OneIn(4) ? kValue : kExpiring;
-    if (version.type == kExpiring) {
+    version.type = random->OneIn(4) ? kValue : kExpiringValue;
+    if (version.type == kExpiringValue) {
       version.value = Expiring(
           std::array{uint64_t{0}, kSoon, kSoon, UINT64_MAX}[random->Uniform(4)], version.value);
     }
@@ -226,37 +240,115 @@ std::string Expected(const Comparator* comparator, const State& state, const std
   return found == state.end() ? "NotFound" : found->second;
 }
 
+// Why a key that nothing is found of is not there: what its newest version says, or what covers it.
+MissReason ExpectedReason(const Comparator* comparator, const Everything& all,
+                          SequenceNumber sequence, const std::string& key) {
+  const TestVersion* newest = nullptr;
+  for (const TestVersion& v : all.versions) {
+    if (v.sequence > sequence || comparator->Compare(v.key, key) != 0) continue;
+    if (newest == nullptr || v.sequence > newest->sequence) newest = &v;
+  }
+  for (const RangeTombstone& t : all.ranges) {
+    if (t.sequence > sequence || (newest != nullptr && t.sequence < newest->sequence)) continue;
+    if (comparator->Compare(t.start, key) <= 0 && comparator->Compare(key, t.end) < 0) {
+      return MissReason::kDeleted;
+    }
+  }
+  if (newest == nullptr) return MissReason::kAbsent;
+  switch (newest->type) {
+    case ValueType::kRefused:
+      return MissReason::kRefused;
+    case ValueType::kEvicted:
+      return MissReason::kEvicted;
+    case ValueType::kExpired:
+    case ValueType::kValueWithExpiry:
+      return MissReason::kExpired;
+    default:
+      return MissReason::kDeleted;
+  }
+}
+
+// The word that an account of the key must begin with.
+std::string ExpectedWord(const Comparator* comparator, const Everything& all,
+                         SequenceNumber sequence, const std::string& key, bool found) {
+  if (found) return "live";
+  switch (ExpectedReason(comparator, all, sequence, key)) {
+    case MissReason::kAbsent:
+      return "never seen";
+    case MissReason::kExpired:
+      return "expired";
+    case MissReason::kRefused:
+      return "refused";
+    case MissReason::kEvicted:
+      return "evicted";
+    default:
+      return "deleted";
+  }
+}
+
+// What each reason has been counted, and the misses at the end.
+std::vector<uint64_t> Misses(const Statistics& statistics) {
+  std::vector<uint64_t> counts;
+  for (size_t i = 0; i < kMissReasons; ++i) {
+    counts.push_back(statistics.Get(CounterOf(static_cast<MissReason>(i))));
+  }
+  counts.push_back(statistics.Get(Counter::kGetMisses));
+  return counts;
+}
+
 class ReadPathModel : public testing::TestWithParam<const Comparator*> {};
 
-// Checklist E10: the second time with entries that expire, before they do and after.
+// Checklist E10: the second time with entries that expire, before they do and after. DESIGN I3: a
+// miss has the one reason that the map of all writes knows.
 TEST_P(ReadPathModel, EveryReadSeesTheMapOfAllWrites) {
   const Comparator* const comparator = GetParam();
   for (uint64_t seed = 1; seed <= 200; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     Random random(seed);
-    Layout layout(comparator);
     const bool expiry = seed > 100;
+    // It goes on by less than the difference.
+    const uint64_t now = expiry && random.OneIn(2) ? kSoon : kSoon - 10'000'000;
+    Layout layout(comparator, 1 << 20, now);
     const Drawn drawn = Draw(&random, &layout, comparator, expiry);
     if (HasFatalFailure()) return;
-    const uint64_t now = expiry && random.OneIn(2) ? kSoon : kSoon - 10'000'000;
-    layout.clock().SetWall(now);  // it goes on by less than the difference
     const std::vector<std::string> keys = AllKeys(drawn.alphabet);
     const std::vector<Slice> slices(keys.begin(), keys.end());
     std::vector<PinnedValue> values(keys.size());
     std::vector<Status> statuses(keys.size());
+    const Statistics& statistics = *layout.options().statistics;
     for (int round = 0; round < 4; ++round) {
       ReadOptions options;
       options.at_sequence = round == 0 ? drawn.last : random.Uniform(drawn.last + 1);
       SCOPED_TRACE(testing::Message() << "at " << *options.at_sequence);
       const State state = StateAt(comparator, drawn.all, *options.at_sequence, {}, now);
+      std::vector<uint64_t> one_by_one = Misses(statistics);
       layout.reads().MultiGet(options, slices, values, statuses);
+      const std::vector<uint64_t> together = Misses(statistics);
       for (size_t i = 0; i < keys.size(); ++i) {
         const std::string expected = Expected(comparator, state, keys[i]);
         ASSERT_EQ(Answer(statuses[i], values[i]), expected) << "MultiGet of number " << i;
         PinnedValue value;
+        std::vector<uint64_t> counts = Misses(statistics);
         const Status status = layout.reads().Get(options, keys[i], &value);
         ASSERT_EQ(Answer(status, value), expected) << "Get of number " << i;
+        if (status.IsNotFound()) {
+          const MissReason reason =
+              ExpectedReason(comparator, drawn.all, *options.at_sequence, keys[i]);
+          for (std::vector<uint64_t>* tally : {&counts, &one_by_one}) {
+            ++(*tally)[static_cast<size_t>(reason)];
+            ++tally->back();
+          }
+        }
+        ASSERT_EQ(Misses(statistics), counts) << "Get of number " << i;
+        if (i % 4 != static_cast<size_t>(round)) continue;  // each in one of the rounds
+        const std::string account = layout.Account(keys[i], *options.at_sequence, now);
+        const std::string word = account.substr(0, account.find(':'));
+        ASSERT_EQ(word == "operand" && status.ok() ? "live" : word,
+                  ExpectedWord(comparator, drawn.all, *options.at_sequence, keys[i], status.ok()))
+            << account;
+        ASSERT_EQ(Misses(statistics), counts);
       }
+      ASSERT_EQ(together, one_by_one);
       const std::string lower = keys[random.Uniform(keys.size())];
       const std::string upper = keys[random.Uniform(keys.size())];
       if (random.OneIn(3)) options.lower_bound = lower;
@@ -302,6 +394,7 @@ INSTANTIATE_TEST_SUITE_P(Comparators, ReadPathModel,
                          testing::Values(BytewiseComparator(), ReverseComparator()));
 
 // Checklist C14: whatever cannot be read, the answer is right or an error, never what is older.
+// Checklist I5: an error is neither a hit nor a miss.
 TEST(ReadPath, WhatCannotBeReadIsAnErrorAndNeverStale) {
   uint64_t errors = 0;
   for (uint64_t seed = 1; seed <= 60; ++seed) {
@@ -320,7 +413,12 @@ TEST(ReadPath, WhatCannotBeReadIsAnErrorAndNeverStale) {
       if (random.OneIn(2)) {
         const std::string& key = keys[random.Uniform(keys.size())];
         PinnedValue value;
+        const Statistics& statistics = *layout.options().statistics;
+        const uint64_t hits = statistics.Get(Counter::kGetHits);
+        const uint64_t misses = statistics.Get(Counter::kGetMisses);
         const Status status = layout.reads().Get(options, key, &value);
+        EXPECT_EQ(statistics.Get(Counter::kGetHits) - hits, status.ok() ? 1u : 0u);
+        EXPECT_EQ(statistics.Get(Counter::kGetMisses) - misses, status.IsNotFound() ? 1u : 0u);
         if (status.IsIOError()) {
           ++errors;
         } else {
@@ -419,11 +517,11 @@ TEST(ReadPath, LookupsOfWhatExpiresAndIsMergedOrCutOff) {
     Layout layout(BytewiseComparator());
     Everything all;
     all.versions = {{"a", 4, kMerge, "x"},
-                    {"a", 3, kExpiring, Expiring(kSoon, "1")},
-                    {"b", 2, kExpiring, Expiring(0, "2")},
+                    {"a", 3, kExpiringValue, Expiring(kSoon, "1")},
+                    {"b", 2, kExpiringValue, Expiring(0, "2")},
                     {"b", 1, kValue, "old"}};
     if (in_memory) {
-      all.versions.push_back({"c", 5, kExpiring, "short"});
+      all.versions.push_back({"c", 5, kExpiringValue, "short"});
       layout.AddMemtable(all);
     } else {
       layout.AddSegment(0, 1, all, std::nullopt, std::nullopt);

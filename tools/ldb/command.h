@@ -48,6 +48,7 @@ inline constexpr size_t kAnyNumber = static_cast<size_t>(-1);
 std::span<const Command> DataCommands();
 std::span<const Command> DumpCommands();
 std::span<const Command> AdminCommands();
+std::span<const Command> CacheCommands();
 
 // Opens --db for a command that needs its lock: recovery runs, and Close() is the caller's.
 // Nothing is compacted but by CompactRange().

@@ -22,6 +22,7 @@ DEFINE_bool(reverse, false, "From the last key to the first.");
 DEFINE_bool(blocks, false, "A line for each data block.");
 DEFINE_bool(entries, false, "A line for each entry, and for each data block.");
 DEFINE_uint64(bytes_max, 64, "Print at most so many bytes of a key or value.");
+DEFINE_uint64(capacity_bytes, 0, "What the cache may take, to say how much of it is used.");
 DEFINE_bool(rewrite, false, "Rewrite what lies deepest already, too.");
 DEFINE_bool(oldest, false, "Beneath what is there: only keys that the database does not hold.");
 DEFINE_bool(move, false, "Remove the files once the database has their content.");
@@ -33,7 +34,7 @@ namespace {
 constexpr std::string_view kFlags[] = {
     "db",          "hex",       "key_hex", "value_hex", "create_if_missing", "from",      "to",
     "limit",       "keys_only", "reverse", "blocks",    "entries",           "bytes_max", "yes",
-    "at_sequence", "oldest",    "move",    "rewrite"};
+    "at_sequence", "oldest",    "move",    "rewrite",   "capacity_bytes"};
 
 // What RocksDB's users type.
 constexpr struct {
@@ -135,6 +136,7 @@ void TakeValues(Flags* flags) {
   flags->keys_only = FLAGS_keys_only;
   flags->reverse = FLAGS_reverse;
   flags->blocks = FLAGS_blocks;
+  flags->capacity_bytes = FLAGS_capacity_bytes;
   flags->entries = FLAGS_entries;
   flags->bytes_max = static_cast<size_t>(FLAGS_bytes_max);
   flags->rewrite = FLAGS_rewrite;

@@ -27,6 +27,7 @@ struct Flags {
   bool blocks = false;
   bool entries = false;
   size_t bytes_max = 64;
+  uint64_t capacity_bytes = 0;
   bool rewrite = false;
   bool oldest = false;
   bool move = false;

@@ -12,7 +12,7 @@ namespace {
 
 std::vector<const Command*> AllCommands() {
   std::vector<const Command*> commands;
-  for (const auto family : {DataCommands(), DumpCommands(), AdminCommands()}) {
+  for (const auto family : {DataCommands(), DumpCommands(), AdminCommands(), CacheCommands()}) {
     for (const Command& command : family) commands.push_back(&command);
   }
   return commands;

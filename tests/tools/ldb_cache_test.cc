@@ -1,0 +1,119 @@
+// What varve_ldb tells the owner of a cache of a directory that it does not open.
+
+#include <filesystem>
+
+#include "tests/support/fixed_wall_clock.h"
+#include "tests/tools/ldb_test_util.h"
+
+namespace varve::ldb {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+using ::testing::StartsWith;
+
+TEST_F(LdbTest, WhyOfAClosedDatabase) {
+  MakeDatabase();
+  const auto before = Contents();
+  EXPECT_THAT(Run({"why", "a"}).out,
+              MatchesRegex("live: at sequence 3 in segment [0-9]+ \\(epoch [0-9]+\\), 3 bytes\n"
+                           "  beneath: value: at sequence 1 in segment [0-9]+ \\(epoch [0-9]+\\), "
+                           "3 bytes\n"));
+  EXPECT_THAT(Run({"why", "b"}).out, StartsWith("deleted: at sequence 4 in segment "));
+  EXPECT_THAT(Run({"why", "nobody"}).out, StartsWith("never seen: "));
+  EXPECT_THAT(Run({"why", "--hex", "0x61"}).out, StartsWith("live: at sequence 3 "));
+  EXPECT_EQ(RunLine({"why", path(), "a"}).out, Run({"why", "a"}).out);
+  EXPECT_EQ(Contents(), before);  // it opened nothing
+}
+
+// What is in a log alone is found there. The lock is its owner's.
+TEST_F(LdbTest, WhyOfADatabaseInUse) {
+  MakeDatabase();
+  const auto db = Open();
+  ASSERT_TRUE(db->Put({}, "a", "newest").ok());
+  ASSERT_TRUE(db->DeleteRange({}, "c", "d").ok());
+  EXPECT_THAT(Run({"why", "a"}).out, MatchesRegex("live: at sequence [0-9]+ in log [0-9]+, 6 "
+                                                  "bytes\n  beneath: value: at sequence 3 in .*"));
+  EXPECT_THAT(Run({"why", "c"}).out, StartsWith("deleted: by a range tombstone at sequence "));
+  std::string in_process;
+  ASSERT_TRUE(db->GetProperty("varve.why:d", &in_process));
+  EXPECT_EQ(Run({"why", "d"}).out, in_process);  // that one is in a segment
+  EXPECT_TRUE(db->Put({}, "a", "and on").ok());
+}
+
+TEST_F(LdbTest, WhyTellsDamageInItsPlace) {
+  MakeDatabase();
+  const std::vector<std::string> segments = Files(FileType::kSegment);
+  FlipByte(segments[1], 3);  // in the block of the newer "a"
+  EXPECT_THAT(Run({"why", "a"}).out,
+              AllOf(MatchesRegex("error: in segment [0-9]+ [^\n]*Corruption[^\n]*\n.*"),
+                    HasSubstr("beneath: value: at sequence 1 in segment ")));
+  std::filesystem::remove(segments[1]);
+  EXPECT_THAT(Run({"why", "a"}).out, MatchesRegex("error: [^\n]*missing[^\n]*\n.*"));
+}
+
+TEST_F(LdbTest, CacheStatsOfAClosedDatabase) {
+  MakeDatabase();
+  base_.env.clock = std::make_shared<FixedWallClock>();  // ages are the same in two runs
+  const auto before = Contents();
+  const Outcome outcome = Run({"cache-stats"});
+  EXPECT_EQ(outcome.exit, kExitOk) << outcome.err;
+  EXPECT_THAT(outcome.out,
+              AllOf(StartsWith("directory    a database, closed\nused         "),
+                    HasSubstr("segments     2 of "), HasSubstr(" with 4 entries of "),
+                    HasSubstr("; 1 tombstones; 0 with ranges\n"),
+                    HasSubstr("expiry       nothing expires\n"), HasSubstr("oldest       segment "),
+                    HasSubstr("ghosts       0 of 0 bytes"), HasSubstr("2 records to replay")));
+  EXPECT_EQ(RunLine({"cache_stats", path()}).out, outcome.out);
+  EXPECT_THAT(Run({"cache-stats", "--capacity_bytes=1048576000"}).out,
+              HasSubstr(" of 1000.00 MiB ("));
+  EXPECT_EQ(Contents(), before);
+}
+
+// Years ahead, as nobody who has the database open is: who has it open drops what has expired.
+class ClockAhead final : public Clock {
+ public:
+  uint64_t MonotonicNanos() override { return real_->MonotonicNanos(); }
+  uint64_t BootMillis() override { return real_->BootMillis(); }
+  uint64_t WallMillis() override { return 9'100'000'000'000; }
+
+ private:
+  const std::shared_ptr<Clock> real_ = Env::Default().clock;
+};
+
+TEST_F(LdbTest, CacheStatsTellWhenWhatExpires) {
+  base_.env.clock = std::make_shared<ClockAhead>();
+  make_.memtable_bytes = 64 << 10;
+  make_.compaction_style = CompactionStyle::kNone;
+  auto db = Open();
+  const auto put = [&](const char* key, uint64_t until) {
+    WriteBatch batch;
+    ASSERT_TRUE(batch.PutUntil(key, "v", until).ok());
+    ASSERT_TRUE(db->Write({}, batch).ok());
+    ASSERT_TRUE(db->Flush().ok());
+  };
+  put("past", 9'000'000'000'000);
+  put("future", 9'200'000'000'000);
+  const Outcome outcome = Run({"cache-stats"});
+  EXPECT_THAT(outcome.out,
+              AllOf(HasSubstr("in use, or not closed"),
+                    HasSubstr("expiry       2 segments from 2255-03-14 16:00:00.000 UTC to "
+                              "2261-07-15 11:33:20.000 UTC; 2 expire whole, 1 of ")));
+  EXPECT_THAT(Run({"why", "past"}).out, StartsWith("expired: at 2255-03-14 16:00:00.000 UTC, "));
+  EXPECT_THAT(Run({"why", "future"}).out, HasSubstr("expires at 2261-07-15 11:33:20.000 UTC, in "));
+}
+
+TEST_F(LdbTest, WhatIsNoDatabaseIsAnError) {
+  const Outcome outcome = Run({"why", "a"});
+  EXPECT_EQ(outcome.exit, kExitFailed);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_THAT(outcome.err, HasSubstr(path()));
+  EXPECT_EQ(Run({"cache-stats"}).exit, kExitFailed);
+  EXPECT_EQ(RunLine({"why", "a"}).exit, kExitUsage);
+  EXPECT_EQ(Run({"why"}).exit, kExitUsage);
+  EXPECT_EQ(Run({"why", "--hex", "zz"}).exit, kExitUsage);
+}
+
+}  // namespace
+}  // namespace varve::ldb

@@ -2,7 +2,7 @@
 
 namespace varve {
 
-bool IsTransient(BackgroundErrorSource source, const Status& status) {
+bool IsTransient(BackgroundErrorSource source, const Status& status, bool quarantines) {
   switch (source) {
     case BackgroundErrorSource::kFlush:
     case BackgroundErrorSource::kCompaction:
@@ -19,9 +19,10 @@ bool IsTransient(BackgroundErrorSource source, const Status& status) {
     case Status::Code::kTimedOut:
     case Status::Code::kAborted:
       return true;
+    case Status::Code::kCorruption:
+      return quarantines && source == BackgroundErrorSource::kCompaction;
     case Status::Code::kOk:
     case Status::Code::kNotFound:  // an input is gone
-    case Status::Code::kCorruption:
     case Status::Code::kInvalidArgument:
     case Status::Code::kNotSupported:
     case Status::Code::kTooOld:
@@ -31,7 +32,8 @@ bool IsTransient(BackgroundErrorSource source, const Status& status) {
 }
 
 bool BackgroundErrors::Failed(BackgroundErrorSource source, const Status& status, bool for_good) {
-  const BackgroundErrorInfo info{source, status, for_good || !IsTransient(source, status)};
+  const BackgroundErrorInfo info{source, status,
+                                 for_good || !IsTransient(source, status, quarantines_)};
   if (!info.read_only) {
     Status& before = transient_[Index(source)];
     const bool is_new = before.ok();

@@ -12,8 +12,9 @@ namespace varve {
 
 // Whether work that failed like this is worth trying again by itself: what failed may be over by
 // then (a full disk, an interrupted call, a device that was away), and nothing was changed. A
-// flush or a compaction that finds damage, or is refused, would find the same again.
-bool IsTransient(BackgroundErrorSource source, const Status& status);
+// flush or a compaction that finds damage, or is refused, would find the same again; but not a
+// compaction of one that `quarantines`, a cache: the next finds what is damaged taken out.
+bool IsTransient(BackgroundErrorSource source, const Status& status, bool quarantines = false);
 
 // Which errors the background has met and not got over. Two kinds:
 //
@@ -29,7 +30,9 @@ bool IsTransient(BackgroundErrorSource source, const Status& status);
 // Thread safety: none; guarded by DBImpl::mu_.
 class BackgroundErrors {
  public:
-  explicit BackgroundErrors(EventDispatch* events) : events_(events) {}
+  // `quarantines`: as IsTransient().
+  explicit BackgroundErrors(EventDispatch* events, bool quarantines = false)
+      : events_(events), quarantines_(quarantines) {}
 
   // Takes note. True if the database is read-only from now on, and was not before. `for_good`: it
   // has been tried often enough, and is no longer taken for what may pass.
@@ -57,6 +60,7 @@ class BackgroundErrors {
   static size_t Index(BackgroundErrorSource source) { return static_cast<size_t>(source); }
 
   EventDispatch* const events_;
+  const bool quarantines_;
   BackgroundErrorInfo read_only_;
   BackgroundErrorInfo unresumable_;
   std::array<Status, kSources> transient_;

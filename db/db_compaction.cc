@@ -243,6 +243,7 @@ void DBImpl::CompactInBackground(const std::shared_ptr<Compaction>& compaction) 
            errors_.read_only().ok();
   }
   events_.Deliver();
+  if (!status.ok() && reads_->damaged().waiting()) ScheduleQuarantine();  // its inputs are free now
   if (no_room) EvictForGhosts();
   if (idle && Seal().ok()) RetireLogs();
   reads_->epochs().Collect();  // versions that a read was still in
@@ -306,6 +307,7 @@ Status DBImpl::Compact(Compaction& compaction) {
   if (const Status poisoned = manifest_->poisoned(); !poisoned.ok()) {
     LatchError(poisoned, BackgroundErrorSource::kManifest);
   } else if (!status.ok() && !status.IsAborted()) {
+    if (options_.cache() && status.IsCorruption()) CompactionMetDamage(compaction.plan, status);
     LatchError(status, BackgroundErrorSource::kCompaction);
   }
 

@@ -124,7 +124,7 @@ DBImpl::DBImpl(const Options& asked, const Options& options, const std::string& 
       asked_(asked),
       ghost_memory_(reads_->memory_budget(), MemoryPart::kGhosts),
       salvage_budget_(options.capacity_bytes / 64),
-      errors_(&events_) {}
+      errors_(&events_, options.cache()) {}
 
 DBImpl::~DBImpl() {
   MutexLock closing(&close_mu_);
@@ -225,6 +225,7 @@ Status DBImpl::Start(Recovered recovered) {
     reads_->snapshots().SetReleaseListener(
         [this](SequenceNumber released) { OnSnapshotReleased(released); });
   }
+  if (options_.cache()) reads_->damaged().SetListener([this] { ScheduleQuarantine(); });
   if (reset.has_value()) TellReset(*reset);
   return Status::OK();
 }
@@ -310,6 +311,7 @@ Status DBImpl::CloseParts() {
   compactions_cancelled_.store(true, std::memory_order_relaxed);
   expiry_ticker_->Stop();
   obsolete_->Stop();
+  reads_->damaged().SetListener(nullptr);
   reads_->SetHiddenRunListener(nullptr);
   reads_->snapshots().SetReleaseListener(nullptr);
   if (memory_only_ != nullptr) memory_only_->Stop();

@@ -150,8 +150,9 @@ class DBImpl : public DB {
   Status PutTtl(const WriteOptions& options, uint64_t* ttl_ms) const;
   Status CheckMergeTtl(const WriteOptions& options) const;
   Status Enter(const WriteOptions& options, WriteQueue::Writer* writer);
-  // Calls `work` as the leader of the write queue, if writes are possible.
-  Status Lead(const std::function<Status()>& work);
+  // Calls `work` as the leader of the write queue, if writes are possible. `in_memory_too`: and if
+  // they go into memory alone.
+  Status Lead(const std::function<Status()>& work, bool in_memory_too = false);
   // What the options ask of the log. InvalidArgument where they contradict each other.
   Status SetDurability(const WriteOptions& options, WriteQueue::Writer* writer);
   // The value of the key anew, with what `init` makes of it (db_touch.cc).
@@ -279,6 +280,13 @@ class DBImpl : public DB {
   std::vector<CompactionPlan> RunningPlans() const REQUIRES(mu_);
   // Unlinks the segments that neither a root nor a version needs.
   void RemoveObsoleteSegments() EXCLUDES(mu_);
+
+  // ---- Quarantine (db_quarantine.cc) ----
+  // By whoever reads, under any lock.
+  void ScheduleQuarantine();
+  void Quarantine() EXCLUDES(mu_);
+  // Of a cache: the plan's compaction has failed with Corruption.
+  void CompactionMetDamage(const CompactionPlan& plan, const Status& status);
 
   // ---- Evicting (db_evict.cc) ----
   // An eviction under way. All but `number` and `victims` is its thread's alone.
@@ -423,6 +431,9 @@ class DBImpl : public DB {
   std::atomic<bool> closed_{false};
   std::atomic<bool> has_background_error_{false};
   std::atomic<bool> stopped_{false};  // by OnIoFailure::kStop
+  // Relaxed: what there is to do is found in reads_->damaged().
+  std::atomic<bool> quarantine_scheduled_{false};
+  std::atomic<uint64_t> quarantine_from_{0};  // monotonic ns; not before
   // The directory is condemned, and writes go into memory. Relaxed: leaders alone change it, under
   // mu_ where others must not miss it.
   std::atomic<bool> in_memory_only_{false};

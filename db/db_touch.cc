@@ -24,13 +24,15 @@ Status DBImpl::Rewrite(const WriteOptions& options, Slice key,
   if (Status status = SetDurability(options, &writer); !status.ok()) return status;
   Stopwatch watch(options_.statistics.get(), options_.env.clock.get(), Latency::kWrite);
   PinnedValue value;  // until the entry is logged and inserted
-  return Lead([&] {
-    Status status = reads_->Get({}, key, &value);
-    if (status.ok()) status = init(&writer, value.slice());
-    if (!status.ok()) return status;
-    group_.assign(1, &writer);
-    return CommitGroup();
-  });
+  return Lead(
+      [&] {
+        Status status = reads_->Get({}, key, &value);
+        if (status.ok()) status = init(&writer, value.slice());
+        if (!status.ok()) return status;
+        group_.assign(1, &writer);
+        return CommitGroup();
+      },
+      /*in_memory_too=*/true);
 }
 
 Status DBImpl::Touch(const WriteOptions& options, Slice key) {

@@ -165,11 +165,13 @@ Status DBImpl::Enter(const WriteOptions& options, WriteQueue::Writer* writer) {
   return writer->status;
 }
 
-Status DBImpl::Lead(const std::function<Status()>& work) {
+Status DBImpl::Lead(const std::function<Status()>& work, bool in_memory_too) {
   ExclusiveWriter lead;
   queue_.Join(&lead);
   Status status = CheckOpen();
-  if (status.ok()) status = WriteError();
+  if (!in_memory_too || !in_memory_only_.load(std::memory_order_relaxed)) {
+    if (status.ok()) status = WriteError();
+  }
   if (status.ok()) status = work();
   queue_.Finish({&lead}, status);
   return status;

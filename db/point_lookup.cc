@@ -161,7 +161,8 @@ Status PointLookup::InSegments(const ReadView& view, const ReadOptions& options,
     SegmentReader* reader;
     Status status = segments_->Get(*file, &reader);
     if (status.ok()) status = reader->Get(segment_options, key, hash, &result);
-    if (!status.ok()) return status;
+    if (!status.ok()) [[unlikely]]
+      return AfterError(std::move(status), miss);
     if (result.found) {
       const size_t source = Memtables(view) + (&run - runs.data());
       status =
@@ -195,7 +196,7 @@ Status PointLookup::FromRun(const ReadView& view, const ReadOptions& options, co
     SegmentReader* reader;
     Status status = segments_->Get(*file, &reader);
     if (status.ok()) status = reader->Get(SegmentOptions(options), key, hash, &result);
-    if (!status.ok()) return status;
+    if (!status.ok()) return AfterError(std::move(status), miss);
     covering = std::max(covering, CoveringIn(**file, *reader, key));
     if (result.found) {
       status = Answer(view, options, key, Memtables(view) + i, covering, result.trailer, clock,
@@ -270,7 +271,10 @@ void PointLookup::InSegments(const ReadView& view, const ReadOptions& options,
         Request* const request = found[j].second;
         if (!status.ok()) request->status = status;
         request->decided = !request->status.ok() || request->result.found;
-        if (!request->status.ok()) continue;
+        if (!request->status.ok()) {
+          request->status = AfterError(std::move(request->status), &request->miss);
+          continue;
+        }
         request->covering = std::max(request->covering, CoveringIn(*file, *reader, *request->key));
         if (!request->result.found) continue;
         request->status =
@@ -291,6 +295,12 @@ void PointLookup::InSegments(const ReadView& view, const ReadOptions& options,
                                            : ReasonAtEnd(view, request->key->user_key(),
                                                          request->key_hash, request->ghosts_asked);
   }
+}
+
+Status PointLookup::AfterError(Status status, MissReason* miss) const {
+  if (!segments_->IsMiss(status)) return status;
+  *miss = MissReason::kQuarantined;
+  return Status::NotFound();
 }
 
 Status PointLookup::Answer(const ReadView& view, const ReadOptions& options, const LookupKey& key,

@@ -25,7 +25,8 @@ namespace varve {
 //  2. The first source with either decides, as VisibilityOf() says. If that is a merge operand, the
 //     source's older entries and the older sources are gone through down to what is none.
 //     Entries with an expiry are judged by the ReadClock of the read, one for all keys of it.
-//  3. An error ends it: what is older must not show through (Checklist C14).
+//  3. An error ends it: what is older must not show through (Checklist C14). In a cache a segment
+//     that cannot be read ends it with a miss (RULES R2.3).
 //
 //  4. Before the runs of a place, the ghosts of newer places are asked: where one accepts the key
 //  it
@@ -88,6 +89,8 @@ class PointLookup {
   // where there are ghosts, from the first.
   Status FromRun(const ReadView& view, const ReadOptions& options, const LookupKey& key, size_t run,
                  uint64_t hash, ReadClock* clock, PinnedValue* value, MissReason* miss) const;
+  // What the lookup answers whose next segment could not be read.
+  Status AfterError(Status status, MissReason* miss) const;
   // What a source's newest entry of the key means; *value is set already to the entry's.
   Status Answer(const ReadView& view, const ReadOptions& options, const LookupKey& key,
                 size_t source, SequenceNumber covering, uint64_t trailer, ReadClock* clock,

@@ -79,6 +79,7 @@ class ReadPath : public std::enable_shared_from_this<ReadPath> {
   History& history() { return history_; }
   SnapshotList& snapshots() { return *snapshots_; }
   SegmentCache& segments() { return segments_; }
+  DamagedSegments& damaged() { return damaged_; }
   BlockCache& blocks() { return *blocks_; }
   // For whoever holds memory that goes into the budget, and what divides that.
   const std::shared_ptr<MemoryBudget>& memory_budget() const { return memory_budget_; }
@@ -117,6 +118,7 @@ class ReadPath : public std::enable_shared_from_this<ReadPath> {
 
   // Internally synchronised. The epoch domain goes last: the others retire into it.
   EpochDomain epochs_;
+  DamagedSegments damaged_;
   SegmentCache segments_;
   MemoryShares memory_;
   const PointLookup points_;

@@ -8,7 +8,8 @@
 namespace varve {
 
 SegmentCache::SegmentCache(const Options& options, std::string directory, BlockCache* blocks,
-                           std::shared_ptr<MemoryBudget> memory, EpochDomain* epochs)
+                           std::shared_ptr<MemoryBudget> memory, EpochDomain* epochs,
+                           DamagedSegments* damaged)
     : file_system_(options.env.file_system),
       clock_(options.env.clock),
       statistics_(options.statistics),
@@ -17,12 +18,32 @@ SegmentCache::SegmentCache(const Options& options, std::string directory, BlockC
       direct_reads_(options.use_direct_reads),
       open_max_(options.open_segments_max),
       open_bytes_max_(options.open_segments_bytes),
-      epochs_(epochs) {
+      epochs_(epochs),
+      damaged_(damaged) {
   options_.comparator = options.comparator;
   options_.cache = blocks;
   options_.statistics = options.statistics.get();
   options_.memory = std::move(memory);
   options_.prefix_extractor = prefix_extractor_.get();
+  options_.errors = damaged;
+}
+
+Status SegmentCache::OpenFile(const SegmentFile& file,
+                              std::unique_ptr<SegmentReader>* reader) const {
+  const std::string path = SegmentFileName(directory_, file.number());
+  std::unique_ptr<RandomAccessFile> opened;
+  Status status = file_system_->NewRandomAccessFile(path, direct_reads_, &opened);
+  if (status.ok()) {
+    if (statistics_ != nullptr) {
+      if (direct_reads_ && !opened->direct()) statistics_->Add(Counter::kDirectFallbacks, 1);
+      opened = std::make_unique<TimedFile>(std::move(opened), statistics_, clock_);
+    }
+    status = SegmentReader::Open(options_, std::move(opened), path, file.number(), reader);
+  }
+  if (status.IsNotFound()) {
+    status = Status::Corruption(path + ": missing, but the manifest names it");
+  }
+  return status;
 }
 
 Status SegmentCache::Share(const std::shared_ptr<SegmentFile>& file,
@@ -36,20 +57,15 @@ Status SegmentCache::Share(const std::shared_ptr<SegmentFile>& file,
   }
   // Opened without the lock, so that one slow open holds up nobody else. Two may do it at once; the
   // first to come back is kept.
-  const std::string path = SegmentFileName(directory_, file->number());
-  std::unique_ptr<RandomAccessFile> opened;
-  Status status = file_system_->NewRandomAccessFile(path, direct_reads_, &opened);
   std::unique_ptr<SegmentReader> fresh;
-  if (status.ok()) {
-    if (statistics_ != nullptr) {
-      if (direct_reads_ && !opened->direct()) statistics_->Add(Counter::kDirectFallbacks, 1);
-      opened = std::make_unique<TimedFile>(std::move(opened), statistics_, clock_);
-    }
-    status = SegmentReader::Open(options_, std::move(opened), path, file->number(), &fresh);
+  Status status = OpenFile(*file, &fresh);
+  if (status.IsIOError() && damaged_ != nullptr) {
+    std::unique_ptr<RandomAccessFile> any;
+    const std::string manifest = ManifestFileName(directory_);
+    status = file_system_->NewRandomAccessFile(manifest, /*direct=*/false, &any);
+    status = status.ok() ? OpenFile(*file, &fresh) : Status::Busy(status.ToString());
   }
-  if (status.IsNotFound()) {
-    status = Status::Corruption(path + ": missing, but the manifest names it");
-  }
+  if (!status.ok() && damaged_ != nullptr) damaged_->OnReadError(file->number(), status);
   if (!status.ok()) return status;
 
   std::vector<std::shared_ptr<SegmentReader>> closed;

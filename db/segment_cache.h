@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "db/damaged_segments.h"
 #include "db/version.h"
 #include "table/segment_reader.h"
 #include "util/epoch.h"
@@ -23,13 +24,21 @@ namespace varve {
 // Thread safety: all of it. Get() of an open segment takes no lock.
 class SegmentCache {
  public:
-  // Open segments are charged to `memory`.
+  // Open segments are charged to `memory`. `damaged` hears of those that cannot be opened or read,
+  // in a cache; null in a database.
   SegmentCache(const Options& options, std::string directory, BlockCache* blocks,
-               std::shared_ptr<MemoryBudget> memory, EpochDomain* epochs);
+               std::shared_ptr<MemoryBudget> memory, EpochDomain* epochs, DamagedSegments* damaged);
+
+  // In a cache: whether a read that ended like this has met a segment that is as good as evicted,
+  // so that it answers with a miss, and goes no deeper (RULES R2.3).
+  bool IsMiss(const Status& status) const {
+    return damaged_ != nullptr && (status.IsCorruption() || status.IsIOError());
+  }
 
   // The reader of `file`, opened if need be. It stays usable while the caller is inside the epoch
   // domain. Corruption if the file is missing; else the errors of SegmentReader::Open. A later call
-  // tries again.
+  // tries again. In a cache Busy, where the manifest's file cannot be opened either: that is no
+  // matter of the segment, but of descriptors that are used up, say.
   Status Get(const std::shared_ptr<SegmentFile>& file, SegmentReader** reader) {
     // Sequentially consistent: see EpochDomain.
     *reader = file->reader_.load(std::memory_order_seq_cst);
@@ -71,6 +80,7 @@ class SegmentCache {
     size_t bytes = 0;
   };
 
+  Status OpenFile(const SegmentFile& file, std::unique_ptr<SegmentReader>* reader) const;
   // Closes readers other than that of `keep` while there are too many; returns them, to be retired.
   std::vector<std::shared_ptr<SegmentReader>> MakeRoom(const SegmentFile* keep) REQUIRES(mu_);
 
@@ -84,6 +94,7 @@ class SegmentCache {
   const size_t open_max_;
   std::atomic<size_t> open_bytes_max_;  // relaxed: a setting
   EpochDomain* const epochs_;
+  DamagedSegments* const damaged_;
 
   mutable Mutex mu_;
   // The files with an open reader, in the order of CLOCK, whose hand is at hand_. Those that no

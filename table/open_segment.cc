@@ -308,6 +308,20 @@ BlockRef OpenSegment::KeepBlock(uint64_t i, HeldBlock* held, bool fill_cache) co
 
 Status OpenSegment::ReadBlock(const SegmentReadOptions& options, uint64_t i,
                               BlockRef* block) const {
+  Status s = ReadBlockOnce(options, i, block);
+  return s.ok() ? s : AfterError(std::move(s), options, i, block);
+}
+
+Status OpenSegment::AfterError(Status status, const SegmentReadOptions& options, uint64_t i,
+                               BlockRef* block) const {
+  if (options_.errors == nullptr) return status;
+  if (status.IsIOError()) status = ReadBlockOnce(options, i, block);
+  if (!status.ok()) TellError(status);
+  return status;
+}
+
+Status OpenSegment::ReadBlockOnce(const SegmentReadOptions& options, uint64_t i,
+                                  BlockRef* block) const {
   const BlockHandle handle = index_.handle(i);
   RangeRead read(*file_, handle.offset, handle.size);
   read.Run(*file_);
@@ -351,7 +365,11 @@ void OpenSegment::FetchBlocks(const SegmentReadOptions& options,
       HeldBlock* held;
       Status s = MakeBlock(source_, &reads[n], handle.offset, options.verify_checksums,
                            properties_.block_raw_bytes_max, &held);
-      if (s.ok()) (*blocks)[place] = KeepBlock(numbers[place], held, options.fill_cache);
+      if (s.ok()) {
+        (*blocks)[place] = KeepBlock(numbers[place], held, options.fill_cache);
+      } else {
+        s = AfterError(std::move(s), options, numbers[place], &(*blocks)[place]);
+      }
       (*statuses)[place] = std::move(s);
     }
   }

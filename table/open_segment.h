@@ -110,6 +110,11 @@ class OpenSegment {
   void FetchBlocks(const SegmentReadOptions& options, const std::vector<uint64_t>& numbers,
                    std::vector<BlockRef>* blocks, std::vector<Status>* statuses) const;
 
+  // Tells SegmentReaderOptions::errors.
+  void TellError(const Status& status) const {
+    if (options_.errors != nullptr) options_.errors->OnReadError(source_.number, status);
+  }
+
   void EraseCachedBlocks() const;
   // See SegmentReader::Verify. In segment_verify.cc.
   Status Verify() const;
@@ -127,6 +132,10 @@ class OpenSegment {
   Status LoadRangeTombstones(Slice content);
   Status DecodeRanges(Slice content, std::vector<RangeTombstone>* tombstones) const;
   BlockRef Seen(uint64_t i, BlockCache::Handle* handle) const;
+  Status ReadBlockOnce(const SegmentReadOptions& options, uint64_t i, BlockRef* block) const;
+  // After a read of block i that ended in `status`: the last word.
+  Status AfterError(Status status, const SegmentReadOptions& options, uint64_t i,
+                    BlockRef* block) const;
 
   const SegmentReaderOptions options_;
   const InternalKeyComparator comparator_;

@@ -52,7 +52,9 @@ Status SegmentIterator::FetchUncached(uint64_t i, const Block** block) {
            handle.offset + handle.size <= window_start_ + window_content_.size();
   };
   if (in_window() || (run_ >= kRunBeforeReadahead && ReadWindow(i, run_forward_))) {
-    return BlockFromWindow(i, block);
+    Status s = BlockFromWindow(i, block);
+    if (!s.ok()) segment_->TellError(s);
+    return s;
   }
   Status s = segment_->ReadBlock(options_, i, &held_);
   if (s.ok()) *block = held_.get();

@@ -24,6 +24,13 @@ namespace varve {
 class BlockCache;
 class OpenSegment;
 
+// Hears that a block of an open segment could not be read, or is damaged. By the thread that reads.
+class SegmentReadErrors {
+ public:
+  virtual ~SegmentReadErrors() = default;
+  virtual void OnReadError(FileNumber number, const Status& status) = 0;
+};
+
 struct SegmentReaderOptions {
   // Must be the one the segment was built with.
   const Comparator* comparator = BytewiseComparator();
@@ -36,6 +43,9 @@ struct SegmentReaderOptions {
   std::shared_ptr<MemoryBudget> memory;
   // Null, or it outlives the reader: for MayContainPrefix().
   const PrefixExtractor* prefix_extractor = nullptr;
+  // Null, or it outlives the reader. Then a read that ends in IOError is tried once more, and what
+  // fails for good, or is damaged, is told.
+  SegmentReadErrors* errors = nullptr;
 };
 
 struct SegmentReadOptions {

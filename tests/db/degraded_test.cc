@@ -144,6 +144,8 @@ TEST_F(DegradedTest, GoesOnInMemory) {
     EXPECT_EQ(Get("failed"), "NotFound");
     ASSERT_TRUE(Put("k", "@50").ok());
     EXPECT_EQ(Get("k"), "@50");
+    ASSERT_TRUE(db_->Touch({}, "k").ok());
+    EXPECT_EQ(Get("k"), "@50");
     ASSERT_TRUE(db_->Delete({}, "k").ok());
     EXPECT_EQ(Get("k"), "NotFound");
     uint64_t stopped = 1;

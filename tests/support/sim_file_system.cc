@@ -239,6 +239,18 @@ int SimFileSystem::open_files() const {
   return count;
 }
 
+void SimFileSystem::WatchDirectory(const std::string& directory) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  watched_ = disk_.Find(directory);
+  assert(watched_ != 0);
+  watched_bytes_max_ = WatchedBytes();
+}
+
+uint64_t SimFileSystem::TakeWatchedBytesMax() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return std::exchange(watched_bytes_max_, WatchedBytes());
+}
+
 std::vector<std::string> SimFileSystem::names_given() const {
   std::lock_guard<std::mutex> lock(mutex_);
   return names_given_;
@@ -278,7 +290,9 @@ Status SimFileSystem::Missing(const std::string& path) const {
 
 void SimFileSystem::Record(SimOp op) {
   if (!op.new_entry.empty()) names_given_.push_back(op.new_entry);
+  const bool watched = watched_ != 0 && MayGrow(op);
   disk_.Apply(op);
+  if (watched) watched_bytes_max_ = std::max(watched_bytes_max_, WatchedBytes());
   if (options_.record) history_.ops.push_back(std::move(op));
 }
 
@@ -293,6 +307,35 @@ uint64_t SimFileSystem::Draw(uint64_t bound) {
 }
 
 uint64_t SimFileSystem::UsedBytes() const { return disk_.UsedBytes(open_); }
+
+// Whether a directory may take more after it than before.
+bool SimFileSystem::MayGrow(const SimOp& op) const {
+  switch (op.kind) {
+    case SimOpKind::kWrite:
+      return op.offset + op.data->size() > disk_.Size(op.inode);
+    case SimOpKind::kResize:
+    case SimOpKind::kLink:
+    case SimOpKind::kRename:
+      return true;
+    default:
+      return false;
+  }
+}
+
+uint64_t SimFileSystem::WatchedBytes() const {
+  uint64_t sum = 0;
+  const auto take = [&](InodeNumber inode) {
+    sum += std::max(disk_.Size(inode), disk_.AllocatedBytes(inode));
+  };
+  std::set<InodeNumber> named;
+  for (const auto& [name, inode] : disk_.Entries(watched_)) {
+    if (!disk_.IsDirectory(inode) && named.insert(inode).second) take(inode);
+  }
+  for (const auto& [inode, handles] : open_) {
+    if (disk_.Links(inode) == 0) take(inode);
+  }
+  return sum;
+}
 
 Status SimFileSystem::Reserve(uint64_t bytes, const std::string& path) {
   if (options_.capacity_bytes == UINT64_MAX) return Status::OK();

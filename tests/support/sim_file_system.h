@@ -96,6 +96,12 @@ class SimFileSystem : public FileSystem, public std::enable_shared_from_this<Sim
   // The largest sum of allocated bytes ever held, unlinked but open files included.
   uint64_t used_bytes_max() const;
   int open_files() const;
+  // From now on keeps the most bytes that the files of `directory`, which must exist, ever take, at
+  // every change: of each the larger of its length and what is allocated for it; open files that
+  // have no name any more included (RULES R6.1).
+  void WatchDirectory(const std::string& directory);
+  // That most, since the watch began or since the last call.
+  uint64_t TakeWatchedBytesMax();
   // Names given to files so far, by creation or renaming, without their directories.
   std::vector<std::string> names_given() const;
   // Shortcuts for tests. The path must exist.
@@ -141,6 +147,8 @@ class SimFileSystem : public FileSystem, public std::enable_shared_from_this<Sim
   const std::string& LatestPath(InodeNumber inode, const std::string& path) const;
   uint64_t Draw(uint64_t bound);  // 0 … bound - 1
   uint64_t UsedBytes() const;
+  bool MayGrow(const SimOp& op) const;
+  uint64_t WatchedBytes() const;
   Status Reserve(uint64_t bytes, const std::string& path);
   Status Create(SimOpKind kind, const std::string& path, InodeNumber* inode);
   Status Open(const std::string& path, InodeNumber* inode);
@@ -163,6 +171,8 @@ class SimFileSystem : public FileSystem, public std::enable_shared_from_this<Sim
   bool frozen_ = false;
   uint64_t calls_counted_ = 0, calls_failed_ = 0;
   uint64_t used_bytes_max_ = 0;
+  InodeNumber watched_ = 0;  // 0: no directory
+  uint64_t watched_bytes_max_ = 0;
   std::vector<std::string> names_given_;
   std::map<InodeNumber, std::string> paths_;  // each file's latest name
   std::map<InodeNumber, int> open_;

@@ -431,5 +431,28 @@ TEST(SimLoss, TextRoundTrip) {
   }
 }
 
+// Checklist E13.
+TEST(SimFileSystem, WatchesWhatADirectoryTakesAtEveryMoment) {
+  const auto fs = Make();
+  ASSERT_TRUE(fs->CreateDirectory("/elsewhere").ok());
+  ASSERT_TRUE(Create(fs.get(), "/elsewhere/a")->Append(std::string(100 * kSimPageBytes, 'a')).ok());
+  ASSERT_TRUE(Create(fs.get(), "/db/a")->Append(std::string(kSimPageBytes + 1, 'a')).ok());
+  fs->WatchDirectory("/db");
+  EXPECT_EQ(fs->TakeWatchedBytesMax(), 2 * kSimPageBytes);
+  // A further name takes nothing, one in another directory neither.
+  ASSERT_TRUE(fs->LinkFile("/db/a", "/db/b").ok());
+  ASSERT_TRUE(fs->LinkFile("/db/a", "/elsewhere/b").ok());
+  EXPECT_EQ(fs->TakeWatchedBytesMax(), 2 * kSimPageBytes);
+  // What was taken only for a while counts, and what is open without a name.
+  std::unique_ptr<WritableFile> file = Create(fs.get(), "/db/c");
+  ASSERT_TRUE(file->Append(std::string(3 * kSimPageBytes, 'c')).ok());
+  ASSERT_TRUE(fs->RemoveFile("/db/c").ok());
+  EXPECT_EQ(fs->TakeWatchedBytesMax(), 5 * kSimPageBytes);
+  EXPECT_EQ(fs->TakeWatchedBytesMax(), 5 * kSimPageBytes);
+  file.reset();
+  EXPECT_EQ(fs->TakeWatchedBytesMax(), 5 * kSimPageBytes);
+  EXPECT_EQ(fs->TakeWatchedBytesMax(), 2 * kSimPageBytes);
+}
+
 }  // namespace
 }  // namespace varve

@@ -1,0 +1,316 @@
+#include "tests/never_stale/checked_db.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "tests/never_stale/cursor.h"
+
+namespace varve::never_stale {
+namespace {
+
+constexpr size_t kTrailLines = 80;
+constexpr char kCopyPath[] = "/copy";
+
+// What is added to both ends of an instant.
+Instant After(Instant now, uint64_t ms) {
+  const auto add = [ms](uint64_t to) { return ms < kNever - to ? to + ms : kNever; };
+  return {add(now.low), add(now.high)};
+}
+
+}  // namespace
+
+CheckedDb::CheckedDb(uint64_t seed, const Shape& shape, std::shared_ptr<Clock> durations)
+    : shape_(shape), world_(seed, shape, std::move(durations)), oracle_(shape.keys) {}
+
+void CheckedDb::Fail(const std::string& what, uint32_t key) {
+  if (failed()) return;
+  finding_ = "operation " + std::to_string(operation_) + " of " + ModeName(shape_.mode) + ": " +
+             what + "\nwhat was done:\n" + trail_.ToText(key, kTrailLines);
+}
+
+void CheckedDb::Note(const char* what, uint64_t detail) {
+  trail_.Add({.operation = operation_, .what = what, .order = oracle_.last(), .detail = detail});
+}
+
+void CheckedDb::NoteKeys(const char* what, uint32_t begin, uint32_t end, uint64_t order,
+                         uint64_t detail) {
+  trail_.Add({operation_, what, begin, end, order, detail});
+}
+
+// ---- Writing ------------------------------------------------------------------------------
+
+Instant CheckedDb::ExpiryOf(const Entry& entry, const WriteOptions& options, Instant now) const {
+  switch (entry.kind) {
+    case Entry::Kind::kPutFor:
+      return entry.ttl_ms == kNever ? Instant::At(kNever) : After(now, entry.ttl_ms);
+    case Entry::Kind::kPutUntil:
+      return Instant::At(entry.expires_at_ms);
+    default:
+      break;
+  }
+  if (options.ttl == kNoTtl) return Instant::At(kNever);
+  if (options.ttl.has_value()) return After(now, static_cast<uint64_t>(options.ttl->count()));
+  return default_ttl_ms_ == 0 ? Instant::At(kNever) : After(now, default_ttl_ms_);
+}
+
+Status CheckedDb::WriteOne(const WriteOptions& options, const Entry& entry,
+                           const std::string& value) {
+  switch (entry.kind) {
+    case Entry::Kind::kDelete:
+      return db()->Delete(options, KeyOf(entry.key));
+    case Entry::Kind::kDeleteRange:
+      return db()->DeleteRange(options, KeyOf(entry.key), KeyOf(entry.end));
+    default:
+      return db()->Put(options, KeyOf(entry.key), value);
+  }
+}
+
+Status CheckedDb::WriteBatchOf(const WriteOptions& options, std::span<const Entry> entries,
+                               std::span<const std::string> values) {
+  WriteBatch batch;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    const Entry& entry = entries[i];
+    const std::string key = KeyOf(entry.key);
+    Status status;
+    switch (entry.kind) {
+      case Entry::Kind::kPut:
+        status = batch.Put(key, values[i]);
+        break;
+      case Entry::Kind::kPutFor:
+        status = batch.Put(key, values[i],
+                           entry.ttl_ms == kNever
+                               ? kNoTtl
+                               : std::chrono::milliseconds(static_cast<int64_t>(entry.ttl_ms)));
+        break;
+      case Entry::Kind::kPutUntil:
+        status = batch.PutUntil(key, values[i], entry.expires_at_ms);
+        break;
+      case Entry::Kind::kDelete:
+        status = batch.Delete(key);
+        break;
+      case Entry::Kind::kDeleteRange:
+        status = batch.DeleteRange(key, KeyOf(entry.end));
+        break;
+    }
+    if (!status.ok()) return status;
+  }
+  return db()->Write(options, batch);
+}
+
+void CheckedDb::Write(WriteOptions options, std::span<const Entry> entries, bool as_batch) {
+  std::vector<uint64_t> writes;
+  std::vector<std::string> values;
+  for (const Entry& entry : entries) {
+    const bool puts = entry.kind != Entry::Kind::kDelete && entry.kind != Entry::Kind::kDeleteRange;
+    writes.push_back(puts ? next_write_++ : 0);
+    values.push_back(puts ? MakeValue({.write = writes.back(), .key = entry.key}, entry.bytes)
+                          : std::string());
+    as_batch = as_batch || entry.kind == Entry::Kind::kPutUntil;
+    if (!as_batch && entry.kind == Entry::Kind::kPutFor) {
+      options.ttl = entry.ttl_ms == kNever
+                        ? kNoTtl
+                        : std::chrono::milliseconds(static_cast<int64_t>(entry.ttl_ms));
+    }
+  }
+  const Instant before = Now();
+  const Status status = as_batch || entries.size() != 1 ? WriteBatchOf(options, entries, values)
+                                                        : WriteOne(options, entries[0], values[0]);
+  if (!status.ok()) return Fail(status, "a write: ");
+  Acknowledged(options, entries, writes, {before.low, Now().high});
+}
+
+void CheckedDb::Acknowledged(const WriteOptions& options, std::span<const Entry> entries,
+                             std::span<const uint64_t> writes, Instant now) {
+  oracle_.BeginWrite();
+  for (size_t i = 0; i < entries.size(); ++i) {
+    const Entry& entry = entries[i];
+    const bool range = entry.kind == Entry::Kind::kDeleteRange;
+    if (range) {
+      oracle_.DeleteRange(entry.key, entry.end);
+    } else if (writes[i] == 0) {
+      oracle_.Delete(entry.key);
+    } else {
+      oracle_.Put(entry.key, writes[i], ExpiryOf(entry, options, now));
+    }
+    NoteKeys(writes[i] != 0 ? "put" : "delete", entry.key, range ? entry.end : entry.key + 1,
+             oracle_.last(), writes[i]);
+  }
+  if (!options.disable_wal) safe_from_kill_ = oracle_.last();
+  const bool synced = options.sync || shape_.options.wal_sync == WalSyncMode::kAlways;
+  if (synced && !options.disable_wal) safe_from_power_loss_ = oracle_.last();
+  oracle_.SetDurable(shape_.power_losses ? safe_from_power_loss_ : safe_from_kill_);
+}
+
+void CheckedDb::AllDurable() {
+  safe_from_kill_ = safe_from_power_loss_ = oracle_.last();
+  oracle_.SetDurable(oracle_.last());
+}
+
+void CheckedDb::SetDefaultTtl(uint64_t ms) {
+  Note("default ttl", ms);
+  const Status status = db()->SetOptions({{"default_ttl_ms", std::to_string(ms)}});
+  if (!status.ok()) return Fail(status, "SetOptions: ");
+  default_ttl_ms_ = ms;
+  world_.mutable_options()->default_ttl_ms = ms;
+}
+
+// ---- Reading ------------------------------------------------------------------------------
+
+ReadOptions CheckedDb::OptionsFor(View view) const {
+  ReadOptions options;
+  if (view.has_value()) options.snapshot = snapshots_[*view].snapshot.get();
+  return options;
+}
+
+uint64_t CheckedDb::OrderOf(View view) const {
+  return view.has_value() ? snapshots_[*view].view : oracle_.last();
+}
+
+void CheckedDb::Judge(uint32_t key, uint64_t view, Instant now, std::optional<Slice> value) {
+  if (failed()) return;
+  if (const std::string wrong = oracle_.Judge(key, view, now, value); !wrong.empty()) {
+    Fail(wrong, key);
+  }
+}
+
+void CheckedDb::Get(View view, uint32_t key) {
+  PinnedValue value;
+  const Instant before = Now();
+  const Status status = db()->Get(OptionsFor(view), KeyOf(key), &value);
+  if (!status.ok() && !status.IsNotFound()) return Fail(status, "Get: ");
+  Judge(key, OrderOf(view), {before.low, Now().high},
+        status.ok() ? std::optional<Slice>(value.slice()) : std::nullopt);
+}
+
+void CheckedDb::MultiGet(View view, std::span<const uint32_t> keys) {
+  std::vector<std::string> names;
+  for (const uint32_t key : keys) names.push_back(KeyOf(key));
+  const std::vector<Slice> slices(names.begin(), names.end());
+  std::vector<PinnedValue> values(keys.size());
+  std::vector<Status> statuses(keys.size());
+  const Instant before = Now();
+  db()->MultiGet(OptionsFor(view), slices, values, statuses);
+  const Instant now = {before.low, Now().high};
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (!statuses[i].ok() && !statuses[i].IsNotFound()) return Fail(statuses[i], "MultiGet: ");
+    Judge(keys[i], OrderOf(view), now,
+          statuses[i].ok() ? std::optional<Slice>(values[i].slice()) : std::nullopt);
+  }
+}
+
+void CheckedDb::ReadAll(View view) {
+  {
+    Cursor cursor(this, view, std::nullopt, std::nullopt);
+    cursor.ScanForward();
+    cursor.ScanBackward();
+  }
+  for (uint32_t key = 0; key < keys() && !failed(); ++key) Get(view, key);
+}
+
+std::vector<std::optional<std::string>> CheckedDb::Contents(DB* db) {
+  std::vector<std::optional<std::string>> contents(keys());
+  const auto it = db->NewIterator({});
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    uint32_t key = 0;
+    if (!NumberOf(it->key(), &key) || key >= keys()) {
+      Fail("FOREIGN: a key that nobody wrote", kNoKey);
+      break;
+    }
+    contents[key] = std::string(it->value());
+  }
+  if (!it->status().ok()) Fail(it->status(), "an iterator: ");
+  return contents;
+}
+
+// ---- Snapshots ----------------------------------------------------------------------------
+
+void CheckedDb::TakeSnapshot() {
+  Note("snapshot");
+  snapshots_.push_back({db()->GetSnapshot(), oracle_.last()});
+  oracle_.Hold(oracle_.last());
+}
+
+void CheckedDb::ReleaseSnapshot(size_t place) {
+  Note("snapshot released", snapshots_[place].view);
+  oracle_.Release(snapshots_[place].view);
+  snapshots_.erase(snapshots_.begin() + static_cast<ptrdiff_t>(place));
+}
+
+void CheckedDb::LetGo() {
+  while (!snapshots_.empty()) ReleaseSnapshot(snapshots_.size() - 1);
+}
+
+// ---- The engine's life --------------------------------------------------------------------
+
+void CheckedDb::Open() {
+  const Status status = world_.Open();
+  if (!status.ok()) Fail(status, "Open: ");
+}
+
+void CheckedDb::Flush(bool wait) {
+  Note(wait ? "flush" : "flush, not waited for");
+  const Status status = db()->Flush({wait});
+  if (!status.ok()) return Fail(status, "Flush: ");
+  if (wait) AllDurable();
+}
+
+void CheckedDb::Compact(const CompactRangeOptions& options, std::optional<std::string> begin,
+                        std::optional<std::string> end) {
+  Note(begin.has_value() ? "compact a range" : "compact all", options.rewrite_deepest);
+  std::optional<Slice> low, high;
+  if (begin.has_value()) low = *begin;
+  if (end.has_value()) high = *end;
+  const Status status = db()->CompactRange(options, low, high);
+  if (!status.ok()) Fail(status, "CompactRange: ");
+}
+
+void CheckedDb::Sync() {
+  Note("sync");
+  const Status status = db()->SyncWAL();
+  if (!status.ok()) return Fail(status, "SyncWAL: ");
+  AllDurable();
+}
+
+// History H31: what is evicted, expired or deleted is so in a copy too.
+void CheckedDb::Checkpoint() {
+  Note("checkpoint");
+  Status status = db()->Checkpoint(kCopyPath);
+  if (!status.ok()) return Fail(status, "Checkpoint: ");
+  AllDurable();  // it flushes first
+  std::unique_ptr<DB> copy;
+  Options options = world_.options();
+  options.create_if_missing = false;
+  status = DB::Open(options, kCopyPath, &copy);
+  if (!status.ok()) return Fail(status, "Open of a checkpoint: ");
+  const auto contents = Contents(copy.get());
+  for (uint32_t key = 0; key < keys(); ++key) {
+    Judge(key, oracle_.last(), Now(),
+          contents[key].has_value() ? std::optional<Slice>(*contents[key]) : std::nullopt);
+  }
+  status = copy->Close();
+  copy.reset();
+  if (status.ok()) status = DB::Destroy(options, kCopyPath);
+  if (!status.ok()) Fail(status, "end of a checkpoint: ");
+}
+
+void CheckedDb::Reopen() {
+  Note("close");
+  LetGo();
+  const Status status = world_.Close();
+  if (!status.ok()) return Fail(status, "Close: ");
+  AllDurable();
+  Open();
+}
+
+void CheckedDb::Kill(bool power) {
+  Note(power ? "power loss" : "kill", power ? safe_from_power_loss_ : safe_from_kill_);
+  world_.Kill(power, [this] { LetGo(); });
+  Open();
+  if (failed()) return;
+  const std::string wrong = oracle_.CutBack(power ? safe_from_power_loss_ : safe_from_kill_, Now(),
+                                            Contents(world_.db()));
+  if (!wrong.empty()) return Fail(wrong, kNoKey);
+  AllDurable();  // recovery flushes what it replays
+}
+
+}  // namespace varve::never_stale

@@ -1,0 +1,93 @@
+#include "tests/never_stale/world.h"
+
+#include <utility>
+
+#include "tests/support/quiet_logger.h"
+
+namespace varve::never_stale {
+namespace {
+
+constexpr uint64_t kRoomyBytes = uint64_t{1} << 30;
+
+template <typename T>
+T OneOf(Random* random, std::initializer_list<T> choices) {
+  return choices.begin()[random->Uniform(choices.size())];
+}
+
+// Little data keeps everything busy: memtables fill, flushes and compactions run, writers wait.
+void SetSizes(Random* random, Options* options) {
+  options->memtable_bytes = 64 << 10;
+  options->memtables_max = static_cast<int>(random->Between(2, 5));
+  options->flush_memtables_min =
+      static_cast<int>(random->Between(1, static_cast<uint64_t>(options->memtables_max) - 1));
+  options->segment_bytes = 64 << 10;
+  options->level_base_bytes = 64 << 10;
+  options->block_bytes = OneOf<size_t>(random, {1 << 10, 4 << 10});
+  options->level0_runs_trigger = static_cast<int>(random->Between(1, 4));
+  options->tiered_runs_trigger = static_cast<int>(random->Between(2, 5));
+}
+
+}  // namespace
+
+const char* ModeName(Mode mode) {
+  return mode == Mode::kDatabase ? "a database" : "a cache with room for all";
+}
+
+Shape::Shape(uint64_t seed, Random* random) {
+  mode = seed % 2 == 0 ? Mode::kRoomyCache : Mode::kDatabase;
+  power_losses = random->OneIn(3);
+  keys = OneOf<uint32_t>(random, {10, 100, 1000});
+  value_bytes_max = OneOf<uint32_t>(random, {64, 400, 4000});
+  if (mode != Mode::kDatabase) options = Options::ForCache(kRoomyBytes);
+  SetSizes(random, &options);
+  options.create_if_missing = true;
+  options.compaction_style = OneOf(
+      random, {CompactionStyle::kLeveled, CompactionStyle::kTiered, options.compaction_style});
+  options.compression = OneOf(random, {Compression::kNone, Compression::kLz4});
+  options.filter_bits_per_key = OneOf(random, {0, 4, 10});
+  options.wal_sync =
+      OneOf(random, {WalSyncMode::kNever, WalSyncMode::kInterval, WalSyncMode::kAlways});
+  options.wal_sync_interval_ms = static_cast<uint32_t>(random->Between(1, 50));
+  options.wal_mapped = random->OneIn(2);
+  options.background_threads = static_cast<int>(random->Between(1, 3));
+  options.block_cache_bytes = OneOf<size_t>(random, {0, 32 << 10, 8 << 20});
+  options.open_segments_max = 16;
+  options.logger = std::make_shared<QuietLogger>();
+  options.statistics = Statistics::Create(/*latencies=*/false);
+}
+
+World::World(uint64_t seed, const Shape& shape, std::shared_ptr<Clock> durations)
+    : seed_(seed),
+      track_(shape.power_losses),
+      random_(seed * 31 + 7),
+      clock_(std::make_shared<ManualClock>(std::move(durations))),
+      time_(clock_),
+      files_(SimFileSystem::New({.seed = seed, .track = track_})),
+      options_(shape.options) {
+  options_.env = MakeSimEnv(files_, seed);
+  options_.env.clock = clock_;
+}
+
+Status World::Open() { return DB::Open(options_, kPath, &db_); }
+
+Status World::Close() {
+  const Status status = db_->Close();
+  if (status.ok()) db_.reset();
+  return status;
+}
+
+void World::Kill(bool power, const std::function<void()>& let_go) {
+  SimDisk disk = files_->disk();
+  // It goes on for a while, on a disk that nobody will look at.
+  let_go();
+  db_.reset();
+  disk = power ? disk.PowerLoss(SimLoss::Random(random_.Next())) : disk.Kill();
+  files_ = SimFileSystem::New({.seed = random_.Next(), .track = track_}, std::move(disk));
+  options_.env.file_system = files_;
+  if (power) {
+    clock_->Boot();
+    options_.env.machine = std::make_shared<SimMachine>(seed_ + ++boots_ * 1'000'003);
+  }
+}
+
+}  // namespace varve::never_stale

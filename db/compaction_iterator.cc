@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "util/planted.h"
 #include "varve/write_batch.h"
 
 namespace varve {
@@ -107,6 +108,7 @@ SequenceNumber CompactionIterator::Covering(SequenceNumber at) const {
 }
 
 bool CompactionIterator::IsHidden(SequenceNumber sequence) const {
+  if (VARVE_PLANTED("snapshot ignored") && newer_ != kNone) return true;
   const SequenceNumber reader = context_.readers.FirstToSee(sequence);
   return newer_ <= reader || Covering(reader) > sequence;
 }
@@ -188,6 +190,7 @@ bool CompactionIterator::KeepsValue() {
 }
 
 bool CompactionIterator::KeepsTombstone() {
+  if (VARVE_PLANTED("tombstone early")) return false;
   if (sequence_ <= context_.readers.lowest() && !context_.older_may_hold(user_key_)) {
     stats_.deletes_dropped += IsTombstone(type_);
     return false;
@@ -210,6 +213,7 @@ bool CompactionIterator::KeepsExpiring() {
   }
   ++stats_.expired;
   stats_.expired_bytes += user_key_.size() + value.size() - kExpiresAtBytes;
+  if (VARVE_PLANTED("expired uncovers")) return false;
   if (KeepsAs(ValueType::kExpired)) return true;
   ++stats_.expired_dropped;
   return false;
@@ -218,6 +222,7 @@ bool CompactionIterator::KeepsExpiring() {
 bool CompactionIterator::KeepsAs(ValueType tombstone) {
   if (!KeepsTombstone()) return false;
   changed_key_.clear();
+  if (VARVE_PLANTED("tombstone renumbered")) sequence_ += 1000;
   AppendInternalKey(&changed_key_, user_key_, PackTrailer(sequence_, tombstone));
   key_ = changed_key_;
   return true;

@@ -16,6 +16,7 @@
 #include "db/memory_plan.h"
 #include "db/segment_output.h"
 #include "util/filename.h"
+#include "util/planted.h"
 #include "util/stopwatch.h"
 
 namespace varve {
@@ -121,6 +122,7 @@ void DBImpl::FlushWhileDue() {
 std::vector<DBImpl::Table> DBImpl::PickFlush() const {
   std::vector<Table> tables;
   size_t bytes = 0;
+  if (VARVE_PLANTED("newest memtable first")) return {immutables_.back()};
   for (const Table& table : immutables_) {
     bytes += table.memtable->used_bytes();
     if (!tables.empty() && (bytes > kFlushBytesMax || tables.size() == FlushTablesMax())) break;
@@ -263,6 +265,11 @@ Status DBImpl::InstallFlush(const std::vector<Table>& tables, FlushLogs logs,
   CountManifest();
   {
     MutexLock lock(&mu_);
+    if (VARVE_PLANTED("newest memtable first")) {
+      std::stable_partition(immutables_.begin(), immutables_.end(), [&](const Table& table) {
+        return table.memtable == tables.back().memtable;
+      });
+    }
     immutables_.erase(immutables_.begin(), immutables_.begin() + tables.size());
     tables_flushed_ += tables.size();
     version_ = version_->With(reads_->comparator(), {}, added, retained);

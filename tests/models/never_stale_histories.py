@@ -118,6 +118,11 @@ MUTANTS = {
         "the bounds of a damaged segment leave out its range tombstones",
         "put 1, flush, put 0, range 1 2, flush, damage 2",
     ),
+    "wide in memory alone": (
+        "R2.3",
+        "a ghost file that could not be read hides all for a merge, and can be read after the next open",
+        "put 0, put 1, flush, put 1, flush, put 0, put 2, flush, evict 3, damage 3, merge 2, kill",
+    ),
     "ghost ignored": (
         "R2.4",
         "a merge records ghosts whose keys it did not drop",
@@ -194,6 +199,21 @@ MUTANTS = {
         "salvage lifts what a range tombstone hides, which stays",
         "put 1, snapshot, range 1 2, flush, put 0, flush, hot, lift 1",
     ),
+    "saved over a newer version": (
+        "R1.4",
+        "what is saved of a victim comes to stand above a newer version",
+        "put 1, flush, put 1, flush, put 0, flush, hot, save 1",
+    ),
+    "saved past a ghost": (
+        "R1.4",
+        "the same where of the newer version a ghost is left",
+        "put 1, flush, put 1, flush, put 0, flush, evict 2, hot, save 1",
+    ),
+    "saved past its range": (
+        "R1.7",
+        "what the victim's range tombstone hides is saved",
+        "put 1, snapshot, range 1 2, flush, put 0, flush, hot, save 1",
+    ),
     "salvage keeps the newest": (
         "R1.7",
         "an older version that a snapshot sees is left behind without a tombstone",
@@ -238,7 +258,7 @@ class Script:
         jobs = len(engine.jobs)
         if name == "begin":
             self.begin(rest)
-        elif name in ("evict", "merge", "salvage", "lift"):
+        elif name in ("evict", "merge", "salvage", "lift", "save"):
             self.begin(words)
             if len(engine.jobs) > jobs:
                 engine.install(engine.jobs[-1])
@@ -258,7 +278,7 @@ class Script:
         elif name == "time":
             engine.pass_time(int(rest[0]))
         elif name == "damage":
-            engine.damage(self.segments(rest)[0])
+            engine.damage(self.files(rest)[0])
         elif name == "install" and engine.jobs:
             engine.install(engine.jobs[0])
         elif name == "hot":
@@ -274,9 +294,16 @@ class Script:
         elif words[0] == "evict":
             for victim in self.segments(words[1:]):
                 self.engine.begin_eviction(victim)
+        elif words[0] == "save":
+            self.engine.begin_save(self.segments(words[1:])[0])
         else:
             name = words[0]
             self.engine.begin_merge(self.segments(words[1:]), salvage=name != "merge", lift=name == "lift")
+
+    def files(self, places):
+        """Segments, and ghosts where there is none."""
+        ghosts = [g for g in self.engine.of_kind("ghost") if str(g.epoch) in places]
+        return self.segments(places) or ghosts
 
     def segments(self, places):
         """By epoch, or one sibling: "3.0" is the one that does not expire, "3.1" the one that does."""
@@ -301,6 +328,7 @@ STEPS = {
     "merge": 7,
     "salvage": 3,
     "lift": 4,
+    "save": 4,
     "install": 17,
     "retire": 6,
     "damage": 1,
@@ -377,6 +405,11 @@ class RandomEngine(Engine):
         segments = self.of_kind("segment")
         if segments:
             self.begin_merge([self.rng.choice(segments)], salvage=True, lift=True)
+
+    def step_save(self):
+        segments = self.of_kind("segment")
+        if segments:
+            self.begin_save(self.rng.choice(segments))
 
     def step_install(self):
         if self.jobs:

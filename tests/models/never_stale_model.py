@@ -1,7 +1,7 @@
 """A toy engine that keeps the rules of docs/cache.md, or breaks one of them, and the oracle that judges it.
 
 It has three keys; memtables, segments and ghosts, each with an epoch. It writes (with and without an
-expiry), deletes, deletes ranges, refuses admission, flushes in any order, merges, salvages, evicts,
+expiry), deletes, deletes ranges, refuses admission, flushes in any order, merges, salvages, saves, evicts,
 loses files to damage, retires ghosts, holds a snapshot and a pinned view, makes checkpoints and is
 killed. Flushes, merges and evictions are jobs: what one will install is decided when it begins, and
 other jobs may come between that and its end.
@@ -46,6 +46,7 @@ class Source:
         self.wide = False  # ghosts: accepts all within the bounds
         self.low = 0  # ghosts: the lowest sequence
         self.durable = True  # ghosts
+        self.on_disk = None  # ghosts: what the file has, where it could not be read
 
     def covers(self, key):
         return any(r.low <= key < r.high for r in self.ranges)
@@ -335,6 +336,40 @@ class Engine:
         self.jobs.append(Job("eviction", [victim], install, stamp))
         self.note("begin eviction", victim, "with a ghost" if needed else "without")
 
+    def begin_save(self, victim):
+        """Before a segment is evicted, what was hit of it goes to the epoch of the newest segment, key by key, if
+        nothing from here up to the memtables holds the key. The victim stays as it is until its eviction."""
+        top = max((s.epoch for s in self.of_kind("segment")), default=0)
+        if victim in self.busy() or top <= victim.epoch:
+            return
+        others = [s for s in self.of_kind("segment", "memtable") if s is not victim and s.epoch >= victim.epoch]
+        ghosts = [g for g in self.of_kind("ghost") if g.epoch > victim.epoch]
+        saved = {}
+        for key, versions in victim.points.items():
+            newest = versions[0]
+            if not self.live(newest) or self.rng.random() < 0.5:
+                continue
+            ranges = [r for r in victim.ranges if r.low <= key < r.high]
+            if any(r.sequence > newest.sequence for r in ranges) and not self.is_broken("saved past its range"):
+                continue
+            held = any(key in s.points or s.covers(key) for s in others)
+            if held and not self.is_broken("saved over a newer version"):
+                continue
+            if any(g.accepts(key) for g in ghosts) and not self.is_broken("saved past a ghost"):
+                continue
+            saved[key] = [newest]
+        out = Source("segment", top)
+        out.points, out.main = saved, True
+        out.seal(self.rng, self.broken)
+
+        def install():
+            if saved:
+                self.sources.append(out)
+            self.begin_eviction(victim)
+
+        self.jobs.append(Job("save", [victim], install, 0))
+        self.note("begin save", victim, "->", out)
+
     def next_stamp(self):
         self.evictions += 1
         return len(self.of_kind("ghost")) + 1 if self.is_broken("stamp reused") else self.evictions
@@ -363,6 +398,7 @@ class Engine:
         self.jobs = [job for job in self.jobs if source not in job.inputs]  # they fail
         self.excuse(source)
         if source.kind == "ghost":
+            source.on_disk = source.on_disk or (source.filter, source.strays, source.ranges)
             source.wide, source.filter, source.strays, source.ranges = True, frozenset(), frozenset(), []
             return
         self.sources.remove(source)
@@ -424,6 +460,10 @@ class Engine:
         self.note("kill")
         self.jobs, self.snapshot, self.pinned = [], None, None
         self.sources = [s for s in self.sources if s.durable]
+        for ghost in self.of_kind("ghost"):
+            if ghost.on_disk and self.is_broken("wide in memory alone"):
+                ghost.wide, ghost.on_disk, exact = False, None, ghost.on_disk
+                ghost.filter, ghost.strays, ghost.ranges = exact
         self.rotate()
         for memtable in [s for s in self.of_kind("memtable") if s is not self.active]:
             if self.is_broken("recovered on top"):

@@ -112,7 +112,7 @@ class SourceOrder : public ::testing::TestWithParam<bool> {
   std::unique_ptr<DB> db_;
 };
 
-// History H1, H3, H5: put 1, rotate, put 1, rotate, and only one flush comes to its end.
+// H1, H3, H5: put 1, rotate, put 1, rotate, and only one flush comes to its end.
 TEST_P(SourceOrder, TheOldestMemtableIsFlushedFirst) {
   ASSERT_TRUE(db_->PauseBackgroundWork().ok());
   Put("1", "old");
@@ -138,7 +138,7 @@ TEST_P(SourceOrder, TheOldestMemtableIsFlushedFirst) {
   EXPECT_EQ(Read("1"), "new");
 }
 
-// History H4: put 1, rotate, del 1, rotate; the tombstone's flush may not pass the value's.
+// H4: put 1, rotate, del 1, rotate; the tombstone's flush may not pass the value's.
 TEST_P(SourceOrder, ATombstoneIsNotFlushedBeforeWhatItHides) {
   ASSERT_TRUE(db_->PauseBackgroundWork().ok());
   Put("1", "old");
@@ -160,7 +160,7 @@ TEST_P(SourceOrder, ATombstoneIsNotFlushedBeforeWhatItHides) {
   EXPECT_EQ(Read("1"), "-");
 }
 
-// History H32: put 1, flush, del 1, flush, merge 2. Checklist C5.
+// H32: put 1, flush, del 1, flush, merge 2. Checklist C5.
 TEST_P(SourceOrder, AMergeKeepsATombstoneOverAnOlderSegment) {
   ASSERT_TRUE(db_->Close().ok());
   options_.compaction_style = CompactionStyle::kTiered;
@@ -181,7 +181,7 @@ TEST_P(SourceOrder, AMergeKeepsATombstoneOverAnOlderSegment) {
   EXPECT_EQ(Read("1"), "-");
 }
 
-// History H34: put 1, flush, put 1, snapshot, put 1, flush. Checklist C5.
+// H34: put 1, flush, put 1, snapshot, put 1, flush. Checklist C5.
 TEST_P(SourceOrder, FlushesAndMergesKeepWhatASnapshotSees) {
   Put("1", "first");
   Flush();

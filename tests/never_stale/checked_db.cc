@@ -9,7 +9,6 @@ namespace varve::never_stale {
 namespace {
 
 constexpr size_t kTrailLines = 80;
-constexpr char kCopyPath[] = "/copy";
 
 // What is added to both ends of an instant.
 Instant After(Instant now, uint64_t ms) {
@@ -271,16 +270,18 @@ void CheckedDb::Sync() {
   AllDurable();
 }
 
-// History H31: what is evicted, expired or deleted is so in a copy too.
+// H31: what is evicted, expired or deleted is so in a copy too.
 void CheckedDb::Checkpoint() {
   Note("checkpoint");
-  Status status = db()->Checkpoint(kCopyPath);
+  // A name of its own: that one of before is gone may be lost with the power.
+  const std::string path = "/copy-" + std::to_string(operation_);
+  Status status = db()->Checkpoint(path);
   if (!status.ok()) return Fail(status, "Checkpoint: ");
   AllDurable();  // it flushes first
   std::unique_ptr<DB> copy;
   Options options = world_.options();
   options.create_if_missing = false;
-  status = DB::Open(options, kCopyPath, &copy);
+  status = DB::Open(options, path, &copy);
   if (!status.ok()) return Fail(status, "Open of a checkpoint: ");
   const auto contents = Contents(copy.get());
   for (uint32_t key = 0; key < keys(); ++key) {
@@ -289,7 +290,7 @@ void CheckedDb::Checkpoint() {
   }
   status = copy->Close();
   copy.reset();
-  if (status.ok()) status = DB::Destroy(options, kCopyPath);
+  if (status.ok()) status = DB::Destroy(options, path);
   if (!status.ok()) Fail(status, "end of a checkpoint: ");
 }
 

@@ -23,6 +23,7 @@
 #include "db/db_impl.h"
 #include "db/ghost_budget.h"
 #include "db/key_range.h"
+#include "util/planted.h"
 #include "util/stopwatch.h"
 
 namespace varve {
@@ -79,11 +80,13 @@ bool DBImpl::BeginEviction(std::span<const FileNumber> numbers, Eviction* evicti
 
 uint64_t DBImpl::AppliedEvictions() const {
   // Numbers are given in order, so the first is the lowest.
+  if (VARVE_PLANTED("merge claims evictions under way")) return last_eviction_;
   return evictions_.empty() ? last_eviction_ : evictions_.front()->number - 1;
 }
 
 void DBImpl::MakeGhosts(Eviction* eviction) {
   const InternalKeyComparator& comparator = reads_->comparator();
+  if (VARVE_PLANTED("no ghost")) return;
   BusySegments victims;
   for (const auto& victim : eviction->victims) victims.insert(victim->number());
   for (const auto& victim : eviction->victims) {
@@ -95,6 +98,7 @@ void DBImpl::MakeGhosts(Eviction* eviction) {
     const Status status = LoadGhost(options_.env.file_system.get(), options_.comparator, path_,
                                     victim->entry(), &reader);
     if (!status.ok()) {
+      if (VARVE_PLANTED("damaged ghost hides nothing")) continue;
       options_.logger->Log(LogLevel::kWarning,
                            "the ghost of segment " + std::to_string(victim->number()) +
                                " hides all within its bounds: " + status.ToString());
@@ -108,7 +112,9 @@ void DBImpl::MakeGhosts(Eviction* eviction) {
 Status DBImpl::CommitEviction(const Eviction& eviction) {
   ManifestEdit edit;
   edit.next_sequence = reads_->published() + 1;
-  for (const auto& ghost : eviction.ghosts) edit.added.push_back(ghost->entry());
+  if (!VARVE_PLANTED("ghost not committed")) {
+    for (const auto& ghost : eviction.ghosts) edit.added.push_back(ghost->entry());
+  }
   auto ghost = eviction.ghosts.begin();  // in the order of the victims
   for (const auto& victim : eviction.victims) {
     edit.removed.push_back(victim->number());

@@ -8,6 +8,7 @@
 
 #include "db/merge_operands.h"
 #include "db/visibility.h"
+#include "util/planted.h"
 
 // The internal iterator shows, for each user key, its versions from the newest to the oldest. Which
 // of them counts is the newest at or below the sequence; what it means is VisibilityOf()'s to say,
@@ -150,6 +151,7 @@ class DbIter final : public Iterator {
     return VisibilityOf(trailer, covering, &clock_, [this] { return iterator_->value(); });
   }
   [[gnu::noinline]] bool IsHiddenByGhost(Slice user_key) const {
+    if (VARVE_PLANTED("iterator passes ghosts")) return false;
     return view_.ghosts->Hides(view_.merging != nullptr ? view_.merging->child() : 0, user_key);
   }
 

@@ -5,6 +5,7 @@
 
 #include "db/key_range.h"
 #include "db/plan_conflicts.h"
+#include "util/planted.h"
 
 namespace varve {
 
@@ -54,8 +55,11 @@ bool AnyWaitsFor(const InternalKeyComparator& comparator, const Version& version
 
 GhostList GhostsToRetire(const InternalKeyComparator& comparator, const Version& version) {
   GhostList retired;
+  if (VARVE_PLANTED("ghosts never retire")) return retired;
   for (const auto& ghost : version.ghosts()) {
-    if (!AnyWaitsFor(comparator, version, *ghost)) retired.push_back(ghost);
+    const bool waits =
+        AnyWaitsFor(comparator, version, *ghost) && !VARVE_PLANTED("ghosts retire early");
+    if (!waits) retired.push_back(ghost);
   }
   return retired;
 }

@@ -6,6 +6,7 @@
 #include "db/shadowed_versions.h"
 #include "util/filename.h"
 #include "util/hash.h"
+#include "util/planted.h"
 
 namespace varve {
 
@@ -82,6 +83,10 @@ void SegmentOutput::AddToGhost(Slice user_key) {
 Status SegmentOutput::Add(Slice internal_key, Slice value) {
   Status status = builder_->Add(internal_key, value);
   if (!status.ok()) return status;
+  if (VARVE_PLANTED("ghost forgets deletes") &&
+      TrailerType(ExtractTrailer(internal_key)) == ValueType::kDelete) {
+    return status;
+  }
   if (ghost_ != nullptr) AddToGhost(ExtractUserKey(internal_key));
   if (options_.now_ms != 0 &&
       TrailerType(ExtractTrailer(internal_key)) == ValueType::kValueWithExpiry &&
@@ -97,6 +102,7 @@ Status SegmentOutput::Add(Slice internal_key, Slice value) {
 
 Status SegmentOutput::AddRangeTombstone(Slice start, Slice end, SequenceNumber sequence) {
   Status status = builder_->AddRangeTombstone(start, end, sequence);
+  if (VARVE_PLANTED("ghost forgets ranges")) return status;
   if (status.ok() && ghost_ != nullptr) status = ghost_->AddRangeTombstone(start, end, sequence);
   return status;
 }

@@ -1,14 +1,19 @@
 #include "tests/never_stale/checked_db.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
+#include "db/db_impl.h"
 #include "tests/never_stale/cursor.h"
+#include "util/thread.h"
 
 namespace varve::never_stale {
 namespace {
 
 constexpr size_t kTrailLines = 80;
+constexpr int kCountingWaits = 100;
+constexpr int kGhostSecondsMax = 120;
 
 // What is added to both ends of an instant.
 Instant After(Instant now, uint64_t ms) {
@@ -20,6 +25,15 @@ Instant After(Instant now, uint64_t ms) {
 
 CheckedDb::CheckedDb(uint64_t seed, const Shape& shape, std::shared_ptr<Clock> durations)
     : shape_(shape), world_(seed, shape, std::move(durations)), oracle_(shape.keys) {}
+
+void CheckedDb::BeginOperation() {
+  if (evicts() && !failed()) {
+    oracle_.SetLosses(world_.losses());
+    const std::string wrong = damaged_ ? "" : oracle_.JudgeLosses();
+    if (!wrong.empty()) Fail(wrong, kNoKey);
+  }
+  ++operation_;
+}
 
 void CheckedDb::Fail(const std::string& what, uint32_t key) {
   if (failed()) return;
@@ -167,9 +181,14 @@ uint64_t CheckedDb::OrderOf(View view) const {
 
 void CheckedDb::Judge(uint32_t key, uint64_t view, Instant now, std::optional<Slice> value) {
   if (failed()) return;
-  if (const std::string wrong = oracle_.Judge(key, view, now, value); !wrong.empty()) {
-    Fail(wrong, key);
+  std::string wrong = oracle_.Judge(key, view, now, value);
+  // A segment is counted as evicted a little after it is.
+  for (int i = 0; evicts() && wrong.starts_with("LOST") && i < kCountingWaits; ++i) {
+    SleepFor(1'000'000);
+    oracle_.SetLosses(world_.losses());
+    wrong = oracle_.Judge(key, view, now, value);
   }
+  if (!wrong.empty()) Fail(wrong, key);
 }
 
 void CheckedDb::Get(View view, uint32_t key) {
@@ -237,6 +256,56 @@ void CheckedDb::ReleaseSnapshot(size_t place) {
 
 void CheckedDb::LetGo() {
   while (!snapshots_.empty()) ReleaseSnapshot(snapshots_.size() - 1);
+}
+
+// ---- Evictions ----------------------------------------------------------------------------
+
+void CheckedDb::Evict(Random* random) {
+  std::string text;
+  db()->GetProperty("varve.segments", &text);
+  std::vector<FileNumber> victims;
+  constexpr std::string_view kWord = "segment ";
+  for (size_t at = 0; at < text.size(); at = text.find('\n', at) + 1) {
+    if (text.compare(at, kWord.size(), kWord) != 0) continue;
+    const FileNumber number = std::stoull(text.substr(at + kWord.size()));
+    if (random->OneIn(4)) victims.push_back(number);
+  }
+  if (victims.empty()) return;
+  Note("evict", victims.front());
+  const Status status = static_cast<DBImpl*>(db())->Evict(victims, EvictionReason::kRoom);
+  if (!status.ok()) return Fail(status, "Evict: ");
+  oracle_.SetLosses(world_.losses());
+}
+
+void CheckedDb::DamageGhost(Random* random) {
+  std::vector<std::string> names, ghosts;
+  world_.files()->ListDirectory(World::kPath, &names).ok();
+  for (const std::string& name : names) {
+    if (name.ends_with(".ghost")) ghosts.push_back(std::string(World::kPath) + "/" + name);
+  }
+  if (ghosts.empty()) return;
+  const std::string& path = ghosts[random->Uniform(ghosts.size())];
+  FileInfo info;
+  if (!world_.files()->GetFileInfo(path, &info).ok() || info.size < 8) return;
+  Note("a ghost file is damaged");
+  damaged_ = true;
+  world_.files()->Damage(path, random->Uniform(info.size - 5), "decay");
+}
+
+void CheckedDb::AwaitGhostBudget() {
+  if (!evicts() || failed()) return;
+  std::string bytes, rate;
+  for (int i = 0; i < kGhostSecondsMax; ++i) {
+    uint64_t ghosts = 0, file_bytes = 0;
+    db()->GetIntProperty("varve.num-ghosts", &ghosts);
+    db()->GetIntProperty("varve.ghost-bytes", &file_bytes);
+    db()->GetProperty("varve.ghost-false-positive-rate", &rate);
+    bytes = std::to_string(file_bytes);
+    if (ghosts == 0) return;
+    if (file_bytes <= world_.options().capacity_bytes * 3 / 100 && std::stod(rate) <= 0.01) return;
+    SleepFor(1'000'000'000);
+  }
+  Fail("GHOSTS: of " + bytes + " bytes, with false positives of " + rate + " in all, stay", kNoKey);
 }
 
 // ---- The engine's life --------------------------------------------------------------------

@@ -42,7 +42,7 @@ class CheckedDb {
   Instant Now() { return world_.time().Now(); }
 
   // Numbers what is done from here on.
-  void BeginOperation() { ++operation_; }
+  void BeginOperation();
   uint64_t operation() const { return operation_; }
   bool failed() const { return !finding_.empty(); }
   // "" or what was wrong, at which operation, and what had been done.
@@ -73,6 +73,15 @@ class CheckedDb {
   ReadOptions OptionsFor(View view) const;
   uint64_t OrderOf(View view) const;
 
+  // ---- Evictions ----
+  // Takes segments out, unread, as the engine does for want of room: some of those there are.
+  void Evict(Random* random);
+  // A ghost file decays. That of a segment that is there yet tells when it is evicted, that of a
+  // ghost at the next open: either hides all within its bounds then.
+  void DamageGhost(Random* random);
+  // Waits for the background to bring the ghosts within their budget (RULES R2.5).
+  void AwaitGhostBudget();
+
   // ---- The engine's life ----
   void Open();
   void Flush(bool wait);
@@ -92,6 +101,7 @@ class CheckedDb {
     uint64_t view;
   };
 
+  bool evicts() const { return shape_.mode == Mode::kEvictedCache; }
   Instant ExpiryOf(const Entry& entry, const WriteOptions& options, Instant now) const;
   Status WriteOne(const WriteOptions& options, const Entry& entry, const std::string& value);
   Status WriteBatchOf(const WriteOptions& options, std::span<const Entry> entries,
@@ -110,6 +120,7 @@ class CheckedDb {
   std::string finding_;
   uint64_t operation_ = 0;
   uint64_t next_write_ = 1;
+  bool damaged_ = false;  // some file was: more may be missed than was evicted
   uint64_t default_ttl_ms_ = 0;
   // Orders up to which writes survive the death of the process, and of the machine.
   uint64_t safe_from_kill_ = 0, safe_from_power_loss_ = 0;

@@ -37,9 +37,11 @@ class History {
       const auto chosen = std::upper_bound(weights_.begin(), weights_.end() - 1, at);
       (this->*Deeds()[static_cast<size_t>(chosen - weights_.begin())].run)();
     }
+    db_.BeginOperation();
     if (!db_.failed()) db_.ReadAll(std::nullopt);
     cursors_.clear();
     db_.LetGo();
+    db_.AwaitGhostBudget();
     if (!db_.failed()) db_.Reopen();
     if (!db_.failed()) db_.ReadAll(std::nullopt);
   }
@@ -169,6 +171,12 @@ class History {
     db_.world().clock()->Pass(ms);
   }
   void DefaultTtl() { db_.SetDefaultTtl(random_.OneIn(2) ? 0 : 1 + random_.Uniform(500)); }
+  void Evict() {
+    if (shape_.mode == Mode::kEvictedCache) db_.Evict(&random_);
+  }
+  void DamageGhost() {
+    if (shape_.mode == Mode::kEvictedCache && shape_.damage) db_.DamageGhost(&random_);
+  }
   void Checkpoint() { db_.Checkpoint(); }
   void Reopen() {
     cursors_.clear();
@@ -189,12 +197,12 @@ class History {
 
 std::span<const History::Deed> History::Deeds() {
   static constexpr Deed kDeeds[] = {
-      {&History::Write, 300},    {&History::WriteMany, 80},   {&History::Get, 250},
-      {&History::MultiGet, 40},  {&History::ReadAll, 1},      {&History::MoveCursor, 150},
-      {&History::Snapshot, 8},   {&History::Flush, 4},        {&History::Compact, 1},
-      {&History::Sync, 2},       {&History::Wait, 30},        {&History::PassTime, 40},
-      {&History::DefaultTtl, 1}, {&History::Checkpoint, 0.3}, {&History::Reopen, 0.5},
-      {&History::Kill, 1},
+      {&History::Write, 300},      {&History::WriteMany, 80},  {&History::Get, 250},
+      {&History::MultiGet, 40},    {&History::ReadAll, 1},     {&History::MoveCursor, 150},
+      {&History::Snapshot, 8},     {&History::Flush, 4},       {&History::Compact, 1},
+      {&History::Sync, 2},         {&History::Wait, 30},       {&History::PassTime, 40},
+      {&History::Evict, 5},        {&History::DamageGhost, 1}, {&History::DefaultTtl, 1},
+      {&History::Checkpoint, 0.3}, {&History::Reopen, 0.5},    {&History::Kill, 1},
   };
   return kDeeds;
 }

@@ -30,19 +30,29 @@ void SetSizes(Random* random, Options* options) {
 }  // namespace
 
 const char* ModeName(Mode mode) {
-  return mode == Mode::kDatabase ? "a database" : "a cache with room for all";
+  switch (mode) {
+    case Mode::kDatabase:
+      return "a database";
+    case Mode::kRoomyCache:
+      return "a cache with room for all";
+    case Mode::kEvictedCache:
+      break;
+  }
+  return "a cache whose segments are evicted at random";
 }
 
 Shape::Shape(uint64_t seed, Random* random) {
-  mode = seed % 2 == 0 ? Mode::kRoomyCache : Mode::kDatabase;
+  mode = static_cast<Mode>(seed % 3);
   power_losses = random->OneIn(3);
+  damage = random->OneIn(3);
   keys = OneOf<uint32_t>(random, {10, 100, 1000});
   value_bytes_max = OneOf<uint32_t>(random, {64, 400, 4000});
-  if (mode != Mode::kDatabase) options = Options::ForCache(kRoomyBytes);
+  if (cache()) options = Options::ForCache(kRoomyBytes);
   SetSizes(random, &options);
   options.create_if_missing = true;
-  options.compaction_style = OneOf(
-      random, {CompactionStyle::kLeveled, CompactionStyle::kTiered, options.compaction_style});
+  options.compaction_style =
+      OneOf(random, {CompactionStyle::kTiered, CompactionStyle::kNone,
+                     cache() ? CompactionStyle::kTiered : CompactionStyle::kLeveled});
   options.compression = OneOf(random, {Compression::kNone, Compression::kLz4});
   options.filter_bits_per_key = OneOf(random, {0, 4, 10});
   options.wal_sync =
@@ -74,6 +84,14 @@ Status World::Close() {
   const Status status = db_->Close();
   if (status.ok()) db_.reset();
   return status;
+}
+
+Losses World::losses() const {
+  const Statistics& statistics = *options_.statistics;
+  return {.evictions =
+              statistics.Get(Counter::kEvictedSegments) + statistics.Get(Counter::kDamagedSegments),
+          .entries =
+              statistics.Get(Counter::kEvictedEntries) + statistics.Get(Counter::kDamagedEntries)};
 }
 
 void World::Kill(bool power, const std::function<void()>& let_go) {

@@ -16,7 +16,8 @@ namespace varve::never_stale {
 
 enum class Mode {
   kDatabase,
-  kRoomyCache,  // never short of room, so nothing may be missed
+  kRoomyCache,    // never short of room, so nothing may be missed
+  kEvictedCache,  // the same, but that the test has segments evicted at random
 };
 const char* ModeName(Mode mode);
 
@@ -25,7 +26,10 @@ struct Shape {
   Shape(uint64_t seed, Random* random);
 
   Mode mode;
+  bool cache() const { return mode != Mode::kDatabase; }
+
   bool power_losses;  // else processes only die
+  bool damage;        // ghost files decay
   uint32_t keys;
   uint32_t value_bytes_max;
   Options options;  // all but env
@@ -46,6 +50,8 @@ class World {
 
   Status Open();
   Status Close();
+  // What it says it has given up since the history began.
+  Losses losses() const;
   // The process dies, and if `power` the machine. What reached the disk by then is there
   // afterwards, and the database not open. `let_go` drops iterators and snapshots.
   void Kill(bool power, const std::function<void()>& let_go);

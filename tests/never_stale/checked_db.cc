@@ -261,6 +261,15 @@ void CheckedDb::LetGo() {
 // ---- Evictions ----------------------------------------------------------------------------
 
 void CheckedDb::Evict(Random* random) {
+  auto* const engine = static_cast<DBImpl*>(db());
+  if (random->OneIn(3)) {
+    const uint64_t bytes = random->Uniform(uint64_t{4} * shape_.options.segment_bytes);
+    Note("evict by the policy, bytes", bytes);
+    DBImpl::Evicted evicted;
+    const Status status = engine->EvictByPolicy(bytes, &evicted);
+    if (!status.ok()) return Fail(status, "EvictByPolicy: ");
+    return oracle_.SetLosses(world_.losses());
+  }
   std::string text;
   db()->GetProperty("varve.segments", &text);
   std::vector<FileNumber> victims;
@@ -272,7 +281,7 @@ void CheckedDb::Evict(Random* random) {
   }
   if (victims.empty()) return;
   Note("evict", victims.front());
-  const Status status = static_cast<DBImpl*>(db())->Evict(victims, EvictionReason::kRoom);
+  const Status status = engine->Evict(victims, EvictionReason::kRoom);
   if (!status.ok()) return Fail(status, "Evict: ");
   oracle_.SetLosses(world_.losses());
 }

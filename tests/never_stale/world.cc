@@ -52,7 +52,8 @@ Shape::Shape(uint64_t seed, Random* random) {
   options.create_if_missing = true;
   options.compaction_style =
       OneOf(random, {CompactionStyle::kTiered, CompactionStyle::kNone,
-                     cache() ? CompactionStyle::kTiered : CompactionStyle::kLeveled});
+                     cache() ? CompactionStyle::kByTime : CompactionStyle::kLeveled});
+  options.eviction = OneOf(random, {EvictionPolicy::kFifo, EvictionPolicy::kLru});
   options.compression = OneOf(random, {Compression::kNone, Compression::kLz4});
   options.filter_bits_per_key = OneOf(random, {0, 4, 10});
   options.wal_sync =

@@ -54,6 +54,7 @@ TEST(PlanConflicts, NothingIsPassedOnTheWayDown) {
   EXPECT_FALSE(Conflicts("L0@9: a-d#2 | L6: b-c#1", {{2}, 5}));
 }
 
+// H9: what stays between the inputs would be passed.
 TEST(PlanConflicts, MergesInLevel0TakeNeighbours) {
   const std::string tree = "L0@9: a-z#3 | L0@8: m-n#2 | L0@7: a-z#1";
   EXPECT_FALSE(Conflicts(tree, {{3, 2, 1}, 0}));

@@ -231,7 +231,7 @@ TEST_F(SalvageTest, WhatIsLeftBehindUncoversNothingOlder) {
   EXPECT_EQ(Read(), "2=v4 5=v5");
 }
 
-// H36, Checklist E4
+// H36, H41, Checklist E4
 TEST_F(SalvageTest, NothingRisesOverANewerVersion) {
   Open();
   Put(1);
@@ -267,7 +267,7 @@ TEST_F(SalvageTest, NothingRisesOverWhatDeletesIt) {
   EXPECT_EQ(Read(), "4=v5 5=v6");
 }
 
-// H10 for a salvage: R1.4.
+// H42: H10 for a salvage, R1.4.
 TEST_F(SalvageTest, NothingRisesPastAGhost) {
   Open();
   Put(1);
@@ -286,7 +286,7 @@ TEST_F(SalvageTest, NothingRisesPastAGhost) {
   EXPECT_EQ(Read(), "0=v4 2=v2");
 }
 
-// H37
+// H37, H43
 TEST_F(SalvageTest, WhatARangeTombstoneHidesDoesNotRise) {
   Open();
   Put(1);

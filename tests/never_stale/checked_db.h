@@ -62,7 +62,7 @@ class CheckedDb {
   using View = std::optional<size_t>;
   void Get(View view, uint32_t key);
   void MultiGet(View view, std::span<const uint32_t> keys);
-  // The whole state, forward, backward, and by Get.
+  // The whole state, forward, backward, and of some keys by Get.
   void ReadAll(View view);
   void Judge(uint32_t key, uint64_t view, Instant now, std::optional<Slice> value);
 

@@ -61,7 +61,7 @@ Shape::Shape(uint64_t seed, Random* random) {
   options.wal_sync_interval_ms = static_cast<uint32_t>(random->Between(1, 50));
   options.wal_mapped = random->OneIn(2);
   options.background_threads = static_cast<int>(random->Between(1, 3));
-  options.block_cache_bytes = OneOf<size_t>(random, {0, 32 << 10, 8 << 20});
+  options.block_cache_bytes = OneOf<size_t>(random, {0, 1 << 20, 8 << 20});
   options.open_segments_max = 16;
   options.logger = std::make_shared<QuietLogger>();
   options.statistics = Statistics::Create(/*latencies=*/false);

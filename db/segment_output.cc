@@ -188,6 +188,7 @@ class FlushOutputs {
     for (std::unique_ptr<SegmentOutput>& output : outputs_) {
       if (output == nullptr) continue;
       for (const RangeTombstone& t : tombstones) {
+        if (VARVE_PLANTED("ranges in one sibling") && !entries->empty()) break;
         if (status.ok()) status = output->AddRangeTombstone(t.start, t.end, t.sequence);
       }
       if (status.ok() && (output->entries() != 0 || output->range_deletes() != 0)) {
@@ -275,15 +276,19 @@ Status WriteMemtables(const SegmentOutputOptions& options, Manifest* manifest,
     }
     if (status.ok()) status = merged->status();
   } else {
-    status = ForEachKeptKey(comparator, readers, memtables,
-                            [&](std::span<const MemTableEntry> versions) {
-                              const size_t output = cut->OutputFor(versions);
-                              Status added;
-                              for (size_t i = 0; added.ok() && i < versions.size(); ++i) {
-                                added = outputs.Add(output, versions[i]);
-                              }
-                              return added;
-                            });
+    status = ForEachKeptKey(
+        comparator, readers, memtables, [&](std::span<const MemTableEntry> versions) {
+          const size_t output = cut->OutputFor(versions);
+          Status added;
+          for (size_t i = 0; added.ok() && i < versions.size(); ++i) {
+            if (VARVE_PLANTED("versions split")) {
+              added = outputs.Add(cut->OutputFor({&versions[i], 1}), versions[i]);
+              continue;
+            }
+            added = outputs.Add(output, versions[i]);
+          }
+          return added;
+        });
   }
   if (status.ok()) status = outputs.Finish(tombstones, entries);
   if (!status.ok()) {

@@ -28,8 +28,8 @@ CheckedDb::CheckedDb(uint64_t seed, const Shape& shape, std::shared_ptr<Clock> d
     : shape_(shape), world_(seed, shape, std::move(durations)), oracle_(shape.keys) {}
 
 void CheckedDb::BeginOperation() {
-  if (evicts() && !failed()) {
-    oracle_.SetLosses(world_.losses());
+  if (shape_.cache() && !failed()) {
+    oracle_.SetLosses(world_.losses(keys()));
     const std::string wrong = damaged_ ? "" : oracle_.JudgeLosses();
     if (!wrong.empty()) Fail(wrong, kNoKey);
   }
@@ -149,6 +149,10 @@ void CheckedDb::Acknowledged(const WriteOptions& options, std::span<const Entry>
     NoteKeys(writes[i] != 0 ? "put" : "delete", entry.key, range ? entry.end : entry.key + 1,
              oracle_.last(), writes[i]);
   }
+  SetDurable(options);
+}
+
+void CheckedDb::SetDurable(const WriteOptions& options) {
   if (!options.disable_wal) safe_from_kill_ = oracle_.last();
   const bool synced = options.sync || shape_.options.wal_sync == WalSyncMode::kAlways;
   if (synced && !options.disable_wal) safe_from_power_loss_ = oracle_.last();
@@ -168,6 +172,61 @@ void CheckedDb::SetDefaultTtl(uint64_t ms) {
   world_.mutable_options()->default_ttl_ms = ms;
 }
 
+void CheckedDb::Touch(uint32_t key, std::optional<uint64_t> ttl_ms) {
+  WriteOptions options;
+  if (ttl_ms.has_value()) {
+    options.ttl =
+        *ttl_ms == kNever ? kNoTtl : std::chrono::milliseconds(static_cast<int64_t>(*ttl_ms));
+  }
+  const Status status = db()->Touch(options, KeyOf(key));
+  Rewritten(options, status, key, ExpiryOf({.key = key}, options, Now()));
+}
+
+void CheckedDb::ExpireAt(uint32_t key, uint64_t expires_at_ms) {
+  const Status status = db()->ExpireAt({}, KeyOf(key), expires_at_ms);
+  Rewritten({}, status, key, Instant::At(expires_at_ms));
+}
+
+void CheckedDb::Rewritten(const WriteOptions& options, const Status& status, uint32_t key,
+                          Instant expires_at) {
+  if (status.IsNotFound()) return Judge(key, oracle_.last(), Now(), std::nullopt);
+  if (!status.ok()) return Fail(status, "Touch: ");
+  const Version* const newest = oracle_.Newest(key, oracle_.last());
+  if (newest == nullptr || newest->SurelyGone(Now())) {
+    return Fail("RESURRECTED by a touch, though deleted or expired\n" + oracle_.Describe(key), key);
+  }
+  const uint64_t write = newest->write;
+  oracle_.BeginWrite();
+  oracle_.Put(key, write, expires_at);
+  NoteKeys("touch", key, key + 1, oracle_.last(), expires_at.low);
+  SetDurable(options);
+}
+
+void CheckedDb::ReadTime() {
+  if (failed()) return;
+  constexpr uint64_t kTtl = 3'600'000;
+  const Entry entry = {.kind = Entry::Kind::kPutFor, .key = 0, .ttl_ms = kTtl};
+  Write({}, {&entry, 1}, /*as_batch=*/false);
+  PinnedValue value;
+  if (failed() || !db()->Get({}, KeyOf(entry.key), &value).ok()) return;
+  if (!value.expires_at_ms().has_value()) return Fail("TIME: a put with a ttl never expires", 0);
+  const std::string wrong = world_.time().Learn(*value.expires_at_ms() - kTtl);
+  if (!wrong.empty()) return Fail(wrong, entry.key);
+  oracle_.SetExpiry(entry.key, Instant::At(*value.expires_at_ms()));
+}
+
+void CheckedDb::PassTime(uint64_t ms) {
+  Note("time passes", ms);
+  world_.time().Pass(ms);
+  ReadTime();
+}
+
+void CheckedDb::SetWall(uint64_t ms) {
+  Note("the wall clock is set", ms);
+  world_.time().SetWall(ms);
+  ReadTime();
+}
+
 // ---- Reading ------------------------------------------------------------------------------
 
 ReadOptions CheckedDb::OptionsFor(View view) const {
@@ -184,9 +243,9 @@ void CheckedDb::Judge(uint32_t key, uint64_t view, Instant now, std::optional<Sl
   if (failed()) return;
   std::string wrong = oracle_.Judge(key, view, now, value);
   // A segment is counted as evicted a little after it is.
-  for (int i = 0; evicts() && wrong.starts_with("LOST") && i < kCountingWaits; ++i) {
+  for (int i = 0; shape_.cache() && wrong.starts_with("LOST") && i < kCountingWaits; ++i) {
     SleepFor(1'000'000);
-    oracle_.SetLosses(world_.losses());
+    oracle_.SetLosses(world_.losses(keys()));
     wrong = oracle_.Judge(key, view, now, value);
   }
   if (!wrong.empty()) Fail(wrong, key);
@@ -199,6 +258,13 @@ void CheckedDb::Get(View view, uint32_t key) {
   if (!status.ok() && !status.IsNotFound()) return Fail(status, "Get: ");
   Judge(key, OrderOf(view), {before.low, Now().high},
         status.ok() ? std::optional<Slice>(value.slice()) : std::nullopt);
+  if (!status.ok() || failed()) return;
+  const Instant expires_at = oracle_.Newest(key, OrderOf(view))->expires_at;
+  const uint64_t told = value.expires_at_ms().value_or(kNever);
+  if (told < expires_at.low || told > expires_at.high) {
+    Fail("TIME: it says that it expires at " + std::to_string(told) + "\n" + oracle_.Describe(key),
+         key);
+  }
 }
 
 void CheckedDb::MultiGet(View view, std::span<const uint32_t> keys) {
@@ -270,7 +336,7 @@ void CheckedDb::Evict(Random* random) {
     DBImpl::Evicted evicted;
     const Status status = engine->EvictByPolicy(bytes, &evicted);
     if (!status.ok()) return Fail(status, "EvictByPolicy: ");
-    return oracle_.SetLosses(world_.losses());
+    return oracle_.SetLosses(world_.losses(keys()));
   }
   std::string text;
   db()->GetProperty("varve.segments", &text);
@@ -285,7 +351,7 @@ void CheckedDb::Evict(Random* random) {
   Note("evict", victims.front());
   const Status status = engine->Evict(victims, EvictionReason::kRoom);
   if (!status.ok()) return Fail(status, "Evict: ");
-  oracle_.SetLosses(world_.losses());
+  oracle_.SetLosses(world_.losses(keys()));
 }
 
 void CheckedDb::DamageGhost(Random* random) {
@@ -304,7 +370,7 @@ void CheckedDb::DamageGhost(Random* random) {
 }
 
 void CheckedDb::AwaitGhostBudget() {
-  if (!evicts() || failed()) return;
+  if (!shape_.cache() || failed()) return;
   std::string bytes, rate;
   for (int i = 0; i < kGhostSecondsMax; ++i) {
     uint64_t ghosts = 0, file_bytes = 0;
@@ -323,7 +389,7 @@ void CheckedDb::AwaitGhostBudget() {
 
 void CheckedDb::Open() {
   const Status status = world_.Open();
-  if (!status.ok()) Fail(status, "Open: ");
+  if (!status.ok()) return Fail(status, "Open: ");
 }
 
 void CheckedDb::Flush(bool wait) {
@@ -381,6 +447,7 @@ void CheckedDb::Reopen() {
   if (!status.ok()) return Fail(status, "Close: ");
   AllDurable();
   Open();
+  ReadTime();
 }
 
 void CheckedDb::Kill(bool power) {
@@ -392,6 +459,7 @@ void CheckedDb::Kill(bool power) {
                                             Contents(world_.db()));
   if (!wrong.empty()) return Fail(wrong, kNoKey);
   AllDurable();  // recovery flushes what it replays
+  ReadTime();
 }
 
 }  // namespace varve::never_stale

@@ -55,6 +55,9 @@ class CheckedDb {
 
   // ---- Writing ----
   void Write(WriteOptions options, std::span<const Entry> entries, bool as_batch);
+  // The value anew, with another expiry.
+  void Touch(uint32_t key, std::optional<uint64_t> ttl_ms);
+  void ExpireAt(uint32_t key, uint64_t expires_at_ms);
   void SetDefaultTtl(uint64_t ms);
 
   // ---- Reading ----
@@ -91,6 +94,11 @@ class CheckedDb {
   void Checkpoint();
   void Reopen();
   void Kill(bool power);
+  // ---- Time ----
+  void PassTime(uint64_t ms);
+  // The wall clock jumps.
+  void SetWall(uint64_t ms);
+
   // Snapshots; who holds iterators lets them go before.
   void LetGo();
 
@@ -103,11 +111,16 @@ class CheckedDb {
 
   bool evicts() const { return shape_.mode == Mode::kEvictedCache; }
   Instant ExpiryOf(const Entry& entry, const WriteOptions& options, Instant now) const;
+  // Learns the engine's time, which has changed, by a put that expires.
+  void ReadTime();
+  void Rewritten(const WriteOptions& options, const Status& status, uint32_t key,
+                 Instant expires_at);
   Status WriteOne(const WriteOptions& options, const Entry& entry, const std::string& value);
   Status WriteBatchOf(const WriteOptions& options, std::span<const Entry> entries,
                       std::span<const std::string> values);
   void Acknowledged(const WriteOptions& options, std::span<const Entry> entries,
                     std::span<const uint64_t> writes, Instant now);
+  void SetDurable(const WriteOptions& options);
   // All up to now survives a crash of either kind.
   void AllDurable();
   // Each key's value, by an iterator.

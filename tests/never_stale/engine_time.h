@@ -1,9 +1,11 @@
 #ifndef VARVE_TESTS_NEVER_STALE_ENGINE_TIME_H_
 #define VARVE_TESTS_NEVER_STALE_ENGINE_TIME_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "tests/never_stale/oracle.h"
@@ -36,16 +38,59 @@ class ManualClock final : public Clock {
   std::atomic<uint64_t> wall_ms_{1'700'000'000'000};
 };
 
-// What the engine's time must be, as an interval, by the rules of docs/cache.md, "Clock": it is the
-// wall clock's.
+// What the engine's time may be, by the rules of RULES R7 and util/lease_clock.h: it goes on with
+// the clock that counts since boot; it follows the wall clock ahead, but not too far at once, and
+// never back; and an open begins at or behind all that was ever told, at most a lease ahead of it.
+// The test learns what it is from what is written (CheckedDb::ReadTime), and that must lie within.
 class EngineTime {
  public:
-  explicit EngineTime(std::shared_ptr<ManualClock> clock) : clock_(std::move(clock)) {}
+  EngineTime(std::shared_ptr<ManualClock> clock, uint64_t jump_max_ms)
+      : clock_(std::move(clock)),
+        jump_max_ms_(jump_max_ms),
+        now_(Instant::At(clock_->WallMillis())) {}
 
-  Instant Now() const { return Instant::At(clock_->WallMillis()); }
+  Instant Now() const { return now_; }
+
+  void Pass(uint64_t ms) {
+    clock_->Pass(ms);
+    now_.low += ms;
+    now_.high += ms;
+    FollowWall();
+  }
+  // Forward or back.
+  void SetWall(uint64_t ms) {
+    clock_->SetWall(ms);
+    FollowWall();
+  }
+  // The database was opened: from a mark, and by the wall clock, wherever that is.
+  void Opened() { now_.high = std::max(now_.high + kLeaseMillis, clock_->WallMillis()); }
+  // It is exactly this. "" or why it cannot be.
+  std::string Learn(uint64_t now_ms) {
+    if (now_ms < now_.low || now_ms > now_.high) {
+      return "TIME: " + std::to_string(now_ms) + ", not within " + std::to_string(now_.low) +
+             " and " + std::to_string(now_.high) + "; the wall clock says " +
+             std::to_string(clock_->WallMillis());
+    }
+    now_ = Instant::At(now_ms);
+    return "";
+  }
 
  private:
+  static constexpr uint64_t kLeaseMillis = 10'000;
+
+  void FollowWall() {
+    const uint64_t wall = clock_->WallMillis();
+    if (wall <= now_.high) return;
+    if (wall - now_.low <= jump_max_ms_) {
+      now_ = Instant::At(wall);
+    } else if (wall - now_.high <= jump_max_ms_) {
+      now_.high = wall;
+    }
+  }
+
   const std::shared_ptr<ManualClock> clock_;
+  const uint64_t jump_max_ms_;
+  Instant now_;
 };
 
 }  // namespace varve::never_stale

@@ -167,8 +167,26 @@ class History {
   void Wait() { SleepFor(random_.Skewed(24)); }
   void PassTime() {
     const uint64_t ms = random_.OneIn(20) ? random_.Uniform(7'200'000) : random_.Uniform(100);
-    db_.Note("time passes", ms);
-    db_.world().clock()->Pass(ms);
+    db_.PassTime(ms);
+  }
+  // The wall clock jumps: back, ahead by little, or by so much that nobody may follow. (A database
+  // that is opened then follows all the same, and may go back at the next open: db/engine_time.h.)
+  void JumpWall() {
+    const uint64_t wall = db_.world().clock()->WallMillis();
+    const uint64_t far = random_.Skewed(36);
+    if (random_.OneIn(3)) return db_.SetWall(wall - random_.Uniform(far + 1));
+    if (random_.OneIn(2) || shape_.mode == Mode::kDatabase) {
+      return db_.SetWall(std::max(wall, db_.Now().low) + random_.Uniform(3'600'000));
+    }
+    db_.SetWall(wall + far);
+  }
+  void Touch() {
+    std::optional<uint64_t> ttl;
+    if (random_.OneIn(2)) ttl = Ttl();
+    db_.Touch(Key(), ttl);
+  }
+  void ExpireAt() {
+    db_.ExpireAt(Key(), random_.OneIn(5) ? kNever : db_.Now().low - 20 + random_.Uniform(300));
   }
   void DefaultTtl() { db_.SetDefaultTtl(random_.OneIn(2) ? 0 : 1 + random_.Uniform(500)); }
   void Evict() {
@@ -203,6 +221,7 @@ std::span<const History::Deed> History::Deeds() {
       {&History::Sync, 2},         {&History::Wait, 30},       {&History::PassTime, 40},
       {&History::Evict, 5},        {&History::DamageGhost, 1}, {&History::DefaultTtl, 1},
       {&History::Checkpoint, 0.3}, {&History::Reopen, 0.5},    {&History::Kill, 1},
+      {&History::JumpWall, 1},     {&History::Touch, 20},      {&History::ExpireAt, 8},
   };
   return kDeeds;
 }

@@ -62,8 +62,8 @@ struct Version {
 
 // What a cache says it has given up so far, all of it counted from the beginning of the history.
 struct Losses {
-  uint64_t evictions = 0;  // of segments, and reasons of other kinds
-  uint64_t entries = 0;    // that were in them
+  uint64_t evictions = 0;  // of segments, and ghosts that were left
+  uint64_t entries = 0;    // that were in them, and keys that ghosts accept by chance
 };
 
 class Oracle {
@@ -80,6 +80,8 @@ class Oracle {
   void Put(uint32_t key, uint64_t write, Instant expires_at);
   void Delete(uint32_t key) { Put(key, 0, Instant::At(kNever)); }
   void DeleteRange(uint32_t begin, uint32_t end);  // [begin, end)
+  // It is known by now when the newest version expires.
+  void SetExpiry(uint32_t key, Instant expires_at) { keys_[key].back().expires_at = expires_at; }
 
   // ---- Views ----
   // Versions that this view sees are kept, until it is released.

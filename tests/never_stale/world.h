@@ -50,8 +50,8 @@ class World {
 
   Status Open();
   Status Close();
-  // What it says it has given up since the history began.
-  Losses losses() const;
+  // What it says it has given up since the history began, of so many keys.
+  Losses losses(uint32_t keys) const;
   // The process dies, and if `power` the machine. What reached the disk by then is there
   // afterwards, and the database not open. `let_go` drops iterators and snapshots.
   void Kill(bool power, const std::function<void()>& let_go);

@@ -153,6 +153,7 @@ void CheckedDb::Acknowledged(const WriteOptions& options, std::span<const Entry>
 }
 
 void CheckedDb::SetDurable(const WriteOptions& options) {
+  unlogged_ = unlogged_ || options.disable_wal;
   if (!options.disable_wal) safe_from_kill_ = oracle_.last();
   const bool synced = options.sync || shape_.options.wal_sync == WalSyncMode::kAlways;
   if (synced && !options.disable_wal) safe_from_power_loss_ = oracle_.last();
@@ -160,6 +161,7 @@ void CheckedDb::SetDurable(const WriteOptions& options) {
 }
 
 void CheckedDb::AllDurable() {
+  unlogged_ = false;
   safe_from_kill_ = safe_from_power_loss_ = oracle_.last();
   oracle_.SetDurable(oracle_.last());
 }
@@ -450,13 +452,27 @@ void CheckedDb::Reopen() {
   ReadTime();
 }
 
+bool CheckedDb::MayReset(bool power) const {
+  return unlogged_ || (power && shape_.options.wal_sync != WalSyncMode::kAlways);
+}
+
 void CheckedDb::Kill(bool power) {
-  Note(power ? "power loss" : "kill", power ? safe_from_power_loss_ : safe_from_kill_);
+  uint64_t lowest = power ? safe_from_power_loss_ : safe_from_kill_;
+  Note(power ? "power loss" : "kill", lowest);
+  const uint64_t resets = world_.resets();
   world_.Kill(power, [this] { LetGo(); });
   Open();
   if (failed()) return;
-  const std::string wrong = oracle_.CutBack(power ? safe_from_power_loss_ : safe_from_kill_, Now(),
-                                            Contents(world_.db()));
+  if (shape_.cache()) {
+    // Everything, or nothing: a prefix would be stale.
+    if (world_.resets() != resets) {
+      Note("starts empty");
+      if (!MayReset(power)) return Fail("LOST: it starts empty, and had lost nothing", kNoKey);
+      oracle_.Reset();
+    }
+    lowest = oracle_.last();
+  }
+  const std::string wrong = oracle_.CutBack(lowest, Now(), Contents(world_.db()));
   if (!wrong.empty()) return Fail(wrong, kNoKey);
   AllDurable();  // recovery flushes what it replays
   ReadTime();

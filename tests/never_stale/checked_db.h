@@ -121,6 +121,8 @@ class CheckedDb {
   void Acknowledged(const WriteOptions& options, std::span<const Entry> entries,
                     std::span<const uint64_t> writes, Instant now);
   void SetDurable(const WriteOptions& options);
+  // After an end without a close: whether the cache was right to start empty.
+  bool MayReset(bool power) const;
   // All up to now survives a crash of either kind.
   void AllDurable();
   // Each key's value, by an iterator.
@@ -133,7 +135,8 @@ class CheckedDb {
   std::string finding_;
   uint64_t operation_ = 0;
   uint64_t next_write_ = 1;
-  bool damaged_ = false;  // some file was: more may be missed than was evicted
+  bool unlogged_ = false;  // writes that are in no log may be in memory alone
+  bool damaged_ = false;   // some file was: more may be missed than was evicted
   uint64_t default_ttl_ms_ = 0;
   // Orders up to which writes survive the death of the process, and of the machine.
   uint64_t safe_from_kill_ = 0, safe_from_power_loss_ = 0;

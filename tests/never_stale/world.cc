@@ -1,8 +1,10 @@
 #include "tests/never_stale/world.h"
 
+#include <atomic>
 #include <utility>
 
 #include "tests/support/quiet_logger.h"
+#include "varve/listener.h"
 
 namespace varve::never_stale {
 namespace {
@@ -67,6 +69,14 @@ Shape::Shape(uint64_t seed, Random* random) {
   options.statistics = Statistics::Create(/*latencies=*/false);
 }
 
+class World::ResetListener : public EventListener {
+ public:
+  void OnCacheReset(const CacheResetInfo&) override {
+    count.fetch_add(1, std::memory_order_relaxed);
+  }
+  std::atomic<uint64_t> count{0};
+};
+
 World::World(uint64_t seed, const Shape& shape, std::shared_ptr<Clock> durations)
     : seed_(seed),
       track_(shape.power_losses),
@@ -74,7 +84,9 @@ World::World(uint64_t seed, const Shape& shape, std::shared_ptr<Clock> durations
       clock_(std::make_shared<ManualClock>(std::move(durations))),
       time_(clock_, shape.options.clock_jump_max_ms),
       files_(SimFileSystem::New({.seed = seed, .track = track_})),
+      resets_(std::make_shared<ResetListener>()),
       options_(shape.options) {
+  options_.listeners = {resets_};
   options_.env = MakeSimEnv(files_, seed);
   options_.env.clock = clock_;
 }
@@ -90,6 +102,8 @@ Status World::Close() {
   if (status.ok()) db_.reset();
   return status;
 }
+
+uint64_t World::resets() const { return resets_->count.load(std::memory_order_relaxed); }
 
 Losses World::losses(uint32_t keys) const {
   const Statistics& statistics = *options_.statistics;

@@ -50,6 +50,8 @@ class World {
 
   Status Open();
   Status Close();
+  // How often a cache said that it starts empty.
+  uint64_t resets() const;
   // What it says it has given up since the history began, of so many keys.
   Losses losses(uint32_t keys) const;
   // The process dies, and if `power` the machine. What reached the disk by then is there
@@ -65,6 +67,8 @@ class World {
   std::shared_ptr<ManualClock> clock_;
   EngineTime time_;
   std::shared_ptr<SimFileSystem> files_;
+  class ResetListener;
+  const std::shared_ptr<ResetListener> resets_;
   uint64_t boots_ = 0;
   Options options_;
   std::unique_ptr<DB> db_;

@@ -432,8 +432,10 @@ void CheckedDb::Checkpoint() {
   status = DB::Open(options, path, &copy);
   if (!status.ok()) return Fail(status, "Open of a checkpoint: ");
   const auto contents = Contents(copy.get());
+  // It has a time of its own, that of an open: it follows a wall clock further than this one does.
+  const Instant now = {Now().low, std::max(Now().high, world_.clock()->WallMillis())};
   for (uint32_t key = 0; key < keys(); ++key) {
-    Judge(key, oracle_.last(), Now(),
+    Judge(key, oracle_.last(), now,
           contents[key].has_value() ? std::optional<Slice>(*contents[key]) : std::nullopt);
   }
   status = copy->Close();

@@ -496,6 +496,94 @@ TEST_F(DbCompactionTest, ALongRunOfTombstonesIsCompactedAway) {
   ExpectModel();
 }
 
+// A million deleted keys, which a seek has to pass: the run is compacted away by itself, and then
+// such a seek reads no more than any other.
+TEST_F(DbCompactionTest, AMillionDeletedKeysCostASeekNothingAfterwards) {
+  constexpr uint32_t kDead = 1'000'000, kKeys = kDead + 1000, kBatch = 10'000;
+  options_.compaction_style = CompactionStyle::kTiered;
+  options_.tiered_runs_trigger = 64;
+  options_.memtable_bytes = size_t{256} << 20;
+  options_.segment_bytes = 8 << 20;
+  Open();
+  const auto write_all = [&](uint32_t keys, auto add) {
+    for (uint32_t i = 0; i < keys; i += kBatch) {
+      WriteBatch batch;
+      for (uint32_t j = i; j < std::min(i + kBatch, keys); ++j) {
+        char key[16];
+        std::snprintf(key, sizeof(key), "key%09u", j);
+        ASSERT_TRUE(add(&batch, key).ok());
+      }
+      ASSERT_TRUE(db_->Write({}, batch).ok());
+    }
+    ASSERT_TRUE(db_->Flush().ok());
+  };
+  write_all(kKeys, [](WriteBatch* batch, const char* key) { return batch->Put(key, "v"); });
+  write_all(kDead, [](WriteBatch* batch, const char* key) { return batch->Delete(key); });
+  const auto seek = [&](const char* target) {
+    Statistics& statistics = *options_.statistics;
+    const uint64_t hidden = statistics.Get(Counter::kHiddenRunEntries);
+    const auto blocks_read = [&] {
+      return statistics.Get(Counter::kBlockCacheHits) + statistics.Get(Counter::kBlockCacheMisses);
+    };
+    const uint64_t blocks = blocks_read();
+    const std::unique_ptr<Iterator> it = db_->NewIterator({});
+    it->Seek(target);
+    EXPECT_TRUE(it->Valid());
+    if (it->Valid()) {
+      EXPECT_EQ(it->key(), Slice("key001000000"));
+    }
+    return std::pair(statistics.Get(Counter::kHiddenRunEntries) - hidden, blocks_read() - blocks);
+  };
+  EXPECT_GE(seek("key").first, kDead);
+  for (int tries = 0; seek("key").first != 0; ++tries) {
+    ASSERT_LT(tries, kPatience);
+    SleepFor(kLookNanos);
+  }
+  EXPECT_EQ(Property("num-entries"), kKeys - kDead);
+  EXPECT_LE(seek("key").second, seek("key001000000").second + 1);
+  EXPECT_LE(seek("key000500000").second, seek("key001000000").second + 1);
+}
+
+// Keeps everything, and holds the first thread that asks until a second one does.
+class Meeting : public CompactionFilter {
+ public:
+  const char* Name() const override { return "meeting"; }
+  Decision Filter(int, Slice, Slice, std::string*) const override {
+    thread_local const Meeting* came_to = nullptr;
+    if (came_to == this) return Decision::kKeep;
+    came_to = this;
+    MutexLock lock(&mu_);
+    ++threads_;
+    changed_.SignalAll();
+    for (int tries = 0; threads_ < 2 && tries < 4800; ++tries) changed_.WaitFor(&mu_, 50'000'000);
+    return Decision::kKeep;
+  }
+  int threads() const {
+    MutexLock lock(&mu_);
+    return threads_;
+  }
+
+ private:
+  mutable Mutex mu_;
+  mutable CondVar changed_;
+  mutable int threads_ GUARDED_BY(mu_) = 0;
+};
+
+// The parts of a large compaction run side by side: one is under way while another is.
+TEST_F(DbCompactionTest, PartsRunSideBySide) {
+  const auto meeting = std::make_shared<Meeting>();
+  options_.compression = Compression::kNone;
+  Open();
+  for (uint32_t i = 0; i < 8000; ++i) Put(i, std::string(100, 'v'));
+  CompactAll();
+  CloseAndCheck();
+  options_.compaction_filter = meeting;
+  Open();
+  CompactAll(/*rewrite_deepest=*/true);
+  EXPECT_GE(meeting->threads(), 2);
+  ExpectModel();
+}
+
 // A database at rest takes hardly more than its data, without being asked.
 TEST_F(DbCompactionTest, AQuietDatabaseShrinks) {
   Open();

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include <cstdio>
@@ -135,8 +136,11 @@ void SleepFor(uint64_t nanos) {
   }
   timespec left{static_cast<time_t>(nanos / 1'000'000'000),
                 static_cast<long>(nanos % 1'000'000'000)};
+  const int slack = prctl(PR_GET_TIMERSLACK);
+  if (slack > 0) prctl(PR_SET_TIMERSLACK, 1UL);
   while (nanosleep(&left, &left) != 0 && errno == EINTR) {
   }
+  if (slack > 0) prctl(PR_SET_TIMERSLACK, static_cast<unsigned long>(slack));
 }
 
 void SpinWait::GiveWay() {

@@ -35,7 +35,8 @@ class Thread {
   uint64_t task_ = 0;               // its task there
 };
 
-// Sleeps at least so long.
+// Sleeps at least so long, and as a rule hardly longer: the 50 microseconds by which Linux may put
+// timers off, so that they expire together, are given up for this sleep.
 void SleepFor(uint64_t nanos);
 
 // The calling thread's number: no two live threads have the same, they are small, and that of a

@@ -5,6 +5,7 @@
 
 #include "db/ghost.h"
 #include "db/manifest.h"
+#include "util/crash_site.h"
 #include "util/filename.h"
 #include "util/planted.h"
 
@@ -199,6 +200,7 @@ Status WriteManifest(const CheckpointSource& source, const std::string& director
 
 Status MakeCheckpoint(const CheckpointSource& source, const std::string& directory,
                       CheckpointResult* result) {
+  CrashSiteScope making(CrashSite::kCheckpoint);
   FileSystem* const file_system = source.options->env.file_system.get();
   Draft draft(file_system, directory);
   Status status = draft.Begin();

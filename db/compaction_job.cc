@@ -8,6 +8,7 @@
 #include "db/ghost_cover.h"
 #include "db/merging_iterator.h"
 #include "db/run_iterator.h"
+#include "util/crash_site.h"
 #include "util/planted.h"
 
 namespace varve {
@@ -159,6 +160,7 @@ void CompactionJob::RunPart(Part* part) {
 }
 
 Status CompactionJob::WritePart(Part* part) {
+  CrashSiteScope compacting(CrashSite::kCompaction);
   SegmentReadOptions reading;
   reading.fill_cache = false;
   std::vector<std::unique_ptr<InternalIterator>> children;

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "db/db_impl.h"
+#include "util/crash_site.h"
 #include "util/filename.h"
 #include "util/planted.h"
 #include "util/stopwatch.h"
@@ -373,6 +374,7 @@ Status DBImpl::InstallCompaction(CompactionJob* job, SequenceNumber retained) {
     version_ = version_->With(reads_->comparator(), edit.removed, outputs, retained);
     PublishView();
   }
+  CrashStepDone(CrashStep::kCompactionPublished);
   reads_->epochs().Collect();  // the view before
   for (const auto& segment : inputs) {
     if (!plan.trivial_move) SegmentCache::EraseCachedBlocks(*segment, &reads_->epochs());
@@ -397,6 +399,7 @@ Status DBImpl::InstallCompaction(CompactionJob* job, SequenceNumber retained) {
 }
 
 void DBImpl::RemoveObsoleteSegments() {
+  CrashSiteScope removing(CrashSite::kUnlink);
   obsolete_->Released(manifest_->TakeReleased());
   for (const NumberedFile& file : obsolete_->TakeDue()) {
     const std::string path = FileName(path_, file);

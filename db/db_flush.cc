@@ -15,6 +15,7 @@
 #include "db/manifest_format.h"
 #include "db/memory_plan.h"
 #include "db/segment_output.h"
+#include "util/crash_site.h"
 #include "util/filename.h"
 #include "util/planted.h"
 #include "util/stopwatch.h"
@@ -169,6 +170,7 @@ Status DBImpl::FlushTables(const std::vector<Table>& tables, FlushLogs logs) {
 }
 
 Status DBImpl::WriteFlush(const std::vector<Table>& tables, FlushLogs logs, FlushInfo* info) {
+  CrashSiteScope flushing(CrashSite::kFlush);
   SegmentOutputOptions output;
   output.options = &options_;
   output.directory = path_;
@@ -280,6 +282,7 @@ Status DBImpl::InstallFlush(const std::vector<Table>& tables, FlushLogs logs,
     ScheduleCompactions();
     UpdateStall();
   }
+  CrashStepDone(CrashStep::kFlushPublished);
   reads_->epochs().Collect();  // the view before, and with it the memtables
   events_.Deliver();
   if (logs == FlushLogs::kPassTheirs) RetireLogs();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "util/crash_site.h"
 #include "util/filename.h"
 
 namespace varve {
@@ -133,6 +134,7 @@ DBImpl::~DBImpl() {
 }
 
 Status DBImpl::Open(const Options& given, const std::string& path, std::unique_ptr<DB>* db) {
+  CrashSiteScope opening(CrashSite::kOpen);
   if (Status status = given.Validate(); !status.ok()) return status;
   const Options asked = Complete(given);
   const Options options = FitToMemory(asked);
@@ -252,6 +254,7 @@ void DBImpl::TellReset(const CacheResetInfo& info) {
 }
 
 void DBImpl::RemoveUnreachable() {
+  CrashSiteScope removing(CrashSite::kUnlink);
   std::vector<std::string> names;
   {
     MutexLock lock(&mu_);
@@ -283,6 +286,7 @@ Status DBImpl::Close() {
 }
 
 Status DBImpl::CloseParts() {
+  CrashSiteScope closing(CrashSite::kClose);
   {
     MutexLock lock(&mu_);
     // A writer ahead in the queue may wait for a flush, or for compactions.

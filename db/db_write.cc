@@ -7,6 +7,7 @@
 #include "db/db_impl.h"
 #include "db/single_writer.h"
 #include "db/write_batch_internal.h"
+#include "util/crash_site.h"
 #include "util/hash.h"
 #include "util/stopwatch.h"
 
@@ -161,6 +162,7 @@ Status DBImpl::Enter(const WriteOptions& options, WriteQueue::Writer* writer) {
     queue_.GroupOf(writer, &group_);
     const Status status = CommitGroup();
     queue_.Finish(group_, status);
+    CrashStepDone(CrashStep::kGroupWoken);
   }
   return writer->status;
 }
@@ -204,6 +206,7 @@ Status DBImpl::CommitGroup() {
                       MemTable::BytesMax(count, data_bytes, range_deletes), logged);
   }
   if (status.ok()) status = ReserveSequences(count);
+  CrashStepDone(CrashStep::kGroupElected);
   if (!status.ok()) return status;  // nothing has changed: the next write may do better
 
   if (needs_time) [[unlikely]] {
@@ -280,7 +283,12 @@ Status DBImpl::LogGroup(uint64_t count, bool sync) {
   }
   Status status = wal_->Append(record_, &active_.log_end);
   if (!status.ok()) return status;
-  if (sync) return wal_->Sync(active_.log_end);
+  CrashStepDone(CrashStep::kGroupWritten);
+  if (sync) {
+    status = wal_->Sync(active_.log_end);
+    CrashStepDone(CrashStep::kGroupSynced);
+    return status;
+  }
   return options_.wal_sync == WalSyncMode::kNever ? Status::OK() : syncer_->Appended();
 }
 

@@ -6,6 +6,7 @@
 #include "db/external_segment.h"
 #include "db/segment_output.h"
 #include "db/version.h"
+#include "util/crash_site.h"
 #include "util/range_tombstones.h"
 
 namespace varve {
@@ -71,6 +72,7 @@ Status Ingestion::Open(const std::vector<std::string>& files, bool verify_checks
 
 Status Ingestion::Write(SequenceNumber sequence, const std::vector<FileNumber>& numbers,
                         Iterator* present) {
+  CrashSiteScope ingesting(CrashSite::kIngestion);
   RemoveOutputs();
   Status status;
   for (size_t i = 0; status.ok() && i < sources_.size(); ++i) {

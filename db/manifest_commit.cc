@@ -6,6 +6,7 @@
 
 #include "db/manifest_writer.h"
 #include "db/reset_record.h"
+#include "util/crash_site.h"
 
 namespace varve::manifest {
 namespace {
@@ -310,6 +311,8 @@ Status WriteImages(RandomRWFile* file, std::vector<PageImage>* images) {
 
 Status Writer::WritePages(Staged* staged) {
   if (staged->images.empty()) return Status::OK();
+  CrashSiteScope writing(CrashSite::kManifestPages);
+  CrashStepDone(CrashStep::kManifestPagesTaken);
   counts_.pages_written += staged->images.size();
   // Nothing refers to these places, whatever they now hold.
   if (Status s = WriteImages(file_.get(), &staged->images); !s.ok()) return s;
@@ -353,6 +356,7 @@ void Writer::Install(Staged* staged) {
   root_ = std::move(staged->root);
   tree_ = std::move(staged->tree);
   Publish();
+  CrashStepDone(CrashStep::kManifestPublished);
 }
 
 }  // namespace varve::manifest

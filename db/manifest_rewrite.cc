@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "db/manifest_writer.h"
+#include "util/crash_site.h"
 
 namespace varve::manifest {
 namespace {
@@ -83,6 +84,7 @@ Status Writer::StageWhole(const std::vector<SegmentEntry>& more, FreePages* page
 }
 
 Status Writer::Rewrite(const std::vector<SegmentEntry>& more) {
+  CrashSiteScope rewriting(CrashSite::kManifestRewrite);
   FreePages pages(kRoots);
   Staged staged;
   Status s = StageWhole(more, &pages, &staged);

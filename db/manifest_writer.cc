@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "util/crash_site.h"
 #include "util/filename.h"
 
 namespace varve::manifest {
@@ -72,6 +73,7 @@ Status Writer::Create(const ManifestEdit& content) {
 }
 
 Status Writer::Open(ManifestState* state) {
+  CrashSiteScope opening(CrashSite::kManifestOpen);
   FileSystem* const fs = options_.file_system.get();
   FileInfo info;
   if (Status s = fs->GetFileInfo(path_, &info); !s.ok()) return s;
@@ -211,6 +213,7 @@ Status Writer::CommitLocked(const ManifestEdit& edit, Counters counters) {
     TakeBack(staged);
     return s;
   }
+  CrashSiteScope writing(CrashSite::kManifestRoot);
   if (s = WriteRoot(staged.root); !s.ok()) return s;
   Install(&staged);
   return s;

@@ -11,6 +11,7 @@
 #include "db/segment_output.h"
 #include "db/write_batch_internal.h"
 #include "memtable/memtable.h"
+#include "util/crash_site.h"
 #include "util/filename.h"
 #include "wal/replay.h"
 
@@ -74,6 +75,7 @@ class ReplayedSegments : public LogSink {
   }
 
   Status WriteSegment() {
+    CrashSiteScope flushing(CrashSite::kRecoveryFlush);
     SegmentOutputOptions output;
     if (Status status = manifest_->NewFileNumber(&output.number); !status.ok()) return status;
     output.options = &options_;
@@ -229,6 +231,7 @@ Status ReplayAndCommit(const Options& options, const std::string& directory,
     *log_is_damaged = status.IsCorruption();
   }
   if (status.ok()) status = segments.Finish();
+  CrashStepDone(CrashStep::kRecoveryReplayed);
   if (status.ok() && (!result.found.empty() || options.cache())) {
     ManifestEdit edit;
     SayHowItIsOpen(options, &edit);
@@ -241,6 +244,7 @@ Status ReplayAndCommit(const Options& options, const std::string& directory,
     recovered->retained_sequence = std::max(state.retained_sequence, edit.retained_sequence);
     status = manifest->Commit(edit);
     if (status.ok()) status = manifest->Seal();
+    CrashStepDone(CrashStep::kRecoveryCommitted);
     if (!status.ok()) return status;  // either may be what a crash leaves: the segments stay
   }
   if (!status.ok()) {

@@ -4,12 +4,15 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <string>
 #include <vector>
 
 #include "tools/crash/kills.h"
 #include "tools/crash/matrix.h"
 #include "tools/crash/runner.h"
+#include "tools/crash/shrink.h"
+#include "tools/crash/sites.h"
 
 // Makes crashes by the thousand on a simulated disk, opens the engine on what is left, and holds
 // the result against an oracle: see tools/crash/matrix.h for how, tests/support/ledger.h for what
@@ -34,6 +37,12 @@ DEFINE_uint64(kills, 0,
               "system; the budget ends it too");
 DEFINE_string(kill_dir, "", "where the databases of --kills are made; default: a temporary one");
 DEFINE_string(replay, "", "look at the image of one token alone, and say what is wrong with it");
+DEFINE_bool(
+    shrink, false,
+    "with --replay: look for the smallest run that shows a violation, for --budget at most");
+DEFINE_string(corpus, "",
+              "file of tokens, one a line, that are looked at first; # begins a comment");
+DEFINE_bool(list, false, "name the places at which it crashes the engine, and the faults");
 DEFINE_bool(json, false, "print one JSON object instead of the summary");
 DEFINE_bool(cells, false, "print the table of places and faults");
 
@@ -83,7 +92,7 @@ std::string Quote(const std::string& text) {
   return quoted + "\"";
 }
 
-void PrintJson(const RunnerReport& report) {
+void PrintJson(const RunnerReport& report, const std::vector<std::string>& unhit) {
   std::string text = "{\"images\": " + std::to_string(report.images) +
                      ", \"distinct\": " + std::to_string(report.distinct) +
                      ", \"violations\": " + std::to_string(report.violations) +
@@ -92,6 +101,8 @@ void PrintJson(const RunnerReport& report) {
   for (size_t i = 0; i < report.found.size(); ++i) {
     text += (i > 0 ? ", " : "") + Quote(report.found[i].token);
   }
+  text += "], \"unhit\": [";
+  for (size_t i = 0; i < unhit.size(); ++i) text += (i > 0 ? ", " : "") + Quote(unhit[i]);
   text += "], \"cells\": [";
   bool first = true;
   for (const auto& [place, cell] : report.cells) {
@@ -112,17 +123,20 @@ void PrintCells(const RunnerReport& report) {
   }
 }
 
-void PrintSummary(const RunnerReport& report) {
+void PrintSummary(const RunnerReport& report, const std::vector<std::string>& unhit) {
   for (const Violation& violation : report.found) {
     std::printf("VIOLATION  --replay=%s\n%s\n\n", violation.token.c_str(), violation.text.c_str());
   }
   if (FLAGS_cells) PrintCells(report);
-  std::printf("%llu runs, %llu images, %llu distinct (%.0f a minute), %llu violations, %.1f s\n",
-              static_cast<unsigned long long>(report.sessions),
-              static_cast<unsigned long long>(report.images),
-              static_cast<unsigned long long>(report.distinct),
-              static_cast<double>(report.distinct) / report.seconds * 60,
-              static_cast<unsigned long long>(report.violations), report.seconds);
+  for (const std::string& place : unhit) std::printf("UNHIT  %s\n", place.c_str());
+  std::printf(
+      "%llu runs, %llu images, %llu distinct (%.0f a minute), %llu violations, %zu places "
+      "not hit, %.1f s\n",
+      static_cast<unsigned long long>(report.sessions),
+      static_cast<unsigned long long>(report.images),
+      static_cast<unsigned long long>(report.distinct),
+      static_cast<double>(report.distinct) / report.seconds * 60,
+      static_cast<unsigned long long>(report.violations), unhit.size(), report.seconds);
 }
 
 // Does nothing: a replay needs no news.
@@ -133,13 +147,59 @@ class Quiet : public MatrixListener {
   void OnViolation(const Token&, const std::string&) override {}
 };
 
-int Replay(const std::string& text) {
+class FirstViolation : public MatrixListener {
+ public:
+  bool OnImage(const Token&) override { return text.empty(); }
+  void OnObserved() override {}
+  void OnViolation(const Token& violated, const std::string& what) override {
+    if (text.empty()) token = violated, text = what;
+  }
+  Token token;
+  std::string text;
+};
+
+int Replay(const std::string& text, double seconds) {
   Token token;
   if (!Token::Parse(text, &token)) return Fail("not a token: '" + text + "'");
+  if (FLAGS_shrink) {
+    const Shrunk shrunk = Shrink(token, seconds);
+    std::printf("%s\n%s\n", shrunk.token.ToString().c_str(),
+                shrunk.text.empty() ? "no violation" : shrunk.text.c_str());
+    return shrunk.text.empty() ? 0 : 1;
+  }
   Quiet quiet;
   const std::string wrong = Matrix({}, &quiet).Replay(token);
   std::printf("%s\n%s\n", text.c_str(), wrong.empty() ? "no violation" : wrong.c_str());
   return wrong.empty() ? 0 : 1;
+}
+
+int List() {
+  for (const Site& site : Sites()) std::printf("%-9s %s\n", site.matrix, site.place);
+  std::printf("\nfaults:");
+  for (const char* fault : Faults()) std::printf(" %s", fault);
+  std::printf("\n");
+  return 0;
+}
+
+// What once was a violation: each image, and the whole run that it was found in. The tokens that
+// show one again.
+int RunCorpus(const std::string& path, std::vector<Violation>* found) {
+  std::ifstream in(path);
+  if (!in) return Fail("--corpus: cannot read '" + path + "'");
+  for (std::string line; std::getline(in, line);) {
+    line = line.substr(0, line.find_first_of(" #"));
+    if (line.empty()) continue;
+    Token token;
+    if (!Token::Parse(line, &token)) return Fail("--corpus: not a token: '" + line + "'");
+    Quiet quiet;
+    Matrix matrix({.images_max = 500}, &quiet);
+    if (std::string wrong = matrix.Replay(token); !wrong.empty()) found->push_back({line, wrong});
+    token.points.clear();
+    FirstViolation first;
+    Matrix({.images_max = 500}, &first).Run(token);
+    if (!first.text.empty()) found->push_back({first.token.ToString(), first.text});
+  }
+  return 0;
 }
 
 int Kills(double seconds) {
@@ -158,12 +218,15 @@ int Kills(double seconds) {
   for (const std::string& violation : report.violations) {
     std::fprintf(FLAGS_json ? stderr : stdout, "VIOLATION  %s\n", violation.c_str());
   }
-  std::printf(FLAGS_json ? "{\"kills\": %llu, \"recovery_kills\": %llu, \"batches\": %llu, "
+  std::printf(FLAGS_json ? "{\"kills\": %llu, \"recovery_kills\": %llu, \"out_of_memory\": %llu, "
+                           "\"batches\": %llu, "
                            "\"violations\": %zu, \"seconds\": %.1f}\n"
-                         : "%llu kills while writing, %llu while opening, %llu batches found, %zu "
+                         : "%llu kills while writing, %llu while opening, %llu of them out of "
+                           "memory, %llu batches found, %zu "
                            "violations, %.1f s\n",
               static_cast<unsigned long long>(report.kills),
               static_cast<unsigned long long>(report.recovery_kills),
+              static_cast<unsigned long long>(report.out_of_memory),
               static_cast<unsigned long long>(report.batches), report.violations.size(),
               report.seconds);
   if (FLAGS_kill_dir.empty()) rmdir(made);  // unless a violation left something to look at
@@ -171,11 +234,13 @@ int Kills(double seconds) {
 }
 
 int Main() {
-  if (!FLAGS_replay.empty()) return Replay(FLAGS_replay);
+  if (FLAGS_list) return List();
   RunnerOptions options;
   if (!ParseSeconds(FLAGS_budget, &options.seconds)) {
     return Fail("--budget: '" + FLAGS_budget + "' is no time; say 90s, 5m or 2h");
   }
+  if (FLAGS_shrink && FLAGS_replay.empty()) return Fail("--shrink: of which --replay?");
+  if (!FLAGS_replay.empty()) return Replay(FLAGS_replay, options.seconds);
   if (FLAGS_kills > 0) return Kills(options.seconds);
   options.matrices = ParseMatrices(FLAGS_matrix);
   for (const std::string& name : options.matrices) {
@@ -197,10 +262,19 @@ int Main() {
   options.violations_max = std::max<uint64_t>(FLAGS_violations_max, 1);
   options.matrix.images_max = FLAGS_images_max;
   options.matrix.depth = FLAGS_depth;
-  const RunnerReport report = Run(options, !FLAGS_json && isatty(STDERR_FILENO) != 0);
+  std::vector<Violation> again;
+  if (!FLAGS_corpus.empty()) {
+    if (const int failed = RunCorpus(FLAGS_corpus, &again); failed != 0) return failed;
+  }
+  RunnerReport report = Run(options, !FLAGS_json && isatty(STDERR_FILENO) != 0);
   if (!report.error.empty()) return Fail(report.error);
-  FLAGS_json ? PrintJson(report) : PrintSummary(report);
-  return report.violations > 0 ? 1 : 0;
+  report.violations += again.size();
+  report.found.insert(report.found.begin(), again.begin(), again.end());
+  const std::vector<std::string> unhit = UnhitSites(options, report);
+  FLAGS_json ? PrintJson(report, unhit) : PrintSummary(report, unhit);
+  // So many runs and no more were asked for: they need not come everywhere.
+  const bool complete = unhit.empty() || FLAGS_runs > 0;
+  return report.violations > 0 || !complete ? 1 : 0;
 }
 
 }  // namespace

@@ -19,6 +19,8 @@
 
 namespace varve {
 
+enum class CrashStep : uint8_t;  // util/crash_site.h
+
 class Scheduler {
  public:
   // The scheduler the calling thread belongs to, or null.
@@ -51,6 +53,9 @@ class Scheduler {
   virtual void Point() = 0;
   virtual void Spin() = 0;
   virtual void Sleep(uint64_t nanos) = 0;
+
+  // The calling task has come to a step that a crash test has a name for.
+  virtual void Did(CrashStep) {}
 
  protected:
   static void SetCurrent(Scheduler* scheduler) { current_ = scheduler; }

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "util/crash_site.h"
 #include "util/filename.h"
 #include "util/mutex.h"
 #include "util/thread.h"
@@ -167,6 +168,7 @@ Status WalImpl::WriteHeaders(const LogHeader& header, LogFile* file) {
 
 Status WalImpl::Prepare(FileNumber number, uint64_t payload_bytes_min,
                         std::unique_ptr<PreparedLog>* log) {
+  CrashSiteScope making(CrashSite::kLogMake);
   if (number == 0) return Status::InvalidArgument("log number 0");
   if (payload_bytes_min > wal::kPayloadBytesMax) {
     return Status::InvalidArgument("a log record of " + std::to_string(payload_bytes_min) +
@@ -229,6 +231,7 @@ Status WalImpl::Use(std::unique_ptr<PreparedLog> log) {
   }
   logs_.push_back(std::make_shared<Log>(static_cast<PreparedLogImpl*>(log.get()), before));
   appender_ = logs_.back().get();
+  CrashStepDone(CrashStep::kLogRotated);
   return Status::OK();
 }
 
@@ -237,6 +240,7 @@ bool WalImpl::Fits(uint64_t payload_bytes) const {
 }
 
 Status WalImpl::Append(std::span<const Slice> parts, LogPosition* end) {
+  CrashSiteScope appending(CrashSite::kLogAppend);
   if (is_latched_.load(std::memory_order_acquire)) return latched();
   uint64_t payload_bytes = 0;
   for (Slice part : parts) payload_bytes += part.size();
@@ -357,6 +361,7 @@ void WalImpl::SyncLogs(FileNumber last) {
 }
 
 Status WalImpl::SyncOne(Log* log, uint64_t* covered) {
+  CrashSiteScope syncing(CrashSite::kLogSync);
   *covered = log->writer->BeginSync();
   for (SpinWait wait; log->writer->complete() < *covered;) {
     if (is_latched_.load(std::memory_order_acquire)) return latched();
@@ -394,6 +399,7 @@ FileNumber WalImpl::current() const {
 }
 
 Status WalImpl::Retire(FileNumber lowest_needed) {
+  CrashSiteScope recycling(CrashSite::kLogRecycle);
   std::vector<std::shared_ptr<Log>> released;
   {
     MutexLock lock(&mutex_);
@@ -422,6 +428,7 @@ Status WalImpl::Retire(FileNumber lowest_needed) {
 }
 
 Status WalImpl::Adopt(const std::string& name) {
+  CrashSiteScope recycling(CrashSite::kLogRecycle);
   FileNumber number;
   FileType type;
   if (!ParseFileName(name, &number, &type) ||

@@ -191,6 +191,10 @@ void BatonScheduler::Point() {
   MaybeSwitch();
 }
 
+void BatonScheduler::Did(CrashStep step) {
+  if (on_step_ != nullptr) on_step_(step);
+}
+
 void BatonScheduler::Spin() {
   Step('s');
   running_->spinning = true;

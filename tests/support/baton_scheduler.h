@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "util/random.h"
@@ -66,6 +67,8 @@ class BatonScheduler final : public Scheduler {
   // reading of the clock takes time.
   std::shared_ptr<Clock> clock() const;
   uint64_t now_nanos() const;
+  // Called by the task that comes to a step (util/crash_site.h). Set it before Run().
+  void OnStep(std::function<void(CrashStep)> listener) { on_step_ = std::move(listener); }
   // Sets the wall clock forward or back, leaving the others.
   void JumpWallClock(int64_t millis);
 
@@ -86,6 +89,7 @@ class BatonScheduler final : public Scheduler {
   void Point() override;
   void Spin() override;
   void Sleep(uint64_t nanos) override;
+  void Did(CrashStep step) override;
 
  private:
   enum class State { kRunnable, kLocking, kWaiting, kSleeping, kJoining, kEnded };
@@ -108,6 +112,7 @@ class BatonScheduler final : public Scheduler {
 
   const BatonOptions options_;
   const std::shared_ptr<VirtualClock> clock_;
+  std::function<void(CrashStep)> on_step_;
   // Everything below belongs to the holder of the baton; handing it over is a semaphore.
   Random random_;
   uint32_t switch_one_in_;

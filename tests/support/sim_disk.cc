@@ -93,6 +93,7 @@ void SimDisk::Apply(const SimOp& op) {
       break;
     case SimOpKind::kSyncBegin:
     case SimOpKind::kDirectorySyncBegin:
+    case SimOpKind::kStep:
       break;
     case SimOpKind::kSyncEnd:
       if (!tracking_) break;

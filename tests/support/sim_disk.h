@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "util/crash_site.h"
 #include "varve/slice.h"
 
 // A disk whose every unsynced change can be lost on its own: the state machine behind
@@ -66,6 +67,7 @@ enum class SimOpKind : uint8_t {
   kRename,         // `old_entry` becomes `new_entry`, which it replaces
   kDirectorySyncBegin,
   kDirectorySyncEnd,
+  kStep,  // nothing changes but what the process knows: `step`
 };
 
 struct SimOp {
@@ -81,7 +83,10 @@ struct SimOp {
   std::string path = {};  // for people
   std::string old_entry = {}, new_entry = {};
   std::shared_ptr<const std::string> data = nullptr;
-  // Where it belongs, for people and cells: "log.copy", "manifest.root.sync", "segment.create" …
+  CrashSite site = CrashSite::kOther;  // what the engine did
+  CrashStep step = CrashStep::kCount;
+  // Where it belongs, for people and cells: "log append: log.append", "flush: segment.create",
+  // "group synced" …
   std::string Label() const;
   std::string ToString() const;
 };

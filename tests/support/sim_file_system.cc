@@ -200,6 +200,16 @@ uint64_t SimFileSystem::op_count() const {
   return options_.record ? history_.ops.size() : disk_.clock();
 }
 
+void SimFileSystem::LieAboutSync(uint64_t nth) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  syncs_to_lie_ = nth;
+}
+
+uint64_t SimFileSystem::first_lie() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return first_lie_;
+}
+
 void SimFileSystem::InjectFault(const SimFault& fault) {
   std::lock_guard<std::mutex> lock(mutex_);
   fault_ = fault;
@@ -289,11 +299,20 @@ Status SimFileSystem::Missing(const std::string& path) const {
 }
 
 void SimFileSystem::Record(SimOp op) {
+  op.site = CurrentCrashSite();
   if (!op.new_entry.empty()) names_given_.push_back(op.new_entry);
   const bool watched = watched_ != 0 && MayGrow(op);
   disk_.Apply(op);
   if (watched) watched_bytes_max_ = std::max(watched_bytes_max_, WatchedBytes());
   if (options_.record) history_.ops.push_back(std::move(op));
+}
+
+void SimFileSystem::Did(CrashStep step) {
+  std::lock_guard lock(mutex_);
+  if (frozen_) return;
+  SimOp op{.kind = SimOpKind::kStep};
+  op.step = step;
+  Record(std::move(op));
 }
 
 const std::string& SimFileSystem::LatestPath(InodeNumber inode, const std::string& path) const {
@@ -444,6 +463,10 @@ Status SimFileSystem::SyncInode(SimOpKind begin, InodeNumber inode, const std::s
   op.kind = directory ? SimOpKind::kDirectorySyncEnd : SimOpKind::kSyncEnd;
   op.ok = s.ok();
   op.seed = Draw(UINT64_MAX);
+  if (op.ok && syncs_to_lie_ > 0 && --syncs_to_lie_ == 0) {
+    op.begin = 0;  // nothing was written before that
+    first_lie_ = options_.record ? history_.ops.size() : disk_.clock();
+  }
   Record(std::move(op));
   if (directory) disk_.Collect(open_);
   return s.WithContext("sync");

@@ -21,28 +21,40 @@ std::string FileKind(std::string_view path) {
   if (name.substr(dot) == ".log") return "log";
   if (name.substr(dot) == ".recycled") return "recycled";
   if (name.substr(dot) == ".seg") return "segment";
+  if (name.substr(dot) == ".ghost") return "ghost";
   return "other";
 }
 
 }  // namespace
 
-std::string SimOp::Label() const {
+namespace {
+
+// What is done to which kind of file: "segment.create".
+std::string CallLabel(const SimOp& op) {
   static const char* const kVerbs[] = {
       "create",        "mkdir", "write",  "resize", "sync_begin",
       "sync",          "link",  "unlink", "rename", "directory_sync_begin",
       "directory_sync"};
-  std::string label = FileKind(path);
-  if (kind == SimOpKind::kWrite && label == "log") {
-    return offset < 2 * kSimPageBytes ? "log.header" : "log.append";
+  std::string label = FileKind(op.path);
+  if (op.kind == SimOpKind::kWrite && label == "log") {
+    return op.offset < 2 * kSimPageBytes ? "log.header" : "log.append";
   }
-  if (kind == SimOpKind::kWrite && label == "manifest") {
-    return offset < 2 * kSimPageBytes ? "manifest.root" : "manifest.page";
+  if (op.kind == SimOpKind::kWrite && label == "manifest") {
+    return op.offset < 2 * kSimPageBytes ? "manifest.root" : "manifest.page";
   }
-  if (kind >= SimOpKind::kDirectorySyncBegin) return kVerbs[static_cast<int>(kind)];
-  return label + "." + kVerbs[static_cast<int>(kind)];
+  if (op.kind >= SimOpKind::kDirectorySyncBegin) return kVerbs[static_cast<int>(op.kind)];
+  return label + "." + kVerbs[static_cast<int>(op.kind)];
+}
+
+}  // namespace
+
+std::string SimOp::Label() const {
+  if (kind == SimOpKind::kStep) return CrashStepName(step);
+  return std::string(CrashSiteName(site)) + ": " + CallLabel(*this);
 }
 
 std::string SimOp::ToString() const {
+  if (kind == SimOpKind::kStep) return Label();
   std::string text = Label() + " " + path;
   if (kind == SimOpKind::kRename) text += " -> " + new_entry;
   text += " inode " + std::to_string(inode);

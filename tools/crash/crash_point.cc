@@ -6,11 +6,13 @@
 
 #include "util/coding.h"
 #include "util/hash.h"
+#include "util/random.h"
 
 namespace varve::crash {
 namespace {
 
-constexpr std::string_view kRootSuffix = "~root";
+// Of the kinds of damage, in their order.
+constexpr std::string_view kDamages[] = {"", "~root", "~flip", "~move"};
 constexpr size_t kPageBytes = 4096;
 
 // Whole of `text` as a number.
@@ -45,16 +47,26 @@ std::string CrashPoint::ToString() const {
   std::string text = Number(boundary, 10);
   if (torn) text += ".torn" + Number(tear, 10);
   text += kind == Kind::kKill ? ".kill" : "." + loss.ToString();
-  if (destroy_root) text += kRootSuffix;
+  text += kDamages[static_cast<int>(damage)];
+  if (damage >= Damage::kFlip) text += Number(damage_seed, 10);
   return text;
 }
 
 bool CrashPoint::Parse(std::string_view text, CrashPoint* point) {
   *point = CrashPoint();
-  if (text.size() > kRootSuffix.size() &&
-      text.substr(text.size() - kRootSuffix.size()) == kRootSuffix) {
-    point->destroy_root = true;
-    text.remove_suffix(kRootSuffix.size());
+  if (const size_t tilde = text.find('~'); tilde != std::string_view::npos) {
+    std::string_view what = text.substr(tilde);
+    text = text.substr(0, tilde);
+    for (const Damage damage : {Damage::kRoot, Damage::kFlip, Damage::kMove}) {
+      const std::string_view name = kDamages[static_cast<int>(damage)];
+      if (what.substr(0, name.size()) != name) continue;
+      point->damage = damage;
+      what.remove_prefix(name.size());
+      if (damage == Damage::kRoot ? !what.empty() : !ParseNumber(what, 10, &point->damage_seed)) {
+        return false;
+      }
+    }
+    if (point->damage == Damage::kNone) return false;
   }
   if (!ParseNumber(Take(&text, '.'), 10, &point->boundary)) return false;
   if (text.substr(0, 4) == "torn") {
@@ -68,7 +80,7 @@ bool CrashPoint::Parse(std::string_view text, CrashPoint* point) {
 
 std::string CrashPoint::Fault() const {
   std::string name = torn ? "torn" : kind == Kind::kKill ? "kill" : SimLoss::KindName(loss.kind);
-  return destroy_root ? name.append(kRootSuffix) : name;
+  return name.append(kDamages[static_cast<int>(damage)]);
 }
 
 SimDisk Materialise(const SimReplay& replay, const SimOp* next, const CrashPoint& point) {
@@ -81,8 +93,10 @@ SimDisk Materialise(const SimReplay& replay, const SimOp* next, const CrashPoint
   return crash(disk);
 }
 
-bool DestroyNewestRoot(SimDisk* disk) {
-  bool destroyed = false;
+namespace {
+
+std::string DestroyNewestRoot(SimDisk* disk) {
+  std::string destroyed;
   for (const std::string& path : disk->Paths()) {
     if (path.size() < 9 || path.substr(path.size() - 9) != "/MANIFEST") continue;
     const InodeNumber inode = disk->Find(path);
@@ -92,9 +106,58 @@ bool DestroyNewestRoot(SimDisk* disk) {
     const auto first = RootGeneration(pages, 0), second = RootGeneration(pages + kPageBytes, 1);
     if (!first.has_value() || !second.has_value()) continue;
     disk->Damage(inode, *second > *first ? kPageBytes : 0, std::string(kPageBytes, '\xa5'));
-    destroyed = true;
+    destroyed = path;
   }
   return destroyed;
+}
+
+// A file of some bytes below `directory`.
+std::string ChooseFile(const SimDisk& disk, std::string_view directory, Random* random) {
+  std::vector<std::string> files;
+  for (const std::string& path : disk.Paths()) {
+    if (path.size() <= directory.size() || path.substr(0, directory.size()) != directory) continue;
+    const InodeNumber inode = disk.Find(path);
+    if (!disk.IsDirectory(inode) && disk.Size(inode) > 0) files.push_back(path);
+  }
+  return files.empty() ? std::string() : files[random->Uniform(files.size())];
+}
+
+// A place in the file where something stands, if a few tries find one: most of a log is zeros.
+uint64_t ChooseOffset(const SimDisk& disk, InodeNumber inode, Random* random) {
+  uint64_t offset = 0;
+  for (int tries = 0; tries < 8; ++tries) {
+    offset = random->Uniform(disk.Size(inode));
+    char byte = 0;
+    if (disk.Read(inode, offset, 1, &byte) == 1 && byte != 0) break;
+  }
+  return offset;
+}
+
+}  // namespace
+
+std::string DamageDisk(const CrashPoint& point, std::string_view directory, SimDisk* disk) {
+  if (point.damage == CrashPoint::Damage::kNone) return "";
+  if (point.damage == CrashPoint::Damage::kRoot) return DestroyNewestRoot(disk);
+  Random random(point.damage_seed);
+  const std::string path = ChooseFile(*disk, directory, &random);
+  if (path.empty()) return "";
+  const InodeNumber inode = disk->Find(path);
+  const uint64_t offset = ChooseOffset(*disk, inode, &random);
+  if (point.damage == CrashPoint::Damage::kFlip) {
+    char byte = 0;
+    disk->Read(inode, offset, 1, &byte);
+    byte = static_cast<char>(byte ^ (1 << random.Uniform(8)));
+    disk->Damage(inode, offset, Slice(&byte, 1));
+    return path;
+  }
+  const InodeNumber source = disk->Find(ChooseFile(*disk, directory, &random));
+  const auto sector = [](uint64_t at) { return at / kSimSectorBytes * kSimSectorBytes; };
+  char moved[kSimSectorBytes] = {}, there[kSimSectorBytes] = {};
+  disk->Read(source, sector(ChooseOffset(*disk, source, &random)), sizeof(moved), moved);
+  disk->Read(inode, sector(offset), sizeof(there), there);
+  if (std::memcmp(moved, there, sizeof(moved)) == 0) return "";
+  disk->Damage(inode, sector(offset), Slice(moved, sizeof(moved)));
+  return path;
 }
 
 std::string Token::ToString() const {

@@ -24,14 +24,21 @@ struct CrashPoint {
   bool torn = false;
   uint64_t tear = 0;
   SimLoss loss = {};
-  // Apart from the crash, the newest root of the manifest is unreadable.
-  bool destroy_root = false;
+  // What befalls the disk apart from the crash.
+  enum class Damage : uint8_t {
+    kNone,
+    kRoot,  // the newest root of the manifest is unreadable
+    kFlip,  // one bit of one file is another
+    kMove,  // a sector of one file holds what belongs to another place, as by a stray write
+  };
+  Damage damage = Damage::kNone;
+  uint64_t damage_seed = 0;  // kFlip, kMove: which
 
-  // "1873.kill", "1873.torn2.kill", "1873.rnd5", "1873.only3~root"
+  // "1873.kill", "1873.torn2.kill", "1873.rnd5", "1873.only3~root", "1873.keep~flip77"
   std::string ToString() const;
   static bool Parse(std::string_view text, CrashPoint* point);
   // For the table: "kill", "torn", "drop", "keep", "only", "but", "set", "rnd", each perhaps
-  // with "~root".
+  // with "~root", "~flip" or "~move".
   std::string Fault() const;
 };
 
@@ -39,9 +46,10 @@ struct CrashPoint {
 // null at the end of the history.
 SimDisk Materialise(const SimReplay& replay, const SimOp* next, const CrashPoint& point);
 
-// Overwrites the newest valid root of every manifest on the disk with garbage. False if there is no
+// Does to the disk what point.damage says, to files of `directory` ("/db") where it chooses one.
+// The path of the file it was done to; "" if nothing is changed by it: with kRoot, if there is no
 // manifest with two valid roots, or if a change of it is pending.
-bool DestroyNewestRoot(SimDisk* disk);
+std::string DamageDisk(const CrashPoint& point, std::string_view directory, SimDisk* disk);
 
 // A run and the crashes that lead to an image: "wal:1f:-:1873.rnd5/44.kill".
 struct Token {

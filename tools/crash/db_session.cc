@@ -61,6 +61,7 @@ class DbSession : public Session {
     Live(seed);
   }
 
+  bool finds_damage() const override { return true; }
   uint64_t Context(uint64_t boundary) const override { return run_.checkpoints.Context(boundary); }
 
   Observation Observe(SimDisk disk, uint64_t boundary, Ledger::State* state) const override {
@@ -96,6 +97,7 @@ class DbSession : public Session {
     run_.ledger = ledger_;
     run_.imports = std::make_shared<ImportDevice>(fs_);
     BatonScheduler scheduler({.seed = seed});
+    scheduler.OnStep([this](CrashStep step) { fs_->Did(step); });
     scheduler.Run([&] { LiveTask(seed, scheduler); });
     fault_ = run_.fault();
     if (fault_.empty()) fault_ = run_.checkpoints.Verify(*ledger_);
@@ -104,6 +106,7 @@ class DbSession : public Session {
 
   void LiveTask(uint64_t seed, const BatonScheduler& scheduler) {
     if (run_.options.fault.nth > 0) fs_->InjectFault(run_.options.fault);
+    if (run_.options.lie_nth > 0) fs_->LieAboutSync(run_.options.lie_nth);
     std::vector<Ledger::State> states(static_cast<size_t>(run_.options.writers));
     for (int life = 0; life < run_.options.lives && run_.fault().empty(); ++life) {
       std::unique_ptr<DB> db;

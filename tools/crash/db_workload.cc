@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <optional>
 
 #include "tools/crash/db_reader.h"
+#include "tools/crash/variant.h"
 #include "util/scheduler.h"
 #include "util/thread.h"
 #include "varve/segment_writer.h"
@@ -357,27 +357,6 @@ class Client {
   bool may_write_ = true;
 };
 
-// "always", "-+f12o" and "never+f3g": a sync mode, the call that fails (once, for good).
-struct Variant {
-  std::optional<WalSyncMode> wal_sync;
-  uint64_t nth = 0;
-  bool forever = false;
-};
-
-Variant ParseVariant(const std::string& text) {
-  Variant variant;
-  const size_t plus = text.find('+');
-  const std::string sync = text.substr(0, plus);
-  if (sync == "never") variant.wal_sync = WalSyncMode::kNever;
-  if (sync == "interval") variant.wal_sync = WalSyncMode::kInterval;
-  if (sync == "always") variant.wal_sync = WalSyncMode::kAlways;
-  if (plus != std::string::npos && text.compare(plus, 2, "+f") == 0) {
-    variant.nth = std::strtoull(text.c_str() + plus + 2, nullptr, 10);
-    variant.forever = text.back() == 'g';
-  }
-  return variant;
-}
-
 }  // namespace
 
 std::string KeyOf(int writer, int key) {
@@ -414,8 +393,10 @@ DbRunOptions DbRunOptions::FromSeed(uint64_t seed, const std::string& variant, b
   db.memtables_max = static_cast<int>(random.Between(2, 5));
   db.flush_memtables_min = static_cast<int>(random.Between(1, db.memtables_max - 1));
   db.wal_sync = static_cast<WalSyncMode>(random.Uniform(3));
-  const Variant chosen = ParseVariant(variant);
-  db.wal_sync = chosen.wal_sync.value_or(db.wal_sync);
+  const Variant chosen = Variant::Parse(variant);
+  if (chosen.sync == "never") db.wal_sync = WalSyncMode::kNever;
+  if (chosen.sync == "interval") db.wal_sync = WalSyncMode::kInterval;
+  if (chosen.sync == "always") db.wal_sync = WalSyncMode::kAlways;
   db.wal_sync_interval_ms = static_cast<uint32_t>(random.Between(1, 40));
   db.wal_mapped = !random.OneIn(3);
   db.compression = random.OneIn(2) ? Compression::kLz4 : Compression::kNone;
@@ -432,7 +413,7 @@ DbRunOptions DbRunOptions::FromSeed(uint64_t seed, const std::string& variant, b
   options.sync_one_in = random.OneIn(3) ? 2 : static_cast<uint32_t>(random.Between(4, 40));
   options.unlogged_one_in = random.OneIn(3) ? 12 : 0;
   options.flush_one_in = static_cast<uint32_t>(random.Between(20, 200));
-  if (short_run || chosen.nth > 0) {
+  if (short_run || chosen.fault_nth > 0) {
     options.steps = 5 + options.steps / 6;
     options.lives = 1;
   }
@@ -440,20 +421,28 @@ DbRunOptions DbRunOptions::FromSeed(uint64_t seed, const std::string& variant, b
   db.level0_runs_trigger = static_cast<int>(random.Between(1, 4));
   db.tiered_runs_trigger = static_cast<int>(random.Between(2, 4));
   db.segment_bytes = db.level_base_bytes = uint64_t{64} << 10;
-  const bool brief = short_run || chosen.nth > 0;
+  const bool brief = short_run || chosen.fault_nth > 0;
   if (random.OneIn(2))
     options.ingest_one_in = static_cast<uint32_t>(random.Between(6, brief ? 12 : 60));
   if (random.OneIn(2))
     options.checkpoint_one_in = static_cast<uint32_t>(random.Between(8, brief ? 16 : 80));
+  chosen.LimitSteps(&options.steps);
+  if (chosen.writers_max != 0) {
+    options.writers = std::min(options.writers, static_cast<int>(chosen.writers_max));
+  }
   options.fault.nth = 0;
-  if (chosen.nth > 0) {
-    options.fault = {.calls = kSimAll, .nth = chosen.nth, .forever = chosen.forever};
+  if (chosen.fault_nth > 0) {
+    options.fault = {.calls = kSimAll, .nth = chosen.fault_nth, .forever = chosen.fault_lasts};
     options.fault.code = random.OneIn(3) ? Status::Code::kNoSpace : Status::Code::kIOError;
   } else if (random.OneIn(4)) {
     options.fault.calls = random.OneIn(4) ? uint32_t{kSimAll & ~kSimLock} : uint32_t{kSimChanges};
     options.fault.nth = 1 + random.Skewed(10);
     options.fault.forever = random.OneIn(2);
     options.fault.code = random.OneIn(3) ? Status::Code::kNoSpace : Status::Code::kIOError;
+  }
+  options.lie_nth = chosen.lie_nth;
+  if (options.lie_nth == 0 && options.fault.nth == 0 && random.OneIn(8)) {
+    options.lie_nth = 1 + random.Uniform(40);
   }
   return options;
 }

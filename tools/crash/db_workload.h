@@ -35,6 +35,7 @@ struct DbRunOptions {
   uint32_t flush_one_in = 60;
   uint32_t ingest_one_in = 0, checkpoint_one_in = 0;  // 0: never
   SimFault fault;                                     // nth 0: none
+  uint64_t lie_nth = 0;  // the sync that persists nothing and says OK; 0: none
 
   static DbRunOptions FromSeed(uint64_t seed, const std::string& variant, bool short_run);
 };

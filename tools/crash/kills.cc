@@ -19,6 +19,7 @@
 #include "tests/support/ledger.h"
 #include "tools/crash/db_reader.h"
 #include "tools/crash/db_workload.h"
+#include "tools/crash/failing_new.h"
 #include "util/hash.h"
 #include "util/random.h"
 #include "util/thread.h"
@@ -163,16 +164,23 @@ class Killer {
   // can be no child.
   template <typename Body>
   bool RunAndKill(bool when_open, uint64_t micros, const Body& body) {
+    // The allocation that fails; few, as the later ones happen while it writes.
+    const uint64_t failing = random_.OneIn(4) ? 1 + random_.Skewed(14) : 0;
     std::fflush(nullptr);
     const pid_t pid = fork();
     if (pid < 0) return false;
     if (pid == 0) {
+      if (failing > 0) {
+        // What it says of its end would fill the screen.
+        if (std::freopen("/dev/null", "w", stderr) == nullptr) _exit(0);
+        FailAllocation(failing, failing % 2 == 0);
+      }
       body();
       _exit(0);
     }
     const double started = Now();
     while (when_open && !shared_->opened.load() && !shared_->failed.load() &&
-           Now() - started < kOpenSecondsMax) {
+           Now() - started < kOpenSecondsMax && !(failing > 0 && Ended(pid))) {
       usleep(100);
     }
     if (when_open && shared_->opened.load())
@@ -182,10 +190,21 @@ class Killer {
     int status = 0;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
-    if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) {
+    const bool aborted = WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+    if (failing > 0 && (aborted || shared_->failed.load())) {
+      ++report_.out_of_memory;
+      shared_->failed.store(false);
+    } else if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) {
       Fail(std::string("the child died: ") + strsignal(WTERMSIG(status)));
     }
     return true;
+  }
+
+  // Whether the child is a zombie already, which it stays.
+  static bool Ended(pid_t pid) {
+    siginfo_t info{};
+    return waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == pid;
   }
 
   void Fail(const std::string& what) {

@@ -9,7 +9,9 @@
 // acknowledged in memory shared with its parent, which kills it at a random moment, opens the
 // database, and holds it against the ledger. Every logged write that was acknowledged must be
 // there, synced or not; one prefix for all keys. Often a child that only opens the database is
-// killed in between, so recovery is interrupted too.
+// killed in between, so recovery is interrupted too. Some children run out of memory before: an
+// allocation fails, once or for good from then on, which may end the process, or give an error of a
+// type, but never damages the directory.
 
 namespace varve::crash {
 
@@ -25,6 +27,7 @@ struct KillOptions {
 struct KillReport {
   uint64_t kills = 0;           // of children that wrote
   uint64_t recovery_kills = 0;  // of children that opened
+  uint64_t out_of_memory = 0;   // children of either kind that ended by a failed allocation
   uint64_t batches = 0;         // found after a kill
   double seconds = 0;
   std::vector<std::string> violations;

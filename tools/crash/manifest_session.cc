@@ -6,6 +6,7 @@
 #include "db/manifest.h"
 #include "tests/support/sim_env.h"
 #include "tools/crash/session.h"
+#include "tools/crash/variant.h"
 #include "util/hash.h"
 #include "util/random.h"
 
@@ -33,7 +34,8 @@ std::string DigestOf(const SegmentEntry& entry) {
 
 class ManifestSession : public Session {
  public:
-  explicit ManifestSession(const SessionOptions& options) : random_(options.seed) {
+  explicit ManifestSession(const SessionOptions& options)
+      : variant_(Variant::Parse(options.variant)), random_(options.seed) {
     fs_ = SimFileSystem::New({.seed = options.seed, .record = true});
     ledger_ = std::make_shared<Ledger>(1);
     Live(options.seed);
@@ -41,7 +43,7 @@ class ManifestSession : public Session {
 
   ManifestSession(const ManifestSession& before, SimDisk disk, uint64_t boundary, bool kill,
                   uint64_t seed)
-      : random_(seed), short_(true) {
+      : variant_(before.variant_), random_(seed), short_(true) {
     fs_ = SimFileSystem::New({.seed = seed, .record = true}, std::move(disk));
     ledger_ = std::make_shared<Ledger>(before.ledger_, boundary, kill);
     highest_.emplace_back(0, before.HighestAt(boundary));
@@ -175,7 +177,8 @@ class ManifestSession : public Session {
         return;
       }
       if (!Found(state)) return;
-      const uint64_t steps = short_ ? random_.Between(3, 12) : random_.Between(20, 90);
+      uint64_t steps = short_ ? random_.Between(3, 12) : random_.Between(20, 90);
+      variant_.LimitSteps(&steps);
       int failed = 0;
       for (uint64_t i = 0; i < steps && fault_.empty() && failed < 8; ++i) failed += !Step();
       if (!manifest_->poisoned().ok() || fs_->calls_failed() > 0 || !fault_.empty()) break;
@@ -294,6 +297,7 @@ class ManifestSession : public Session {
     return true;
   }
 
+  const Variant variant_;
   Random random_;
   const bool short_ = false;
   bool resolve_ = false;

@@ -72,6 +72,15 @@ class Reservoir {
   std::vector<CrashPoint> points_;
 };
 
+// Whether what went wrong is an error that says which file is damaged.
+bool NamesDamage(const std::string& fault) {
+  if (fault.find("Corruption") == std::string::npos) return false;
+  for (const char* name : {".seg", ".log", ".ghost", "MANIFEST"}) {
+    if (fault.find(name) != std::string::npos) return true;
+  }
+  return false;
+}
+
 bool ChangesNothing(const SimOp* op) {
   return op != nullptr &&
          (op->kind == SimOpKind::kSyncBegin || op->kind == SimOpKind::kDirectorySyncBegin);
@@ -80,7 +89,7 @@ bool ChangesNothing(const SimOp* op) {
 std::unique_ptr<Session> GoOn(const Session& session, const Walk& walk, const CrashPoint& point,
                               uint64_t seed) {
   SimDisk disk = Materialise(walk.replay(), walk.next(), point);
-  if (point.destroy_root) DestroyNewestRoot(&disk);
+  DamageDisk(point, session.directory(), &disk);
   const bool kill = point.kind == CrashPoint::Kind::kKill && !walk.doubtful();
   auto next = session.Continue(std::move(disk), point.boundary, kill, seed);
   if (next != nullptr) next->set_highest_file_before(walk.highest_file());
@@ -97,8 +106,8 @@ std::unique_ptr<Session> StartSession(const Token& token) {
   return nullptr;
 }
 
-std::vector<CrashPoint> Matrix::Plan(const SimReplay& replay, const SimOp* next, uint64_t allowance,
-                                     Random* random) const {
+std::vector<CrashPoint> Matrix::Plan(const SimReplay& replay, const SimOp* next, bool after_step,
+                                     bool decays, uint64_t allowance, Random* random) const {
   std::vector<CrashPoint> points;
   CrashPoint point{.boundary = replay.position()};
   const auto add_loss = [&](SimLoss loss) {
@@ -109,12 +118,20 @@ std::vector<CrashPoint> Matrix::Plan(const SimReplay& replay, const SimOp* next,
   const size_t pending = replay.disk().PendingCount();
   points.push_back(point);
   add_loss(SimLoss::DropAll());
+  // The disk is as at the boundary before, so one of each is enough: what counts is what was
+  // promised by then.
+  if (after_step) return points;
   add_loss(SimLoss::KeepAll());
-  if (options_.destroy_roots && (allowance == 0 || random->OneIn(4))) {
+  const auto damage = [&](CrashPoint::Damage kind) {
     for (size_t i = 0; i < 3; ++i) {
       points.push_back(points[i]);
-      points.back().destroy_root = true;
+      points.back().damage = kind;
+      if (kind >= CrashPoint::Damage::kFlip) points.back().damage_seed = random->Uniform(1 << 30);
     }
+  };
+  if (options_.damage && (allowance == 0 || random->OneIn(4))) damage(CrashPoint::Damage::kRoot);
+  if (options_.damage && decays && (allowance == 0 || random->OneIn(4))) {
+    damage(random->OneIn(3) ? CrashPoint::Damage::kMove : CrashPoint::Damage::kFlip);
   }
   const uint64_t sectors = next == nullptr ? 0 : SimDisk::SectorsOf(*next);
   if (sectors > 0 && (next->mapped || sectors > 1)) {
@@ -153,19 +170,29 @@ std::vector<CrashPoint> Matrix::Plan(const SimReplay& replay, const SimOp* next,
 std::string Matrix::Judge(const Session& session, const CrashPoint& point,
                           const Observation& observation, bool doubtful,
                           uint64_t highest_file) const {
-  if (!observation.fault.empty()) return observation.fault;
+  // Of either kind of loss that no engine can prevent it must tell, or show less: a prefix.
+  const bool decayed =
+      point.damage >= CrashPoint::Damage::kFlip ||
+      (point.kind == CrashPoint::Kind::kLoss && session.LiedBefore(point.boundary));
+  if (!observation.fault.empty()) {
+    return decayed && NamesDamage(observation.fault) ? "" : observation.fault;
+  }
   highest_file = std::max(highest_file, session.HighestFile(point.boundary));
-  if (observation.lowest_new_file <= highest_file) {
+  const bool numbers_kept = !decayed || point.damage != CrashPoint::Damage::kNone;
+  if (numbers_kept && observation.lowest_new_file <= highest_file) {
     return "file number " + std::to_string(observation.lowest_new_file) + " is used again; " +
            std::to_string(highest_file) + " was taken before the crash";
   }
-  if (observation.lowest_new_sequence <= session.HighestSequence(point.boundary)) {
+  if (numbers_kept && observation.lowest_new_sequence <= session.HighestSequence(point.boundary)) {
     return "sequence " + std::to_string(observation.lowest_new_sequence) + " is used again; " +
            std::to_string(session.HighestSequence(point.boundary)) + " was taken before the crash";
   }
   const bool kill = point.kind == CrashPoint::Kind::kKill && !doubtful;
   const Ledger& ledger = *session.ledger();
-  const Ledger::Bounds bounds = session.BoundsAt(point.boundary, kill, point.destroy_root);
+  const bool damaged = point.damage != CrashPoint::Damage::kNone;
+  Ledger::Bounds bounds = session.BoundsAt(point.boundary, kill, damaged);
+  // Above the position that is recorded as durable, damage of the log looks like its tail (R5.3).
+  if (decayed) std::fill(bounds.low.begin(), bounds.low.end(), 0);
   if (ledger.Judge(observation.hashes, point.boundary, bounds).legal) return "";
   return "no legal prefix";
 }
@@ -176,7 +203,9 @@ std::string Matrix::Report(const Session& session, const SimReplay& replay, cons
   std::string text = wrong + "\n";
   const SimOp* next = point.boundary < history.ops.size() ? &history.ops[point.boundary] : nullptr;
   SimDisk disk = Materialise(replay, next, point);
-  if (point.destroy_root) DestroyNewestRoot(&disk);
+  if (const std::string path = DamageDisk(point, session.directory(), &disk); !path.empty()) {
+    text += "  damaged: " + path + "\n";
+  }
   Ledger::State state;
   session.Observe(disk, point.boundary, &state);
   const bool kill = point.kind == CrashPoint::Kind::kKill && !doubtful;
@@ -207,7 +236,10 @@ bool Matrix::Examine(const Session& session, Token token, uint64_t images_max) {
     return true;
   }
   Random random(token.SeedAt(depth) ^ 0x706c616e);
-  const uint64_t boundaries = session.history().ops.size() + 1;
+  const auto& ops = session.history().ops;
+  const uint64_t boundaries =
+      1 + static_cast<uint64_t>(std::count_if(
+              ops.begin(), ops.end(), [](const SimOp& op) { return op.kind != SimOpKind::kStep; }));
   const uint64_t allowance = images_max == 0 ? 0 : std::max<uint64_t>(4, images_max / boundaries);
   // Where further sessions start. Every other one at a kill that left names unsynced, which are few
   // and which the next process must not rely on (RULES R4.3).
@@ -221,10 +253,13 @@ bool Matrix::Examine(const Session& session, Token token, uint64_t images_max) {
       continue;
     }
     const std::string place = walk.last() == nullptr ? "start" : walk.last()->Label();
-    for (const CrashPoint& point : Plan(walk.replay(), walk.next(), allowance, &random)) {
+    const bool after_step = walk.last() != nullptr && walk.last()->kind == SimOpKind::kStep;
+    for (const CrashPoint& point :
+         Plan(walk.replay(), walk.next(), after_step, session.finds_damage(), allowance, &random)) {
       current = point;
       SimDisk disk = Materialise(walk.replay(), walk.next(), point);
-      if (point.destroy_root && !DestroyNewestRoot(&disk)) continue;
+      const bool damaged = point.damage != CrashPoint::Damage::kNone;
+      if (damaged && DamageDisk(point, session.directory(), &disk).empty()) continue;
       if (!listener_->OnImage(token)) return false;
       const uint64_t key = Mix64(disk.CachedHash() + session.Context(point.boundary));
       auto it = seen_.find(key);
@@ -243,7 +278,7 @@ bool Matrix::Examine(const Session& session, Token token, uint64_t images_max) {
         continue;
       }
       // Damage on top of a crash is not what recovery may go on from.
-      if (point.destroy_root) continue;
+      if (damaged || session.LiedBefore(point.boundary)) continue;
       const bool kill = point.kind == CrashPoint::Kind::kKill;
       (kill && walk.replay().disk().HasPendingNames() ? unsynced_names : any).Offer(point);
     }
@@ -297,7 +332,7 @@ std::string Matrix::Replay(const Token& token) {
     walk.AdvanceTo(point.boundary);
     if (depth + 1 == token.points.size()) {
       SimDisk disk = Materialise(walk.replay(), walk.next(), point);
-      if (point.destroy_root) DestroyNewestRoot(&disk);
+      DamageDisk(point, session->directory(), &disk);
       const Observation observation = session->Observe(std::move(disk), point.boundary, nullptr);
       const std::string wrong =
           Judge(*session, point, observation, walk.doubtful(), walk.highest_file());

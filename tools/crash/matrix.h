@@ -28,10 +28,10 @@
 namespace varve::crash {
 
 struct MatrixOptions {
-  uint64_t images_max = 3000;  // of a session, about; 0: every image that Plan knows
-  int depth = 2;               // crashes in a row
-  int continuations = 2;       // sessions that go on after a crash of one
-  bool destroy_roots = true;
+  uint64_t images_max = 3000;    // of a session, about; 0: every image that Plan knows
+  int depth = 2;                 // crashes in a row
+  int continuations = 2;         // sessions that go on after a crash of one
+  bool damage = true;            // also images that are damaged apart from the crash
   uint64_t boundary_one_in = 1;  // looks at each so many-th boundary, by chance, and at the last
 };
 
@@ -72,8 +72,9 @@ class Matrix {
 
  private:
   bool Examine(const Session& session, Token token, uint64_t images_max);
-  std::vector<CrashPoint> Plan(const SimReplay& replay, const SimOp* next, uint64_t allowance,
-                               Random* random) const;
+  // `after_step`: the last change was none of the disk. `decays`: damage is to be found.
+  std::vector<CrashPoint> Plan(const SimReplay& replay, const SimOp* next, bool after_step,
+                               bool decays, uint64_t allowance, Random* random) const;
   // "" or what is wrong. `doubtful`: a sync failed, so the cache promises nothing.
   std::string Judge(const Session& session, const CrashPoint& point, const Observation& observation,
                     bool doubtful, uint64_t highest_file) const;

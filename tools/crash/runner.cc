@@ -15,6 +15,8 @@
 #include <cstring>
 #include <new>
 
+#include "tools/crash/live_table.h"
+#include "tools/crash/sites.h"
 #include "util/coding.h"
 
 namespace varve::crash {
@@ -31,6 +33,8 @@ struct Shared {
   std::atomic<uint32_t> token_size{0};
   char token[500];
 };
+
+constexpr double kDrawSeconds = 0.5;
 
 // Messages from a worker: four-byte length, then fields, each with its length before it.
 constexpr char kViolation = 'v', kCell = 'c';
@@ -139,7 +143,7 @@ class Parent {
       }
     }
     Totals();
-    if (progress_) std::fprintf(stderr, "\r\033[K");
+    if (progress_) table_.Clear();
     report_.seconds = Now() - start_;
     return report_;
   }
@@ -289,21 +293,32 @@ class Parent {
     report_.sessions = sum.sessions;
   }
 
-  void Draw() const {
+  void Draw() {
     const double passed = Now() - start_;
-    std::fprintf(stderr,
-                 "\r\033[K%3.0f / %.0f s  %llu runs  %llu images  %llu distinct (%.0f/min)  %llu "
-                 "violations",
-                 passed, options_.seconds, static_cast<unsigned long long>(report_.sessions),
-                 static_cast<unsigned long long>(report_.images),
-                 static_cast<unsigned long long>(report_.distinct),
-                 static_cast<double>(report_.distinct) / passed * 60,
-                 static_cast<unsigned long long>(report_.violations));
+    if (passed < drawn_at_ + kDrawSeconds) return;
+    drawn_at_ = passed;
+    const size_t rows_max = LiveTable::RowsMax();
+    std::vector<std::string> lines;
+    if (rows_max > 3) lines = TableOf(report_.cells, rows_max - 1);
+    char text[200];
+    std::snprintf(text, sizeof(text),
+                  "%3.0f / %.0f s  %llu runs  %llu images  %llu distinct (%.0f/min)  %llu "
+                  "violations  %zu places not hit yet",
+                  passed, options_.seconds, static_cast<unsigned long long>(report_.sessions),
+                  static_cast<unsigned long long>(report_.images),
+                  static_cast<unsigned long long>(report_.distinct),
+                  static_cast<double>(report_.distinct) / passed * 60,
+                  static_cast<unsigned long long>(report_.violations),
+                  UnhitSites(options_, report_).size());
+    lines.emplace_back(text);
+    table_.Draw(lines);
   }
 
   const RunnerOptions& options_;
   const bool progress_;
   const double start_;
+  double drawn_at_ = -kDrawSeconds;
+  LiveTable table_;
   std::vector<Child> children_;
   RunnerReport report_, ended_;  // ended_: of workers whose place was taken by others
   uint64_t deaths_ = 0;

@@ -43,7 +43,7 @@ struct RunnerReport {
   std::string error;  // the run itself went wrong
 };
 
-// `progress`: draw a line about it on standard error as it goes.
+// `progress`: draw a table of it on standard error as it goes.
 RunnerReport Run(const RunnerOptions& options, bool progress);
 
 }  // namespace varve::crash

@@ -43,6 +43,12 @@ class Session {
   // Whether an injected error was met.
   bool met_injected_error() const { return fs_->calls_failed() > 0; }
 
+  // Where the subject's files are.
+  const char* directory() const { return "/db"; }
+  // Whether a sync that persisted nothing had returned OK by then.
+  bool LiedBefore(uint64_t boundary) const { return fs_->first_lie() < boundary; }
+  // Whether opening and reading must tell of any damage that counts: see MatrixOptions::damage.
+  virtual bool finds_damage() const { return false; }
   // Says what else than the disk an observation at `boundary` depends on.
   virtual uint64_t Context(uint64_t /*boundary*/) const { return 0; }
   // `state`, if not null, gets the entries found. const, and callable by several threads.

@@ -5,6 +5,7 @@
 
 #include "tests/support/sim_env.h"
 #include "tools/crash/session.h"
+#include "tools/crash/variant.h"
 #include "util/hash.h"
 #include "util/random.h"
 #include "wal/replay.h"
@@ -31,7 +32,8 @@ std::string DigestOf(Slice payload) { return std::to_string(Hash64(payload)); }
 
 class WalSession : public Session {
  public:
-  explicit WalSession(const SessionOptions& options) : random_(options.seed) {
+  explicit WalSession(const SessionOptions& options)
+      : variant_(Variant::Parse(options.variant)), random_(options.seed) {
     fs_ = SimFileSystem::New({.seed = options.seed, .record = true});
     ledger_ = std::make_shared<Ledger>(1);
     Run(options.seed);
@@ -139,7 +141,9 @@ class WalSession : public Session {
       fs_->InjectFault(
           {.calls = kSimChanges, .nth = 1 + random_.Uniform(200), .forever = random_.OneIn(2)});
     }
-    const uint64_t steps = random_.Between(40, 120), syncs = random_.Between(2, 20);
+    uint64_t steps = random_.Between(40, 120);
+    const uint64_t syncs = random_.Between(2, 20);
+    variant_.LimitSteps(&steps);
     for (uint64_t i = 0; i < steps && fault_.empty() && wal_->latched().ok(); ++i) {
       if (random_.OneIn(syncs)) {
         Sync(random_.Between(1, records_.size()) - 1);
@@ -213,6 +217,7 @@ class WalSession : public Session {
     Must("retire", wal_->Retire(lowest));
   }
 
+  const Variant variant_;
   Random random_;
   std::unique_ptr<Wal> wal_;
   FileNumber next_log_ = 0;

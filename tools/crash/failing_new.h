@@ -1,0 +1,14 @@
+#ifndef VARVE_TOOLS_CRASH_FAILING_NEW_H_
+#define VARVE_TOOLS_CRASH_FAILING_NEW_H_
+
+#include <cstdint>
+
+namespace varve::crash {
+
+// From now on in this process the `nth` allocation by `new` throws std::bad_alloc, counted from 1
+// over all threads; with `lasting` each one after it as well. 0: none.
+void FailAllocation(uint64_t nth, bool lasting);
+
+}  // namespace varve::crash
+
+#endif  // VARVE_TOOLS_CRASH_FAILING_NEW_H_

@@ -67,6 +67,10 @@ struct ManifestOptions {
   // How far ahead each root reserves; an unclean end skips that many.
   uint64_t file_numbers_ahead = 128;
   uint64_t sequences_ahead = uint64_t{1} << 28;
+  // Pages that are kept free beside what is in use and what only the older root needs: *written*,
+  // so that a commit which changes no more of them can be made on a file system without room (RULES
+  // R6.3). Where they cannot be written they are tried again with each commit.
+  uint32_t spare_pages = 0;
 };
 
 // 128 random bits, the same for the life of a database.
@@ -148,6 +152,9 @@ struct ManifestStats {
   uint64_t file_pages = 0;     // 4 KiB each, the two roots included
   uint64_t free_pages = 0;     // of them, what may be written by the next commit
   uint64_t waiting_pages = 0;  // of them, what only the older root needs
+  uint64_t waiting_files = 0;  // of entries, what only the older root needs: a seal releases them
+  bool waiting_logs = false;   // the older root needs logs that the newest one does not
+  uint64_t tail_pages = 0;     // free at the end of the file, that a seal would give back
   // Since it was opened.
   uint64_t commits = 0;
   uint64_t pages_written = 0;

@@ -49,6 +49,12 @@ class FreePages {
   }
   void Free(uint32_t page) { Free(page, page + 1); }
 
+  // So many pages after end() have been written, and are free now.
+  void Append(uint32_t pages) {
+    end_ += pages;
+    Free(end_ - pages, end_);
+  }
+
   // How many pages before end() are free.
   uint32_t Tail() const {
     if (ranges_.empty() || ranges_.rbegin()->second != end_) return 0;

@@ -7,6 +7,7 @@
 //      either file, so nothing may be committed to one of them, and nothing freed.
 //   4. Install: both roots carry the same, so what only the older one needed is released.
 
+#include <algorithm>
 #include <deque>
 #include <utility>
 
@@ -22,8 +23,11 @@ constexpr uint32_t kPagesToRewrite = 64;
 }  // namespace
 
 bool Writer::WantsRewrite() const {
-  const uint64_t unused = free_.count() + waiting_.size();
-  return free_.end() >= kPagesToRewrite && unused * 4 > uint64_t{free_.end()} * 3;
+  // What is kept spare is no waste.
+  const uint64_t free = free_.count() + waiting_.size();
+  const uint64_t kept = std::min(free, SpareTarget());
+  const uint64_t unused = free - kept, pages = free_.end() - kept;
+  return pages >= kPagesToRewrite && unused * 4 > pages * 3;
 }
 
 Status Writer::StageWhole(const std::vector<SegmentEntry>& more, FreePages* pages, Staged* staged) {
@@ -126,6 +130,7 @@ Status Writer::Rewrite(const std::vector<SegmentEntry>& more) {
   spills_.clear();
   waiting_.clear();
   Install(&staged);
+  WriteSpare();
   return s;
 }
 

@@ -135,9 +135,10 @@ Status Writer::Open(ManifestState* state) {
     next = page + 1;
   }
   free_.Free(next, free_.end());
-  Publish();
   Status s = fs->RemoveFile(temp_path_);
-  return s.ok() || s.IsNotFound() ? Status::OK() : s;
+  WriteSpare();
+  Publish();
+  return s.ok() || s.IsNotFound() ? poisoned() : s;
 }
 
 Status Writer::WriteFreshRoots() {
@@ -176,6 +177,9 @@ void Writer::Publish() {
   counts_.file_pages = free_.end();
   counts_.free_pages = free_.count();
   counts_.waiting_pages = waiting_.size();
+  counts_.waiting_files = removed_.size();
+  counts_.waiting_logs = promises_[0].lowest_log != promises_[1].lowest_log;
+  counts_.tail_pages = TailToCut();
   MutexLock lock(&state_mutex_);
   file_number_limit_ = std::min(promises_[0].next_file_number, promises_[1].next_file_number);
   stats_ = counts_;
@@ -216,6 +220,7 @@ Status Writer::CommitLocked(const ManifestEdit& edit, Counters counters) {
   CrashSiteScope writing(CrashSite::kManifestRoot);
   if (s = WriteRoot(staged.root); !s.ok()) return s;
   Install(&staged);
+  WriteSpare();
   return s;
 }
 
@@ -229,12 +234,35 @@ Status Writer::Seal() {
   return poisoned();
 }
 
-void Writer::CutTail() {
+uint32_t Writer::TailToCut() const {
   const uint32_t tail = free_.Tail();
-  if (tail <= 2 * kSparePages) return;
-  const uint32_t cut = tail - kSparePages;
+  const auto kept = static_cast<uint32_t>(std::max<uint64_t>(kSparePages, SpareTarget()));
+  return tail <= kept + kSparePages ? 0 : tail - kept;
+}
+
+void Writer::CutTail() {
+  const uint32_t cut = TailToCut();
+  if (cut == 0) return;
   // If it fails the file is longer than it need be, and no less whole.
   if (file_->Truncate(uint64_t{free_.end() - cut} * kPageBytes).ok()) free_.CutTail(cut);
+}
+
+void Writer::WriteSpare() {
+  const uint64_t have = free_.count() + waiting_.size();
+  if (have >= SpareTarget() || file_ == nullptr || !poisoned().ok()) return;
+  const auto pages = static_cast<uint32_t>(SpareTarget() - have);
+  const std::string zeros(size_t{pages} * kPageBytes, '\0');
+  // Nothing refers to these places. Without room the file is as whole as before, perhaps longer.
+  if (!file_->Write(uint64_t{free_.end()} * kPageBytes, zeros).ok()) return;
+  // A file system may allocate only now.
+  ++counts_.syncs;
+  if (Status s = file_->Sync(); !s.ok()) {
+    (void)Poison(s);
+    return;
+  }
+  counts_.pages_written += pages;
+  free_.Append(pages);
+  Publish();
 }
 
 Status Writer::NewFileNumber(FileNumber* number) {

@@ -96,7 +96,13 @@ class Writer {
   void Publish() REQUIRES(commit_mutex_);
   Status WriteFreshRoots() REQUIRES(commit_mutex_);
   Status CommitLocked(const ManifestEdit& edit, Counters counters) REQUIRES(commit_mutex_);
+  // Pages at the end of the file that are more than it should keep.
+  uint32_t TailToCut() const REQUIRES(commit_mutex_);
   void CutTail() REQUIRES(commit_mutex_);
+  // What must be free or waiting so that a commit finds options_.spare_pages: one that replaces as
+  // many has freed none of them yet.
+  uint64_t SpareTarget() const { return 2 * uint64_t{options_.spare_pages}; }
+  void WriteSpare() REQUIRES(commit_mutex_);
 
   // manifest_commit.cc: one commit.
   Status Stage(const ManifestEdit& edit, Counters counters, Staged* staged) REQUIRES(commit_mutex_);

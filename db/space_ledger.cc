@@ -23,6 +23,15 @@ void SpaceLedger::Reservation::Commit(uint64_t bytes) {
   ledger_->overrun_ += bytes - covered;
 }
 
+void SpaceLedger::Reservation::TakeBack(uint64_t bytes) {
+  if (ledger_ == nullptr) return;
+  bytes_ += bytes;
+  MutexLock lock(&ledger_->mu_);
+  // Not through what is free: nobody who waits may take it in between.
+  ledger_->used_ -= std::min(bytes, ledger_->used_);
+  ledger_->reserved_ += bytes;
+}
+
 void SpaceLedger::Reservation::Release(uint64_t bytes) {
   bytes = std::min(bytes, bytes_);
   if (bytes == 0) return;
@@ -45,7 +54,8 @@ SpaceLedger::Reservation SpaceLedger::Reservation::Split(uint64_t bytes) {
 
 uint64_t SpaceLedger::Free() const {
   const uint64_t taken = used_ + reserved_;
-  return capacity_ > taken ? capacity_ - taken : 0;
+  const uint64_t all = std::min(capacity_, limit_);
+  return all > taken ? all - taken : 0;
 }
 
 void SpaceLedger::Take(uint64_t bytes, Reservation* reservation) {
@@ -96,6 +106,7 @@ void SpaceLedger::Credit(uint64_t bytes) {
   MutexLock lock(&mu_);
   // More than is used would be a mistake of ours; to go on below zero would grant everything.
   used_ -= std::min(bytes, used_);
+  credited_ += bytes;
   WakeFirst();
 }
 
@@ -105,16 +116,27 @@ void SpaceLedger::SetCapacity(uint64_t capacity_bytes) {
   room_.SignalAll();  // those who ask for more than it go too
 }
 
+void SpaceLedger::SetLimit(uint64_t limit_bytes) {
+  MutexLock lock(&mu_);
+  limit_ = limit_bytes;
+  WakeFirst();
+}
+
 SpaceLedger::State SpaceLedger::state() const {
   MutexLock lock(&mu_);
   State state;
   state.capacity = capacity_;
   state.used = used_;
   state.reserved = reserved_;
+  state.limit = limit_;
+  state.free = Free();
   state.overrun = overrun_;
+  state.credited = credited_;
   for (const uint64_t bytes : waiting_) state.waiting += bytes;
   const uint64_t needed = used_ + reserved_ + state.waiting;
-  state.wanted = needed > capacity_ ? needed - capacity_ : 0;
+  const uint64_t all = std::min(capacity_, limit_);
+  state.over = used_ + reserved_ > all ? used_ + reserved_ - all : 0;
+  state.wanted = needed > all ? needed - all : 0;
   return state;
 }
 

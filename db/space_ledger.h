@@ -18,7 +18,8 @@ namespace varve {
 //     worst case.
 //  2. A reservation becomes use byte by byte as files grow (Commit); what is left of it goes back
 //     when it ends. The sum changes by neither but downwards.
-//  3. What was used is credited after the unlink and the last close, by whoever does the later one.
+//  3. What was used is credited after the unlink and the last close, by whoever does the later one:
+//     to everybody, or back to the reservation it came from, if a job has to do its work again.
 //  4. TryReserve takes what is free now: for what makes room itself, which must never wait for it.
 //     Reserve waits, in the order of arrival, so that a large batch is not passed by small ones for
 //     ever; nobody who waits keeps TryReserve from what is free.
@@ -48,6 +49,8 @@ class SpaceLedger {
     // So many bytes are now used by files. More than it has are charged all the same, as they are
     // there, and counted as overrun: who reserved did not know the worst case.
     void Commit(uint64_t bytes);
+    // The opposite: files that used so much are gone, and their room is this one's again.
+    void TakeBack(uint64_t bytes);
     // Gives back what it has, or so much of it.
     void Release() { Release(bytes_); }
     void Release(uint64_t bytes);
@@ -81,12 +84,19 @@ class SpaceLedger {
   // Files are gone, or shorter.
   void Credit(uint64_t bytes);
   void SetCapacity(uint64_t capacity_bytes);
+  // What the file system has, where that is less than the capacity: it counts in its place.
+  // kUnlimited: more than enough.
+  void SetLimit(uint64_t limit_bytes);
 
   struct State {
     uint64_t capacity = 0;
+    uint64_t limit = 0;  // of the file system; kUnlimited where none is known
     uint64_t used = 0;
     uint64_t reserved = 0;
-    uint64_t overrun = 0;  // used beyond its reservation, ever
+    uint64_t free = 0;      // what TryReserve would grant
+    uint64_t over = 0;      // used and reserved beyond what there is
+    uint64_t overrun = 0;   // used beyond its reservation, ever
+    uint64_t credited = 0;  // what files gave back, ever
     uint64_t waiting = 0;  // bytes that are waited for, each request on its own
     // What must be credited or released before all who wait go on, and the sum is under the
     // capacity again: 0 if they can.
@@ -103,9 +113,11 @@ class SpaceLedger {
   mutable Mutex mu_;
   CondVar room_;
   uint64_t capacity_ GUARDED_BY(mu_);
+  uint64_t limit_ GUARDED_BY(mu_) = kUnlimited;
   uint64_t used_ GUARDED_BY(mu_) = 0;
   uint64_t reserved_ GUARDED_BY(mu_) = 0;
   uint64_t overrun_ GUARDED_BY(mu_) = 0;
+  uint64_t credited_ GUARDED_BY(mu_) = 0;
   std::list<uint64_t> waiting_ GUARDED_BY(mu_);  // what each asks for, in the order of arrival
 };
 

@@ -223,7 +223,7 @@ void DBImpl::CompactInBackground(const std::shared_ptr<Compaction>& compaction) 
   const Status status = Compact(*compaction);
   if (!status.ok() && !status.IsAborted()) {
     options_.logger->Log(LogLevel::kWarning, path_ + ": compaction failed: " + status.ToString());
-    FreeRoom(status);
+    if (room_ == nullptr) FreeRoom(status);  // a merge makes nobody give up room for it
   }
   const bool no_room = status.IsNoSpace() && compaction->plan.reason == CompactionReason::kGhosts;
   if (status.ok()) RetireGhosts();
@@ -286,8 +286,11 @@ Status DBImpl::Compact(Compaction& compaction) {
   info.job = events_.NewJob();
   events_.CompactionBegin(info);
 
+  std::shared_ptr<SpaceGrant> room;
+  Status status = GrantMerge(compaction.plan, &room);
+  const Options options = OptionsOfJob(room);
   CompactionTools tools;
-  tools.options = &options_;
+  tools.options = &options;
   tools.directory = path_;
   tools.manifest = manifest_.get();
   tools.segments = &reads_->segments();
@@ -300,8 +303,7 @@ Status DBImpl::Compact(Compaction& compaction) {
   const ReadSequences readers = reads_->ReadersFromNowOn();
   CompactionJob job(tools, compaction.plan, compaction.version, readers,
                     options_.background_threads);
-  Status status;
-  {
+  if (status.ok()) {
     Stopwatch watch(options_.statistics.get(), clock, Latency::kCompaction);
     status = job.Run();
   }
@@ -311,7 +313,7 @@ Status DBImpl::Compact(Compaction& compaction) {
   }
   if (const Status poisoned = manifest_->poisoned(); !poisoned.ok()) {
     LatchError(poisoned, BackgroundErrorSource::kManifest);
-  } else if (!status.ok() && !status.IsAborted()) {
+  } else if (!status.ok() && !status.IsAborted() && !(room_ != nullptr && status.IsNoSpace())) {
     if (options_.cache() && status.IsCorruption()) CompactionMetDamage(compaction.plan, status);
     LatchError(status, BackgroundErrorSource::kCompaction);
   }
@@ -330,6 +332,7 @@ Status DBImpl::Compact(Compaction& compaction) {
     }
   }
   events_.CompactionEnd(info);
+  EndMerge(room);
   return status;
 }
 

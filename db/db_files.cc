@@ -36,7 +36,10 @@ Status DBImpl::Checkpoint(const std::string& directory) {
   CheckpointSource source;
   source.options = &options_;
   source.directory = path_;
+  std::unique_ptr<ReaderHolds::Hold> hold;  // its files are linked, so they must stay that long
+  if (reads_->holds() != nullptr) hold = ReaderHolds::Register(reads_->holds(), false);
   source.version = reads_->views().Share()->version;
+  if (hold != nullptr) hold->Took(source.version);
   source.limiter = limiter_.get();
   if (reads_->time().in_use()) source.clock_mark_ms = reads_->time().DropMillis();
   CheckpointResult result;

@@ -86,6 +86,10 @@ void DBImpl::FlushInBackground() {
 void DBImpl::FlushWhileDue() {
   uint64_t retry_nanos = kRetryNanosMin;
   while (FlushIsDue() && pauses_ == 0 && errors_.read_only().ok()) {
+    if (memtable_evicting_) {
+      changed_.Wait(&mu_);
+      continue;
+    }
     std::vector<Table> tables = PickFlush();
     uint64_t bytes = 0;
     for (const Table& table : tables) bytes += table.memtable->used_bytes();
@@ -108,13 +112,17 @@ void DBImpl::FlushWhileDue() {
     if (status.ok()) {
       retry_nanos = kRetryNanosMin;
     } else {
+      flush_between_ = true;
       // Still with the lock, or the signal of a Resume(), a pause or an error would be missed.
       changed_.WaitFor(&mu_, retry_nanos);
-      if (closing_) return;
-      retry_nanos = std::min(2 * retry_nanos, kRetryNanosMax);
-      mu_.Unlock();
-      FreeRoom(status);
-      mu_.Lock();
+      if (!closing_) {
+        retry_nanos = std::min(2 * retry_nanos, kRetryNanosMax);
+        mu_.Unlock();
+        FreeRoom(status);
+        mu_.Lock();
+      }
+      while (memtable_evicting_) changed_.Wait(&mu_);
+      flush_between_ = false;
       if (closing_) return;
     }
   }
@@ -171,8 +179,14 @@ Status DBImpl::FlushTables(const std::vector<Table>& tables, FlushLogs logs) {
 
 Status DBImpl::WriteFlush(const std::vector<Table>& tables, FlushLogs logs, FlushInfo* info) {
   CrashSiteScope flushing(CrashSite::kFlush);
+  // What one attempt does not use up the next one has.
+  const std::shared_ptr<SpaceGrant> room = tables.front().space;
+  for (const Table& table : tables) {
+    if (room != nullptr && table.space != nullptr) room->Absorb(table.space.get());
+  }
+  const Options options = OptionsOfJob(room);
   SegmentOutputOptions output;
-  output.options = &options_;
+  output.options = &options;
   output.directory = path_;
   output.epoch = tables.back().epoch;
   output.creator = "flush";
@@ -283,10 +297,14 @@ Status DBImpl::InstallFlush(const std::vector<Table>& tables, FlushLogs logs,
     UpdateStall();
   }
   CrashStepDone(CrashStep::kFlushPublished);
+  for (const Table& table : tables) {
+    if (table.space != nullptr) table.space->End();
+  }
   reads_->epochs().Collect();  // the view before, and with it the memtables
   events_.Deliver();
   if (logs == FlushLogs::kPassTheirs) RetireLogs();
   RemoveObsoleteSegments();
+  RunAhead();
   return Status::OK();
 }
 
@@ -321,6 +339,12 @@ void DBImpl::SealWhenIdle() {
 
 void DBImpl::FreeRoom(const Status& failed) {
   if (!failed.IsNoSpace() || !BackgroundError().ok()) return;
+  if (room_ != nullptr) {
+    // Of what the job could not write some is missing, how much it does not say.
+    constexpr uint64_t kWaitNanos = 1'000'000'000;
+    (void)room_->Wait(Plan().standing_bytes, kWaitNanos, /*tell_stuck=*/true);
+    return;
+  }
   if (Seal().ok()) RetireLogs();
   reads_->epochs().Collect();
   RemoveObsoleteSegments();

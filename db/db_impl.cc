@@ -111,9 +111,10 @@ Status DB::Destroy(const Options& options, const std::string& path) {
 }
 
 DBImpl::DBImpl(const Options& asked, const Options& options, const std::string& path,
-               std::unique_ptr<FileLock> lock)
+               CacheSpace space, std::unique_ptr<FileLock> lock)
     : options_(options),
       path_(path),
+      space_(std::move(space)),
       file_lock_(std::move(lock)),
       reads_(std::make_shared<ReadPath>(options, path)),
       admission_(options.cache() ? Admission::Create(options.admission, options.capacity_bytes)
@@ -137,17 +138,25 @@ Status DBImpl::Open(const Options& given, const std::string& path, std::unique_p
   CrashSiteScope opening(CrashSite::kOpen);
   if (Status status = given.Validate(); !status.ok()) return status;
   const Options asked = Complete(given);
-  const Options options = FitToMemory(asked);
+  Options options = FitToMemory(asked);
   Status status = PrepareDirectory(options, path);
   if (!status.ok()) return status;
+  CacheSpace space;
+  space.ledger = std::make_shared<SpaceLedger>(
+      options.env.clock.get(), options.cache() ? options.capacity_bytes : SpaceLedger::kUnlimited);
+  if (options.cache()) {
+    space.metered = MeteredFileSystem::New(options.env.file_system, path, space.ledger);
+    options.env.file_system = space.metered;
+  }
   std::unique_ptr<FileLock> lock;
   status = options.env.file_system->LockFile(LockFileName(path), &lock);
+  if (status.ok() && space.metered != nullptr) status = space.metered->ChargeDirectory();
   if (!status.ok()) return status;
 
   Recovered recovered;
-  status = Recover(options, path, &recovered);
+  status = Recover(options, path, space, &recovered);
   if (!status.ok()) return status;
-  std::unique_ptr<DBImpl> impl(new DBImpl(asked, options, path, std::move(lock)));
+  std::unique_ptr<DBImpl> impl(new DBImpl(asked, options, path, std::move(space), std::move(lock)));
   status = impl->Start(std::move(recovered));
   if (status.ok()) *db = std::move(impl);
   return status;
@@ -169,7 +178,8 @@ Status DBImpl::Start(Recovered recovered) {
   wal.mapped = options_.wal_mapped;
   // A torn record cannot be told from what a recycled log held before.
   wal.recycled_files_max =
-      options_.wal_recovery == WalRecoveryMode::kAbsolute ? 0 : kRecycledLogsMax;
+      options_.cache() ? PlanCapacity(options_).recycled_logs_max : kRecycledLogsMax;
+  if (options_.wal_recovery == WalRecoveryMode::kAbsolute) wal.recycled_files_max = 0;
   wal.sync_wait_ms_max = options_.wal_sync_timeout_ms;
   wal.memory = reads_->memory_budget();
   wal.statistics = options_.statistics;
@@ -201,6 +211,7 @@ Status DBImpl::Start(Recovered recovered) {
     memory_only_ = std::make_unique<MemoryOnly>(options_.env.file_system.get(),
                                                 options_.env.clock.get(), path_, std::move(steps));
   }
+  MakeRoomMaker();
 
   expiry_ticker_ = std::make_unique<ExpiryTicker>([this] { DropExpired(); });
 
@@ -221,6 +232,7 @@ Status DBImpl::Start(Recovered recovered) {
     }
     ScheduleCompactions();
   }
+  RunAhead();
   if (options_.compaction_style != CompactionStyle::kNone) {
     reads_->SetHiddenRunListener(
         [this](Slice smallest, Slice largest, uint64_t) { OnHiddenRun(smallest, largest); });
@@ -320,6 +332,7 @@ Status DBImpl::CloseParts() {
   reads_->snapshots().SetReleaseListener(nullptr);
   if (memory_only_ != nullptr) memory_only_->Stop();
   syncer_->Stop();
+  if (room_ != nullptr) room_->Stop();
   log_supply_->Stop();
   pool_->Stop();  // running jobs end, queued ones do not start
   events_.Deliver();
@@ -469,7 +482,10 @@ std::unique_ptr<Snapshot> DBImpl::GetSnapshot() { return reads_->GetSnapshot(); 
 
 Status DBImpl::GetApproximateSizes(std::span<const Range> ranges, uint64_t* sizes) {
   if (Status status = CheckRunning(); !status.ok()) return status;
+  std::unique_ptr<ReaderHolds::Hold> hold;
+  if (reads_->holds() != nullptr) hold = ReaderHolds::Register(reads_->holds(), false);
   const std::shared_ptr<const ReadView> view = reads_->views().Share();
+  if (hold != nullptr) hold->Took(view->version);
   const InternalKeyComparator& comparator = reads_->comparator();
   for (size_t i = 0; i < ranges.size(); ++i) {
     sizes[i] = 0;

@@ -16,7 +16,9 @@
 #include "cache/salvage_budget.h"
 #include "db/admit_batch.h"
 #include "db/background_error.h"
+#include "db/cache_space.h"
 #include "db/cache_statistics.h"
+#include "db/capacity_plan.h"
 #include "db/compaction_job.h"
 #include "db/compaction_picker.h"
 #include "db/event_dispatch.h"
@@ -33,6 +35,9 @@
 #include "db/obsolete_segments.h"
 #include "db/read_path.h"
 #include "db/recovery.h"
+#include "db/room_maker.h"
+#include "db/space_grant.h"
+#include "db/space_ledger.h"
 #include "db/write_queue.h"
 #include "db/write_stall.h"
 #include "memtable/memtable.h"
@@ -126,14 +131,17 @@ class DBImpl : public DB {
   // A memtable and its place: one log holds what was logged of it, and nothing else.
   struct Table {
     std::shared_ptr<MemTable> memtable;
-    uint64_t epoch = 0;     // place in the order of age, as segments have it
-    FileNumber log = 0;     // 0: nothing of it was logged
-    LogPosition log_end;    // of its last record
-    bool unlogged = false;  // holds entries that are in no log
+    uint64_t epoch = 0;                 // place in the order of age, as segments have it
+    FileNumber log = 0;                 // 0: nothing of it was logged
+    LogPosition log_end;                // of its last record
+    bool unlogged = false;              // holds entries that are in no log
+    FlushLoad load;                     // what its flush may take is reserved:
+    std::shared_ptr<SpaceGrant> space;  // in a cache; null in a database
   };
 
-  // `asked` is complete, and `options` what the machine's memory leaves of it.
-  DBImpl(const Options& asked, const Options& options, const std::string& path,
+  // `asked` is complete, and `options` what the machine's memory leaves of it, with the file system
+  // of `space` where that has one.
+  DBImpl(const Options& asked, const Options& options, const std::string& path, CacheSpace space,
          std::unique_ptr<FileLock> lock);
 
   // ---- Opening (db_impl.cc) ----
@@ -168,8 +176,16 @@ class DBImpl : public DB {
   Status SealClockMark(uint64_t mark_ms) EXCLUDES(mu_);
   Status LogGroup(uint64_t count, bool sync);
   Status InsertGroup(size_t entry_bytes);
-  // Makes the active memtable and its log take a record.
-  Status MakeRoom(uint64_t record_bytes, size_t memtable_bytes, bool logged);
+  // What a group wants of memory, log and disk.
+  struct GroupNeeds {
+    uint64_t record_bytes = 0;
+    size_t memtable_bytes = 0;
+    bool logged = false;
+    FlushLoad load;
+  };
+  // Makes the active memtable and its log take a record; in a cache waits for the room it takes.
+  Status MakeRoom(const GroupNeeds& needs);
+  Status TryMakeRoom(const GroupNeeds& needs);
   // Makes the active memtable immutable and puts a new one in its place, once there is room.
   Status SwitchMemtable();
   // The same, whether there is room or not.
@@ -342,6 +358,49 @@ class DBImpl : public DB {
   // At the newest place.
   Status IngestAhead(Ingestion* ingestion) EXCLUDES(mu_);
 
+  // ---- Room on the disk (db_room.cc) ----
+  class RoomSteps;
+  SpaceLedger& space() const { return *space_.ledger; }
+  void MakeRoomMaker();
+  CapacityPlan Plan() const EXCLUDES(mu_);
+  static FlushLoad LoadOf(const WriteQueue::Writer& writer);
+  // InvalidArgument if a batch could never be flushed within the capacity.
+  Status CheckBatch(const WriteQueue::Writer& writer) const EXCLUDES(mu_);
+  // By the leader: the flush of the active memtable with `load` added is reserved, or NoSpace.
+  Status AdmitToMemtable(const FlushLoad& load);
+  // What is missing for it, with the log.
+  uint64_t MissingRoom(const CapacityPlan& plan, const GroupNeeds& needs) const;
+  // By the leader, who found none: waits, as long as the options say.
+  Status WaitForRoom(const GroupNeeds& needs, Status status) EXCLUDES(mu_);
+  // Lets evictions run ahead of writers.
+  void RunAhead() EXCLUDES(mu_);
+  // Room for a merge: at most its inputs, now or not at all. Null, and NoSpace: none.
+  Status GrantMerge(const CompactionPlan& plan, std::shared_ptr<SpaceGrant>* grant) EXCLUDES(mu_);
+  // The standing reserve, which is what saving the hits of victims is for.
+  std::shared_ptr<SpaceGrant> GrantSalvage() EXCLUDES(mu_);
+  // False if another job has it.
+  bool LendStanding(SpaceGrant* grant) EXCLUDES(mu_);
+  // Gives back what a merge or a salvage did not use.
+  void EndMerge(const std::shared_ptr<SpaceGrant>& grant) EXCLUDES(mu_);
+  // Makes the standing reserve whole again, as far as there is room.
+  void RefillStanding() EXCLUDES(mu_);
+  // The options of a job, whose files draw from the grant; *options_ where that is null.
+  Options OptionsOfJob(const std::shared_ptr<SpaceGrant>& grant) const;
+  // By the leader, both. The log in use goes too, if nothing of any is needed.
+  Status ForgetLogs(bool* forgot) EXCLUDES(mu_);
+  // The active memtable becomes immutable, or where it is empty the logs are forgotten.
+  Status GiveUpMemory(bool* gave) EXCLUDES(mu_);
+  Status SetCapacity(const Options& before, const Options& now) EXCLUDES(mu_);
+  void TakePlan(const Options& now) EXCLUDES(mu_);
+  // Steps of the room maker, each telling whether it got on.
+  bool ReleaseForRoom() EXCLUDES(mu_);
+  bool DropLogsForRoom() EXCLUDES(mu_);
+  bool EvictForRoom(uint64_t wanted) EXCLUDES(mu_);
+  bool FlushForRoom() EXCLUDES(mu_);
+  bool RevokeForRoom() EXCLUDES(mu_);
+  bool EvictMemtable() EXCLUDES(mu_);
+  void ProbeFullDisk();
+
   // ---- Errors ----
   Status CheckOpen() const {
     return closed_.load(std::memory_order_acquire) ? Status::Aborted(path_ + ": closed")
@@ -410,6 +469,7 @@ class DBImpl : public DB {
   // Completed: Env and logger are set; fitted to memory. See live_ for what changes.
   const Options options_;
   const std::string path_;
+  const CacheSpace space_;
   std::unique_ptr<FileLock> file_lock_;
   const std::shared_ptr<ReadPath> reads_;
   std::unique_ptr<Manifest> manifest_;
@@ -421,6 +481,10 @@ class DBImpl : public DB {
   const std::unique_ptr<Admission> admission_;  // null: every put is taken
   std::unique_ptr<MemoryOnly> memory_only_;     // null unless on_io_failure asks for it
   std::unique_ptr<ExpiryTicker> expiry_ticker_;
+  // Null in a database, all three.
+  std::unique_ptr<RoomMaker::Steps> room_steps_;
+  std::unique_ptr<RoomMaker> room_;
+  std::unique_ptr<SpaceGrant> standing_;  // for a merge that finds no other room
 
   // ---- Internally synchronised ----
   EventDispatch events_;
@@ -468,6 +532,10 @@ class DBImpl : public DB {
   bool room_awaited_ GUARDED_BY(mu_) = false;    // the leader waits to add a memtable
   uint64_t flush_wanted_ GUARDED_BY(mu_) = 0;    // flush at least so many without waiting for more
   bool flush_running_ GUARDED_BY(mu_) = false;
+  bool flush_between_ GUARDED_BY(mu_) = false;      // attempts: it waits, and has nothing in hand
+  bool memtable_evicting_ GUARDED_BY(mu_) = false;  // the oldest, by the room maker
+  const SpaceGrant* standing_lent_to_ GUARDED_BY(mu_) = nullptr;
+  CapacityPlan capacity_plan_ GUARDED_BY(mu_);
   uint64_t flush_failures_ GUARDED_BY(mu_) = 0;  // attempts that failed, ever
   Status flush_error_ GUARDED_BY(mu_);           // of the last attempt; OK after a good one
   int flush_io_errors_ GUARDED_BY(mu_) = 0;      // attempts that ended in IOError, in a row

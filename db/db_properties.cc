@@ -17,7 +17,8 @@ constexpr Slice kWhyPrefix = "varve.why:";
 }  // namespace
 
 uint64_t DBImpl::LogBytes() const {
-  return LogBytesFor(live_.memtable_bytes.load(std::memory_order_relaxed));
+  const size_t memtable_bytes = live_.memtable_bytes.load(std::memory_order_relaxed);
+  return options_.cache() ? CacheLogBytes(memtable_bytes) : LogBytesFor(memtable_bytes);
 }
 
 uint64_t DBImpl::MemoryAllowed() const {
@@ -126,6 +127,9 @@ void DBImpl::VisitIntProperties(
       {"manifest-bytes-written", [&] { return manifest_->stats().pages_written * 4096; }},
       {"wal-bytes", wal_bytes},
       {"live-bytes", [&] { return DirectoryBytes(); }},
+      {"capacity-bytes", [&] { return space_.metered ? space().state().capacity : 0; }},
+      {"used-bytes", [&] { return space_.metered ? space().state().used : DirectoryBytes(); }},
+      {"reserved-bytes", [&] { return space().state().reserved; }},
       {"is-write-stopped",
        [&] {
          MutexLock lock(&mu_);
@@ -187,11 +191,27 @@ bool DBImpl::GetProperty(Slice name, std::string* value) {
 
 std::string DBImpl::StatsText() {
   std::string text;
-  for (const Slice name :
-       {"num-segments", "segment-bytes", "num-entries", "memtable-bytes", "num-immutable-memtables",
-        "block-cache-usage", "block-cache-capacity", "open-segments", "segment-reader-bytes",
-        "memory-budget", "memory-usage", "num-snapshots", "last-sequence", "retained-sequence",
-        "manifest-commits", "manifest-bytes-written", "wal-bytes", "live-bytes"}) {
+  for (const Slice name : {"num-segments",
+                           "segment-bytes",
+                           "num-entries",
+                           "memtable-bytes",
+                           "num-immutable-memtables",
+                           "block-cache-usage",
+                           "block-cache-capacity",
+                           "open-segments",
+                           "segment-reader-bytes",
+                           "memory-budget",
+                           "memory-usage",
+                           "num-snapshots",
+                           "last-sequence",
+                           "retained-sequence",
+                           "manifest-commits",
+                           "manifest-bytes-written",
+                           "wal-bytes",
+                           "live-bytes",
+                           "capacity-bytes",
+                           "used-bytes",
+                           "reserved-bytes"}) {
     uint64_t value;
     if (GetIntProperty(std::string(kPropertyPrefix) + std::string(name), &value)) {
       text += std::string(name) + ": " + std::to_string(value) + "\n";
@@ -229,9 +249,23 @@ std::string DBImpl::SegmentsText() {
 Status DBImpl::SetOptions(const std::map<std::string, std::string>& changes) {
   if (Status status = CheckOpen(); !status.ok()) return status;
   MutexLock one_at_a_time(&options_mu_);
-  if (Status status = ApplyLiveChanges(changes, &asked_); !status.ok()) return status;
-  const Options now = FitToMemory(asked_);
+  Options before = options_;
+  live_.Give(&before);
+  Options asked = asked_;
+  if (Status status = ApplyLiveChanges(changes, &asked); !status.ok()) return status;
+  const Options now = FitToMemory(asked);
+  if (now.capacity_bytes != before.capacity_bytes) {
+    live_.Take(now);
+    wal_->SetLogBytes(LogBytes());
+    if (Status status = SetCapacity(before, now); !status.ok()) {
+      live_.Take(before);
+      wal_->SetLogBytes(LogBytes());
+      return status;
+    }
+  }
+  asked_ = std::move(asked);
   live_.Take(now);
+  if (room_ != nullptr) TakePlan(now);
   reads_->memory().SetPlan(PlanMemory(now, MemoryPlan::kUnlimited));
   reads_->history().SetRetention(HistoryRetention(now));
   syncer_->SetInterval(now.wal_sync_interval_ms);

@@ -113,7 +113,9 @@ Status DBImpl::Salvage(std::span<const FileNumber> numbers, size_t* count) {
   limits.worth_saving = [=](uint64_t expires_at_ms) {
     return WorthSaving(expires_at_ms, now_ms, age_ms);
   };
-  tools.options = &options_;
+  const std::shared_ptr<SpaceGrant> room = GrantSalvage();
+  const Options options = OptionsOfJob(room);
+  tools.options = &options;
   tools.directory = path_;
   tools.now_ms = now_ms;
   tools.manifest = manifest_.get();
@@ -122,6 +124,7 @@ Status DBImpl::Salvage(std::span<const FileNumber> numbers, size_t* count) {
   SalvageJob job(tools, std::move(view), victims, std::move(limits));
   Status status = job.Run();
   if (status.ok() && !job.outputs().empty()) status = InstallSalvage(&job);
+  EndMerge(room);
   {
     MutexLock lock(&mu_);
     for (const auto& victim : victims) salvaging_.erase(victim->number());

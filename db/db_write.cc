@@ -148,6 +148,8 @@ Status DBImpl::SetDurability(const WriteOptions& options, WriteQueue::Writer* wr
   // By itself, before it joins a group whose other writes are taken.
   if (options.sync && in_memory_only_.load(std::memory_order_relaxed)) [[unlikely]]
     return WriteError();
+  if (Status status = CheckBatch(*writer); !status.ok()) [[unlikely]]
+    return status;
   writer->disable_wal = options.disable_wal;
   writer->sync_is_asked = options.sync;
   writer->sync =
@@ -183,6 +185,7 @@ Status DBImpl::CommitGroup() {
   uint64_t count = 0, range_deletes = 0;
   size_t entry_bytes = 0, data_bytes = 0;
   bool sync = false, sync_is_asked = false, needs_time = false, expires = false;
+  GroupNeeds needs;
   for (const WriteQueue::Writer* writer : group_) {
     count += writer->count;
     range_deletes += writer->range_deletes;
@@ -192,6 +195,7 @@ Status DBImpl::CommitGroup() {
     sync_is_asked |= writer->sync_is_asked;
     needs_time |= writer->needs_time;
     expires |= writer->expires;
+    needs.load.Add(LoadOf(*writer));
   }
   const bool in_memory_only = in_memory_only_.load(std::memory_order_relaxed);
   const bool logged = !group_[0]->disable_wal && !in_memory_only;
@@ -202,8 +206,10 @@ Status DBImpl::CommitGroup() {
     status = MakeRoomInMemory(MemTable::BytesMax(count, data_bytes, range_deletes));
   } else if (status.ok()) {
     const size_t time_bytes = needs_time ? group_.size() * WriteBatchInternal::kCommitTimeBytes : 0;
-    status = MakeRoom(WriteBatchInternal::kHeaderBytes + time_bytes + entry_bytes,
-                      MemTable::BytesMax(count, data_bytes, range_deletes), logged);
+    needs.record_bytes = WriteBatchInternal::kHeaderBytes + time_bytes + entry_bytes;
+    needs.memtable_bytes = MemTable::BytesMax(count, data_bytes, range_deletes);
+    needs.logged = logged;
+    status = MakeRoom(needs);
   }
   if (status.ok()) status = ReserveSequences(count);
   CrashStepDone(CrashStep::kGroupElected);
@@ -226,6 +232,7 @@ Status DBImpl::CommitGroup() {
   }
   active_.memtable->ChargeMemory();
   active_.unlogged |= !logged;
+  active_.load.Add(needs.load);
   next_sequence_ += count;
   reads_->PublishSequence(next_sequence_ - 1);
   if (Statistics* const statistics = options_.statistics.get(); statistics != nullptr) {
@@ -308,22 +315,30 @@ Status DBImpl::InsertGroup(size_t entry_bytes) {
   return Status::OK();
 }
 
-Status DBImpl::MakeRoom(uint64_t record_bytes, size_t memtable_bytes, bool logged) {
-  if (logged && unlogged_in_memory_) {
+Status DBImpl::MakeRoom(const GroupNeeds& needs) {
+  if (needs.logged && unlogged_in_memory_) {
     if (Status status = FlushUnlogged(); !status.ok()) return status;
   }
+  Status status = TryMakeRoom(needs);
+  if (status.IsNoSpace() && room_ != nullptr) [[unlikely]]
+    return WaitForRoom(needs, std::move(status));
+  return status;
+}
+
+Status DBImpl::TryMakeRoom(const GroupNeeds& needs) {
   const size_t limit = live_.memtable_bytes.load(std::memory_order_relaxed);
   const bool empty = active_.memtable->empty();
-  bool full = !empty && active_.memtable->used_bytes() + memtable_bytes > limit;
-  if (logged && active_.log != 0 && !full) {
-    if (wal_->Fits(record_bytes)) [[likely]]
-      return Status::OK();
+  bool full = !empty && active_.memtable->used_bytes() + needs.memtable_bytes > limit;
+  if (needs.logged && active_.log != 0 && !full) {
+    if (wal_->Fits(needs.record_bytes)) [[likely]]
+      return AdmitToMemtable(needs.load);
     full = !empty;
   }
   if (full) {
     if (Status status = SwitchMemtable(); !status.ok()) return status;
   }
-  if (!logged) {
+  if (Status status = AdmitToMemtable(needs.load); !status.ok()) return status;
+  if (!needs.logged) {
     if (options_.cache() && !unlogged_marked_) {
       if (Status status = MarkUnlogged(true); !status.ok()) return status;
     }
@@ -334,14 +349,15 @@ Status DBImpl::MakeRoom(uint64_t record_bytes, size_t memtable_bytes, bool logge
   Status status;
   {
     Stopwatch watch(options_.statistics.get(), options_.env.clock.get(), Latency::kLogWait);
-    status = log_supply_->Take(record_bytes, &log);
+    status = log_supply_->Take(needs.record_bytes, &log);
   }
   if (!status.ok()) return status;
   const FileNumber number = log->number();
   status = wal_->Use(std::move(log));
   if (!status.ok()) return status;
   active_.log = number;
-  log_supply_->MakeSpare();
+  // Not where it would be the room that a write waits for next.
+  if (room_ == nullptr || !room_->wanted()) log_supply_->MakeSpare();
   return Status::OK();
 }
 
@@ -373,6 +389,7 @@ Status DBImpl::ReplaceActive() {
     UpdateStall();
   }
   events_.Deliver();
+  RunAhead();
   return Status::OK();
 }
 

@@ -27,8 +27,10 @@ namespace varve {
 // Ghosts are no children, and none is left out.
 class ReadPath::IteratorSource : public DbIterSource {
  public:
-  IteratorSource(std::shared_ptr<ReadPath> reads, const ReadOptions& options, bool counted)
-      : reads_(std::move(reads)), options_(options), counted_(counted) {
+  // `hold`: null, or of an iterator that may be revoked.
+  IteratorSource(std::shared_ptr<ReadPath> reads, const ReadOptions& options, bool counted,
+                 std::shared_ptr<ReaderHolds::Hold> hold = nullptr)
+      : reads_(std::move(reads)), options_(options), counted_(counted), hold_(std::move(hold)) {
     reads_->live_iterators_.fetch_add(counted_, std::memory_order_relaxed);
     const std::optional<Slice> prefix =
         PrefixOfBounds(reads_->prefix_extractor_.get(), reads_->comparator_, options);
@@ -43,7 +45,9 @@ class ReadPath::IteratorSource : public DbIterSource {
 
   Status Renew(DbIterView* view) override {
     readers_.clear();
+    if (hold_ != nullptr) hold_->Begin();
     view_ = reads_->views_.Share();  // before the sequence: see the head of ReadPath
+    if (hold_ != nullptr) hold_->Took(view_->version);
     Status status = reads_->SequenceFor(options_, *view_->version, &view->sequence);
     if (!status.ok()) return status;
     view->now_ms = reads_->time_.in_use() ? reads_->time_.NowMillis() : 0;
@@ -131,6 +135,7 @@ class ReadPath::IteratorSource : public DbIterSource {
   const std::shared_ptr<ReadPath> reads_;
   const ReadOptions options_;
   const bool counted_;  // among live_iterators_
+  const std::shared_ptr<ReaderHolds::Hold> hold_;
   // Copies: the caller's bounds are borrowed only while the iterator is made.
   const std::string lower_bound_{options_.lower_bound.value_or(Slice())};
   const std::string upper_bound_{options_.upper_bound.value_or(Slice())};
@@ -140,9 +145,12 @@ class ReadPath::IteratorSource : public DbIterSource {
 };
 
 std::unique_ptr<Iterator> ReadPath::NewIterator(const ReadOptions& options) {
+  std::shared_ptr<ReaderHolds::Hold> hold;
+  if (holds_ != nullptr) hold = ReaderHolds::Register(holds_, /*revocable=*/true);
   auto iterator = NewDbIterator(comparator_, merge_operator_.get(), options,
                                 std::make_unique<IteratorSource>(shared_from_this(), options,
-                                                                 /*counted=*/true));
+                                                                 /*counted=*/true, hold));
+  if (hold != nullptr) iterator = NewRevocableIterator(std::move(iterator), std::move(hold));
   if (statistics_ == nullptr) return iterator;
   return std::make_unique<CountingIterator>(std::move(iterator), statistics_, clock_);
 }

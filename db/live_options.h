@@ -22,6 +22,8 @@ struct LiveOptions {
     memtables_max.store(options.memtables_max, std::memory_order_relaxed);
     flush_memtables_min.store(options.flush_memtables_min, std::memory_order_relaxed);
     wal_sync_interval_ms.store(options.wal_sync_interval_ms, std::memory_order_relaxed);
+    capacity_bytes.store(options.capacity_bytes, std::memory_order_relaxed);
+    room_wait_ms.store(options.room_wait_ms, std::memory_order_relaxed);
     default_ttl_ms.store(options.default_ttl_ms, std::memory_order_relaxed);
     history_retention_ms.store(options.history_retention_ms, std::memory_order_relaxed);
     history_retention_sequences.store(options.history_retention_sequences,
@@ -41,6 +43,8 @@ struct LiveOptions {
     options->memtables_max = memtables_max.load(std::memory_order_relaxed);
     options->flush_memtables_min = flush_memtables_min.load(std::memory_order_relaxed);
     options->wal_sync_interval_ms = wal_sync_interval_ms.load(std::memory_order_relaxed);
+    options->capacity_bytes = capacity_bytes.load(std::memory_order_relaxed);
+    options->room_wait_ms = room_wait_ms.load(std::memory_order_relaxed);
     options->default_ttl_ms = default_ttl_ms.load(std::memory_order_relaxed);
     options->history_retention_ms = history_retention_ms.load(std::memory_order_relaxed);
     options->history_retention_sequences =
@@ -60,6 +64,8 @@ struct LiveOptions {
   std::atomic<int> memtables_max;
   std::atomic<int> flush_memtables_min;
   std::atomic<uint32_t> wal_sync_interval_ms;
+  std::atomic<uint64_t> capacity_bytes;
+  std::atomic<uint64_t> room_wait_ms;
   std::atomic<uint64_t> default_ttl_ms;
   std::atomic<uint64_t> history_retention_ms;
   std::atomic<uint64_t> history_retention_sequences;

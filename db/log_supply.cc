@@ -15,7 +15,7 @@ Status LogSupply::Take(uint64_t payload_bytes, std::unique_ptr<PreparedLog>* log
   std::deque<std::unique_ptr<PreparedLog>> too_small;
   {
     MutexLock lock(&mu_);
-    if (spares_.empty() && state_ != State::kIdle) wanted_ = std::min(wanted_ + 1, kSparesMax);
+    if (spares_.empty() && state_ != State::kIdle) wanted_ = std::min(wanted_ + 1, spares_max_);
     while (spares_.empty() && state_ == State::kMaking) changed_.Wait(&mu_);
     if (!stopped_ && !spares_.empty() && spares_.front()->Fits(payload_bytes)) {
       *log = std::move(spares_.front());
@@ -43,14 +43,34 @@ void LogSupply::MakeSpare() {
   changed_.SignalAll();
 }
 
-void LogSupply::KeepOne() {
-  std::deque<std::unique_ptr<PreparedLog>> dropped;
-  MutexLock lock(&mu_);
-  wanted_ = 1;
-  while (spares_.size() > wanted_) {
-    dropped.push_back(std::move(spares_.back()));
+std::deque<std::unique_ptr<PreparedLog>> LogSupply::TakeAllBut(size_t spares) {
+  std::deque<std::unique_ptr<PreparedLog>> taken;
+  while (spares_.size() > spares) {
+    taken.push_back(std::move(spares_.back()));
     spares_.pop_back();
   }
+  return taken;
+}
+
+void LogSupply::KeepOne() {
+  std::deque<std::unique_ptr<PreparedLog>> dropped;  // without the lock
+  MutexLock lock(&mu_);
+  wanted_ = std::min<size_t>(1, spares_max_);
+  dropped = TakeAllBut(wanted_);
+}
+
+void LogSupply::DropAll() {
+  std::deque<std::unique_ptr<PreparedLog>> dropped;
+  MutexLock lock(&mu_);
+  dropped = TakeAllBut(0);
+}
+
+void LogSupply::SetSparesMax(size_t spares_max) {
+  std::deque<std::unique_ptr<PreparedLog>> dropped;
+  MutexLock lock(&mu_);
+  spares_max_ = spares_max;
+  wanted_ = std::clamp<size_t>(wanted_, std::min<size_t>(1, spares_max), spares_max);
+  dropped = TakeAllBut(wanted_);
 }
 
 void LogSupply::Run() {

@@ -1,6 +1,7 @@
 #ifndef VARVE_DB_LOG_SUPPLY_H_
 #define VARVE_DB_LOG_SUPPLY_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -27,7 +28,11 @@ class LogSupply {
  public:
   static constexpr size_t kSparesMax = 3;
 
-  LogSupply(Wal* wal, Manifest* manifest) : wal_(wal), manifest_(manifest) {}
+  LogSupply(Wal* wal, Manifest* manifest, size_t spares_max = kSparesMax)
+      : wal_(wal),
+        manifest_(manifest),
+        spares_max_(spares_max),
+        wanted_(std::min<size_t>(1, spares_max)) {}
   ~LogSupply() { Stop(); }
 
   // A log with room for a record of `payload_bytes`: the first spare one if it will do, else one
@@ -42,6 +47,11 @@ class LogSupply {
   // somebody has had to wait again: where the disk is full they are room.
   void KeepOne();
 
+  // Lets go of all, for their room; the next ones are made as ever.
+  void DropAll();
+  // No more than that are kept ready from now on.
+  void SetSparesMax(size_t spares_max);
+
   // Waits for a log that is being made and lets the spare ones go. Nothing is made afterwards.
   void Stop();
 
@@ -50,6 +60,7 @@ class LogSupply {
 
   Status Make(uint64_t payload_bytes, std::unique_ptr<PreparedLog>* log);
   void Run();
+  std::deque<std::unique_ptr<PreparedLog>> TakeAllBut(size_t spares) REQUIRES(mu_);
 
   Wal* const wal_;
   Manifest* const manifest_;
@@ -59,7 +70,8 @@ class LogSupply {
   State state_ GUARDED_BY(mu_) = State::kIdle;
   bool stopped_ GUARDED_BY(mu_) = false;
   std::deque<std::unique_ptr<PreparedLog>> spares_ GUARDED_BY(mu_);  // ascending numbers
-  size_t wanted_ GUARDED_BY(mu_) = 1;                                // so many of them
+  size_t spares_max_ GUARDED_BY(mu_);
+  size_t wanted_ GUARDED_BY(mu_);  // so many of them
   Thread thread_ GUARDED_BY(mu_);  // started by the first MakeSpare()
 };
 

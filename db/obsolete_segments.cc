@@ -55,6 +55,20 @@ std::vector<NumberedFile> ObsoleteSegments::TakeDue() {
   return due;
 }
 
+std::vector<NumberedFile> ObsoleteSegments::Held() const {
+  std::vector<NumberedFile> held;
+  MutexLock lock(&mu_);
+  for (const auto& [file, state] : files_) {
+    if (state.released && !state.gone) held.push_back(file);
+  }
+  return held;
+}
+
+void ObsoleteSegments::Forget(const NumberedFile& file) {
+  MutexLock lock(&mu_);
+  files_.erase(file);
+}
+
 size_t ObsoleteSegments::waiting() const {
   MutexLock lock(&mu_);
   return files_.size();

@@ -43,6 +43,10 @@ class ObsoleteSegments : public std::enable_shared_from_this<ObsoleteSegments> {
 
   // The files that may be unlinked, each told once.
   std::vector<NumberedFile> TakeDue();
+  // Files that neither root needs and somebody still holds, in the order of their numbers.
+  std::vector<NumberedFile> Held() const;
+  // The file was unlinked all the same; whoever holds it is told nothing here.
+  void Forget(const NumberedFile& file);
   // Files being removed, or removed and not told yet.
   size_t waiting() const;
   // `wake` is not called any more when it returns.

@@ -6,9 +6,11 @@
 #include <limits>
 #include <vector>
 
+#include "db/capacity_plan.h"
 #include "db/live_options.h"
 #include "db/memory_plan.h"
 #include "varve/compaction_filter.h"
+#include "varve/db.h"
 
 namespace varve {
 
@@ -54,11 +56,12 @@ const std::vector<Field>& Fields() {
       Make("block_bytes", false, 1 << 10, 1 << 20, &Options::block_bytes),
       Make("filter_bits_per_key", false, 0, 32, &Options::filter_bits_per_key),
       Make("use_direct_reads", false, 0, 1, &Options::use_direct_reads),
-      Make("capacity_bytes", false, 0, std::numeric_limits<int64_t>::max(),
+      Make("capacity_bytes", true, 0, std::numeric_limits<int64_t>::max(),
            &Options::capacity_bytes),
       Make("eviction", false, 0, 1, &Options::eviction),
       Make("admission", false, 0, 1, &Options::admission),
       Make("after_power_loss", false, 0, 1, &Options::after_power_loss),
+      Make("room_wait_ms", true, 0, 3'600'000, &Options::room_wait_ms),
       Make("default_ttl_ms", true, 0, std::numeric_limits<int64_t>::max(),
            &Options::default_ttl_ms),
       Make("clock_jump_max_ms", false, 0, std::numeric_limits<int64_t>::max(),
@@ -114,6 +117,13 @@ Status ValidateCache(const Options& options) {
   if (options.wal_recovery == WalRecoveryMode::kPointInTime) {
     return Status::InvalidArgument("wal_recovery = kPointInTime: a cache skips no records");
   }
+  if (const uint64_t minimum = DB::MinimumCapacity(options); options.capacity_bytes < minimum) {
+    return Status::InvalidArgument(
+        "capacity_bytes = " + std::to_string(options.capacity_bytes) + ": must be at least " +
+        std::to_string(minimum) +
+        " with memtable_bytes = " + std::to_string(options.memtable_bytes) +
+        " and segment_bytes = " + std::to_string(options.segment_bytes));
+  }
   return Status::OK();
 }
 
@@ -122,6 +132,7 @@ Status ValidateCache(const Options& options) {
 Options Options::ForCache(uint64_t capacity_bytes) {
   Options options;
   options.capacity_bytes = capacity_bytes;
+  SetSizes(SizesFor(capacity_bytes), &options);
   options.compaction_style = CompactionStyle::kByTime;
   // Hundreds of runs are asked for a key (docs/cache.md, "Eviction").
   options.filter_bits_per_key = 16;
@@ -168,8 +179,11 @@ Status Options::Validate() const {
   return Status::OK();
 }
 
+uint64_t DB::MinimumCapacity(const Options& options) { return PlanCapacity(options).minimum_bytes; }
+
 Status ApplyLiveChanges(const std::map<std::string, std::string>& changes, Options* options) {
   Options changed = *options;
+  const bool planned = options->cache() && SizesOf(*options) == SizesFor(options->capacity_bytes);
   for (const auto& [name, text] : changes) {
     const Field* field = Find(name);
     if (field == nullptr) return Status::InvalidArgument(name + ": no such option");
@@ -182,7 +196,15 @@ Status ApplyLiveChanges(const std::map<std::string, std::string>& changes, Optio
       return Status::InvalidArgument(name + " = " + text + ": not a number");
     }
     if (value < field->min || value > field->max) return OutOfRange(*field, text);
+    if ((field->get(*options) == 0) != (value == 0) && name == "capacity_bytes") {
+      return Status::InvalidArgument(
+          name + " = " + text + ": a database does not become a cache, nor a cache a database");
+    }
     field->set(&changed, value);
+  }
+  // Sizes follow the capacity where they did before and none of them was given.
+  if (planned && SizesOf(changed) == SizesOf(*options)) {
+    SetSizes(SizesFor(changed.capacity_bytes), &changed);
   }
   if (Status status = changed.Validate(); !status.ok()) return status;
   *options = std::move(changed);

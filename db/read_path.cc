@@ -19,6 +19,7 @@ ReadPath::ReadPath(const Options& options, const std::string& directory)
       snapshots_(std::make_shared<SnapshotList>()),
       merge_operator_(options.merge_operator),
       prefix_extractor_(options.prefix_extractor),
+      holds_(options.cache() ? ReaderHolds::New() : nullptr),
       segments_(options, directory, blocks_.get(), memory_budget_, &epochs_,
                 options.cache() ? &damaged_ : nullptr),
       memory_(PlanMemory(options, MemoryPlan::kUnlimited), memory_budget_.get(), blocks_.get(),

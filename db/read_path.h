@@ -15,6 +15,7 @@
 #include "db/point_lookup.h"
 #include "db/read_sequences.h"
 #include "db/read_view.h"
+#include "db/reader_holds.h"
 #include "db/segment_cache.h"
 #include "db/snapshot_list.h"
 #include "util/epoch.h"
@@ -84,6 +85,8 @@ class ReadPath : public std::enable_shared_from_this<ReadPath> {
   // For whoever holds memory that goes into the budget, and what divides that.
   const std::shared_ptr<MemoryBudget>& memory_budget() const { return memory_budget_; }
   MemoryShares& memory() { return memory_; }
+  // Who holds versions for long; null in a database, where nobody is revoked.
+  const std::shared_ptr<ReaderHolds>& holds() const { return holds_; }
   EpochDomain& epochs() { return epochs_; }
   const InternalKeyComparator& comparator() const { return comparator_; }
   size_t live_iterators() const { return live_iterators_.load(std::memory_order_acquire); }
@@ -115,6 +118,7 @@ class ReadPath : public std::enable_shared_from_this<ReadPath> {
   const std::shared_ptr<SnapshotList> snapshots_;
   const std::shared_ptr<const MergeOperator> merge_operator_;
   const std::shared_ptr<const PrefixExtractor> prefix_extractor_;
+  const std::shared_ptr<ReaderHolds> holds_;
 
   // Internally synchronised. The epoch domain goes last: the others retire into it.
   EpochDomain epochs_;

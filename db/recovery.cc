@@ -1,12 +1,15 @@
 #include "db/recovery.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "db/cache_reset.h"
+#include "db/capacity_plan.h"
 #include "db/expiry_cut.h"
 #include "db/ghost.h"
 #include "db/history.h"
+#include "db/recovery_room.h"
 #include "db/restart_rules.h"
 #include "db/segment_output.h"
 #include "db/write_batch_internal.h"
@@ -33,14 +36,18 @@ size_t ReplayMemtableBytes(const Options& options) {
 // Turns replayed records into segments. Their epochs are in the order of the log.
 class ReplayedSegments : public LogSink {
  public:
+  // `room`: null in a database.
   ReplayedSegments(const Options& options, const std::string& directory, Manifest* manifest,
-                   SequenceNumber sequence_limit, uint64_t clock_mark_ms)
+                   SequenceNumber sequence_limit, uint64_t clock_mark_ms, RecoveryRoom* room)
       : options_(options),
         directory_(directory),
         manifest_(manifest),
         sequence_limit_(sequence_limit),
         now_ms_(clock_mark_ms != 0 ? clock_mark_ms : options.env.clock->WallMillis()),
-        memtable_bytes_(ReplayMemtableBytes(options)),
+        room_(room),
+        memtable_bytes_(options.cache()
+                            ? std::min<size_t>(ReplayMemtableBytes(options), options.segment_bytes)
+                            : ReplayMemtableBytes(options)),
         comparator_(options.comparator) {}
 
   Status OnRecord(LogPosition end, Slice payload) override {
@@ -76,6 +83,29 @@ class ReplayedSegments : public LogSink {
 
   Status WriteSegment() {
     CrashSiteScope flushing(CrashSite::kRecoveryFlush);
+    for (;;) {
+      bool room = true;
+      if (room_ != nullptr) {
+        if (Status status = MakeRoom(&room); !status.ok()) return status;
+      }
+      // Without room all that is older has gone before: this is evicted too.
+      const Status status = room ? WriteWithRoom() : Status::OK();
+      if (status.ok()) memtable_.reset();
+      // A file system without room has lowered what counts as free, so more goes, and this ends.
+      if (!status.IsNoSpace() || room_ == nullptr) return status;
+    }
+  }
+
+  Status MakeRoom(bool* made) {
+    FlushLoad load;
+    load.entries = memtable_->entries();
+    load.data_bytes = load.range_bytes = memtable_->used_bytes();
+    load.range_deletes = memtable_->range_deletes();
+    load.expiring = true;
+    return room_->Make(FlushBytesMax(load), &segments_, made);
+  }
+
+  Status WriteWithRoom() {
     SegmentOutputOptions output;
     if (Status status = manifest_->NewFileNumber(&output.number); !status.ok()) return status;
     output.options = &options_;
@@ -98,7 +128,6 @@ class ReplayedSegments : public LogSink {
     }
     if (!status.ok()) return status;
     for (SegmentEntry& entry : made) segments_.push_back(std::move(entry));
-    memtable_.reset();
     return Status::OK();
   }
 
@@ -107,6 +136,7 @@ class ReplayedSegments : public LogSink {
   Manifest* const manifest_;
   const SequenceNumber sequence_limit_;
   const uint64_t now_ms_;  // time is judged by nothing here: it begins at the mark, later
+  RecoveryRoom* const room_;
   const size_t memtable_bytes_;
   const InternalKeyComparator comparator_;
   std::shared_ptr<MemTable> memtable_;
@@ -118,7 +148,10 @@ ManifestOptions ManifestOptionsFor(const Options& options) {
   manifest.file_system = options.env.file_system;
   manifest.machine = options.env.machine;
   manifest.comparator = options.comparator->Name();
-  if (options.cache()) manifest.mode_bits |= kCacheMode;
+  if (options.cache()) {
+    manifest.mode_bits |= kCacheMode;
+    manifest.spare_pages = PlanCapacity(options).manifest_pages;
+  }
   return manifest;
 }
 
@@ -213,7 +246,8 @@ Status Reset(const Options& options, const std::string& directory, const Listing
 
 // Steps 3 and 4. *log_is_damaged: that is the error, and nothing has changed.
 Status ReplayAndCommit(const Options& options, const std::string& directory,
-                       const ManifestState& state, Recovered* recovered, bool* log_is_damaged) {
+                       const ManifestState& state, RecoveryRoom* room, Recovered* recovered,
+                       bool* log_is_damaged) {
   Manifest* const manifest = recovered->manifest.get();
   ReplayOptions replay;
   replay.file_system = options.env.file_system.get();
@@ -223,7 +257,8 @@ Status ReplayAndCommit(const Options& options, const std::string& directory,
   replay.mode = options.wal_recovery;
   replay.logger = options.logger.get();
   ReplayResult result;
-  ReplayedSegments segments(options, directory, manifest, state.next_sequence, state.clock_mark_ms);
+  ReplayedSegments segments(options, directory, manifest, state.next_sequence, state.clock_mark_ms,
+                            room);
   Status status = ReplayLogs(replay, &segments, &result);
   if (status.ok() && !result.found.empty() && result.found.back() >= state.next_file_number) {
     status = LogNotOurs(directory, state, result.found.back());
@@ -304,7 +339,8 @@ std::vector<std::string> Unreachable(const Listing& listing, const Recovered& re
 
 }  // namespace
 
-Status Recover(const Options& options, const std::string& directory, Recovered* recovered) {
+Status Recover(const Options& options, const std::string& directory, const CacheSpace& space,
+               Recovered* recovered) {
   Listing listing;
   Status status = List(options.env.file_system.get(), directory, &listing);
   if (!status.ok()) return status;
@@ -315,6 +351,14 @@ Status Recover(const Options& options, const std::string& directory, Recovered* 
   recovered->next_sequence = state.next_sequence;
   recovered->retained_sequence = state.retained_sequence;
   recovered->clock_mark_ms = state.clock_mark_ms;
+  std::optional<RecoveryRoom> room;
+  if (space.metered != nullptr) {
+    room.emplace(space, directory, recovered->manifest.get(), &recovered->segments);
+    // Both fresh roots are durable: nothing needs what they do not reach.
+    room->SetUnreachable(Unreachable(listing, *recovered));
+    status = room->BringUnder();
+    if (!status.ok()) return status;
+  }
   if (listing.manifest) {
     std::optional<CacheResetReason> reset;
     std::string why;
@@ -323,7 +367,8 @@ Status Recover(const Options& options, const std::string& directory, Recovered* 
     }
     if (!reset.has_value()) {
       bool log_is_damaged = false;
-      status = ReplayAndCommit(options, directory, state, recovered, &log_is_damaged);
+      status = ReplayAndCommit(options, directory, state, room.has_value() ? &*room : nullptr,
+                               recovered, &log_is_damaged);
       if (log_is_damaged && options.cache()) {
         reset = CacheResetReason::kDamagedLog;
         why = status.ToString();
@@ -337,7 +382,12 @@ Status Recover(const Options& options, const std::string& directory, Recovered* 
   status = ReadGhosts(options, directory, recovered);
   if (!status.ok()) return status;
   recovered->unreachable = Unreachable(listing, *recovered);
-  return Status::OK();
+  if (room.has_value()) {
+    room->SetUnreachable(recovered->unreachable);  // the logs too, now
+    status = room->BringUnder();
+    if (status.ok()) status = room->CheckUnder();
+  }
+  return status;
 }
 
 }  // namespace varve

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "db/cache_space.h"
 #include "db/manifest.h"
 #include "db/version.h"
 #include "util/internal_key.h"
@@ -32,6 +33,7 @@ struct Recovered {
 //  1. list the directory; without a manifest, make one if nothing else of a database is there;
 //  2. open the manifest: two fresh roots are durable before anything else is written;
 //  3. replay the logs from the lowest the roots need, into memtables and those into segments;
+//     in a cache, as far as there is room for them (db/recovery_room.h);
 //  4. once the whole replay is judged good, commit all segments made, in the same commit pass
 //     every log found, and seal. Nothing is appended to an old log, ever;
 //  5. read the ghosts. Of one that cannot be read another commit, and a seal, say that it accepts
@@ -44,8 +46,13 @@ struct Recovered {
 // with which sync mode it is open now.
 //
 // Errors as DB::Open says. A failure before (4) leaves the database as it was but for the roots'
-// generations; segments that were made are removed.
-Status Recover(const Options& options, const std::string& directory, Recovered* recovered);
+// generations; segments that were made are removed. A cache may have evicted segments by then.
+//
+// A cache that holds more than its capacity (lowered since, or copied here) is brought under it:
+// what is over goes before anything is written, and what nothing needs any more at the end, so that
+// it is under when this returns. NoSpace if it cannot be.
+Status Recover(const Options& options, const std::string& directory, const CacheSpace& space,
+               Recovered* recovered);
 
 }  // namespace varve
 

@@ -97,7 +97,7 @@ class SpaceLedger {
     uint64_t over = 0;      // used and reserved beyond what there is
     uint64_t overrun = 0;   // used beyond its reservation, ever
     uint64_t credited = 0;  // what files gave back, ever
-    uint64_t waiting = 0;  // bytes that are waited for, each request on its own
+    uint64_t waiting = 0;   // bytes that are waited for, each request on its own
     // What must be credited or released before all who wait go on, and the sum is under the
     // capacity again: 0 if they can.
     uint64_t wanted = 0;

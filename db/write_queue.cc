@@ -1,5 +1,7 @@
 #include "db/write_queue.h"
 
+#include <algorithm>
+
 #include "util/thread.h"
 
 namespace varve {
@@ -59,7 +61,9 @@ void WriteQueue::GroupOf(Writer* leader, std::vector<Writer*>* group) {
   if (leader->exclusive || newest == leader) return;
   LinkNewer(newest);
   size_t bytes = leader->entry_bytes;
-  const size_t bytes_max = bytes <= kSmallLeaderBytes ? bytes + kSmallLeaderBytes : kGroupBytesMax;
+  const size_t bytes_max =
+      std::min(bytes <= kSmallLeaderBytes ? bytes + kSmallLeaderBytes : kGroupBytesMax,
+               group_bytes_max_.load(std::memory_order_relaxed));
   for (Writer* w = leader; w != newest;) {
     w = w->newer;
     if (w->exclusive || w->disable_wal != leader->disable_wal) break;

@@ -77,6 +77,9 @@ class WriteQueue {
     Writer* newer = nullptr;        // the leader's
   };
 
+  // No group takes more bytes of entries than this, unless its leader alone does. Any time.
+  void SetGroupBytesMax(size_t bytes) { group_bytes_max_.store(bytes, std::memory_order_relaxed); }
+
   // Blocks until `writer` leads (true) or has been answered by another leader (false).
   bool Join(Writer* writer);
 
@@ -98,6 +101,8 @@ class WriteQueue {
   static void Change(Writer* writer, Writer::State to);
   // Completes the links to newer writers, from the oldest one up to `newest`.
   static void LinkNewer(Writer* newest);
+
+  std::atomic<size_t> group_bytes_max_{SIZE_MAX};  // relaxed: for the next group
 
   // Null: nobody is here. Acquire and release: who reads a writer here may read all it wrote.
   std::atomic<Writer*> newest_{nullptr};

@@ -90,6 +90,10 @@ constexpr const char* kCounterNames[] = {
     "get_hit_key_bytes",
     "ghost_bytes_written",
     "cache_resets",
+    "room_waits",
+    "room_wait_micros",
+    "iterators_revoked",
+    "memtables_evicted",
 };
 static_assert(std::size(kCounterNames) == kCounters, "name each counter");
 
@@ -184,6 +188,10 @@ constexpr const char* kCounterHelp[] = {
     "key bytes of the gets that found a value",
     "bytes of ghost files written",
     "times that the cache was emptied",
+    "writes of a cache that found no room on the disk",
+    "microseconds that writes waited for room on the disk",
+    "iterators that were revoked for the room of what they held open",
+    "memtables that were evicted unflushed",
 };
 static_assert(std::size(kCounterHelp) == kCounters, "say what each counter counts");
 

@@ -41,6 +41,11 @@ class DB {
   // in this or another process), NotSupported (a newer format), Corruption (file and offset),
   // IOError, NoSpace. On an error nothing of the directory is lost.
   static Status Open(const Options& options, const std::string& path, std::unique_ptr<DB>* db);
+  // The least capacity_bytes that a cache of these options may have, whatever theirs is: what makes
+  // progress with nothing left in it but one batch of 64 KiB on its way. Larger batches want more:
+  // one that could never fit is InvalidArgument at once. Of sizes that follow from the capacity:
+  // MinimumCapacity(Options::ForCache(1)).
+  static uint64_t MinimumCapacity(const Options& options);
   // Removes every file of a database in `path` that is not open, and the directory if nothing else
   // is left in it. Files it does not know stay. NotFound if there is no database.
   static Status Destroy(const Options& options, const std::string& path);
@@ -148,6 +153,9 @@ class DB {
   //   oldest-snapshot-sequence, last-sequence,
   //   retained-sequence (the oldest that ReadOptions.at_sequence may ask for), manifest-commits,
   //   manifest-bytes-written, wal-bytes (all log files), live-bytes (everything in the directory),
+  //   capacity-bytes (of a cache, as it is now; 0), used-bytes (what of it files take, those that
+  //   are deleted and still open included; of a database, live-bytes), reserved-bytes (promised to
+  //   what is on its way),
   //   is-write-stopped,
   //   delayed-write-rate (bytes a second that writes are held to; 0: not),
   //   oldest-segment-age-ms (since the oldest one was written),

@@ -9,6 +9,10 @@ namespace varve {
 // A cursor over the keys of one consistent state, in comparator order, within the bounds it was
 // made with. One thread at a time. It starts invalid. On an error it becomes invalid with a
 // status and never skips what it could not read; a seek starts anew.
+//
+// In a cache the room of what an iterator holds may be wanted: then its next move is invalid with
+// Aborted ("revoked"), and so is every one after it before Refresh(). Where it stands stays good
+// until it moves.
 class Iterator {
  public:
   virtual ~Iterator() = default;

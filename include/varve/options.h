@@ -99,7 +99,8 @@ struct Options {
   // A database: loses nothing that its sync mode promised.
   static Options ForDatabase() { return Options(); }
   // A cache: holds at most `capacity_bytes` of disk, may lose what it was given, and never serves
-  // stale data. What is written survives a clean close and the death of the process.
+  // stale data. What is written survives a clean close and the death of the process. Sizes of
+  // memtables and segments follow from the capacity.
   static Options ForCache(uint64_t capacity_bytes);
 
   // Whether the options are those of a cache.
@@ -178,14 +179,25 @@ struct Options {
 
   // ---- Cache ----
   // 0: a database. Otherwise a cache: all files of the directory together never take more bytes
-  // than this, not for an instant. A directory is one or the other from its creation on. A cache
-  // refuses a merge operator, IngestPlace::kOldest, compaction_style = kLeveled, wal_recovery =
-  // kPointInTime, and comparators under which equal keys may differ in bytes.
+  // than this, not for an instant: logs, manifest and files that are deleted and still open
+  // included, and what others put there before it was opened. At least DB::MinimumCapacity() of the
+  // sizes below. A directory is a cache or not from its creation on. A cache refuses a merge
+  // operator, IngestPlace::kOldest, compaction_style = kLeveled, wal_recovery = kPointInTime, and
+  // comparators under which equal keys may differ in bytes.
+  //
+  // Live: SetOptions() with a lower one returns when the directory is under it (NoSpace, with the
+  // old one in force, if that cannot be had); memtable_bytes, memtables_max, flush_memtables_min
+  // and segment_bytes change with it where they are what ForCache() made of the old one. What must
+  // not be evicted to make room (an iterator's view, a snapshot's versions) is given up all the
+  // same: such an iterator answers Aborted at its next step.
   uint64_t capacity_bytes = 0;
   // Which segments a cache gives up when it wants room. See EvictionPolicy.
   EvictionPolicy eviction = EvictionPolicy::kLru;
   // Which puts a cache takes. See AdmissionPolicy.
   AdmissionPolicy admission = AdmissionPolicy::kAll;
+  // Milliseconds that a write of a cache waits for room before it answers NoSpace: nearly always
+  // evictions run ahead of writers and it waits for nothing. Live.
+  uint64_t room_wait_ms = 1000;
 
   // See AfterPowerLoss. Of caches alone; it does not matter where wal_sync is kAlways, as nothing
   // is lost then. Whatever it says, a cache starts empty after an end without a close if unlogged

@@ -87,6 +87,10 @@ enum class Counter : uint32_t {
   kGetHitKeyBytes,     // key bytes of the hits; kGetBytes has their values
   kGhostBytesWritten,  // of ghost files, which are born with the segments
   kCacheResets,        // caches that were emptied, at an open or as a device came back
+  kRoomWaits,          // writes of a cache that found no room on the disk
+  kRoomWaitMicros,     // what they waited for it
+  kIteratorsRevoked,   // for the room of what they held open
+  kMemtablesEvicted,   // unflushed, with no segment left
   kCounterCount,
 };
 

@@ -6,6 +6,7 @@
 //     trace; others of its epoch are not older. Any other is replaced by its ghost, the file of
 //     which is there already and is read into memory now. One that cannot be read, or was never
 //     written, leaves a ghost that accepts all within the bounds (R2.3).
+//     In a database, which has no ghosts, such a victim stays.
 //  3. One commit for all victims, then the version. If that commit fails nothing has happened
 //     (Checklist N5).
 //  4. A seal, after which the files of the segments may go, as soon as nobody reads them (R4.1).
@@ -65,9 +66,10 @@ bool DBImpl::BeginEviction(std::span<const FileNumber> numbers, Eviction* evicti
   const BusySegments busy = Busy();
   const BusySegments wanted(numbers.begin(), numbers.end());
   version_->ForEachSegment([&](const std::shared_ptr<SegmentFile>& segment) {
-    if (wanted.count(segment->number()) != 0 && busy.count(segment->number()) == 0) {
-      eviction->victims.push_back(segment);
-    }
+    if (wanted.count(segment->number()) == 0 || busy.count(segment->number()) != 0) return;
+    // A database has no ghosts.
+    if (!options_.cache() && MayHideSegments(reads_->comparator(), *version_, *segment, {})) return;
+    eviction->victims.push_back(segment);
   });
   if (eviction->victims.empty()) return false;
   ++evictions_active_;

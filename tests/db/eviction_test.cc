@@ -162,6 +162,24 @@ TEST_F(GhostTest, AClosedCacheEvictsNothing) {
   EXPECT_EQ(Read(), "1=v1");
 }
 
+// RULES R9: a database has no ghosts, so what would leave one stays.
+TEST_F(GhostTest, ADatabaseEvictsOnlyWhatHidesNothing) {
+  options_.capacity_bytes = 0;
+  Open();
+  Put(1);
+  Flush();
+  Put(1);
+  Flush();
+  ASSERT_TRUE(TryEvict({2}).ok());
+  EXPECT_EQ(evicted_.segments, 0u);
+  EXPECT_EQ(Read(), "1=v2");
+  ASSERT_TRUE(TryEvict({1, 2}).ok());
+  EXPECT_EQ(evicted_.segments, 1u);
+  EXPECT_EQ(Ghosts(), 0u);
+  EXPECT_EQ(Read(), "1=v2");
+  Close();
+}
+
 // The number of the last eviction is not used again, whoever remembers it (H27).
 TEST_F(GhostTest, EvictionsAreNumberedOnFromWhatIsLive) {
   Open();

@@ -25,7 +25,7 @@ inline std::string BytesText(uint64_t bytes) {
 // "3 d 4 h", "2 min 5 s", "1.250 s": the two largest units.
 inline std::string DurationText(uint64_t millis) {
   const uint64_t seconds = millis / 1000;
-  char text[64];
+  char text[64] = "";
   if (seconds < 60) {
     std::snprintf(text, sizeof(text), "%.3f s", static_cast<double>(millis) * 1e-3);
     return text;

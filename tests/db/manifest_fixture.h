@@ -61,7 +61,7 @@ inline SegmentEntry MakeEntry(FileNumber number, size_t key_bytes = 16, uint32_t
   for (char& c : key) c = static_cast<char>(random.Next());
   e.largest = InternalKeyOf(key, e.largest_sequence);
   if (number % 4 == 0) e.applied_to = random.Skewed(20);
-  if (number % 7 == 0) e.extensions = std::string("\x09\x03xyz", 5);
+  if (number % 7 == 0) e.extensions = std::string("\x64\x03xyz", 5);
   return e;
 }
 

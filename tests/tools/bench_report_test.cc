@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "tools/bench/cache_report.h"
 #include "tools/bench/json_object.h"
 #include "tools/bench/progress_bar.h"
 #include "tools/bench/report.h"
@@ -169,6 +170,45 @@ TEST(TraceReport, WriteAmplificationCountsLogSegmentsAndManifest) {
   EXPECT_TRUE(std::isnan(nothing_written.write_amplification()));
 }
 
+CacheReport SomeCache() {
+  CacheReport report;
+  report.capacity_bytes = 1000000;
+  report.used_bytes = 900000;
+  report.hits = {75, 25, 7500, 10, 1000};
+  report.misses[static_cast<size_t>(MissReason::kAbsent)] = 20;
+  report.misses[static_cast<size_t>(MissReason::kGhost)] = 5;
+  report.given_bytes = 1000;
+  report.log_bytes = 1100;
+  report.file_bytes = 950;
+  return report;
+}
+
+TEST(CacheReport, TellsHitsReasonsAndAmplification) {
+  EXPECT_EQ(SomeCache().explained(), 25u);
+  const std::string text = CacheText(SomeCache());
+  EXPECT_THAT(text, HasSubstr("1.00 MB   900 kB used (90.0 %)"));
+  EXPECT_THAT(text, HasSubstr("0.7500   of 100 gets; 0.7500 of their bytes\n"));
+  EXPECT_THAT(text, HasSubstr("absent                   20   misses: never written"));
+  EXPECT_THAT(text, HasSubstr("ghost                     5   misses: evicted with"));
+  EXPECT_THAT(text, HasSubstr("2.0500   log included, 0.9500 without"));
+  EXPECT_THAT(text, Not(HasSubstr("quarantined")));
+  // Nothing was read or written: nothing is said of it.
+  EXPECT_THAT(CacheText({}), Not(HasSubstr("hit ratio")));
+  EXPECT_THAT(CacheText({}), Not(HasSubstr("write amplification")));
+}
+
+TEST(CacheReport, JsonHasWhatScriptsRelyOn) {
+  JsonObject json;
+  AddCache(SomeCache(), &json);
+  const std::string text = json.ToString();
+  for (const char* member :
+       {"\"cache_capacity_bytes\": 1000000", "\"used_bytes\": 900000", "\"hit_ratio\": 0.75",
+        "\"byte_hit_ratio\": 0.75", "\"miss_absent\": 20", "\"miss_ghost\": 5", "\"miss_reset\": 0",
+        "\"write_amplification_with_log\": 2.05", "\"write_amplification_without_log\": 0.95"}) {
+    EXPECT_THAT(text, HasSubstr(member));
+  }
+}
+
 TEST(TraceReport, JsonHasWhatScriptsRelyOn) {
   JsonObject json;
   AddTrace(SomeResult(), &json);
@@ -214,6 +254,10 @@ TEST(TraceReport, SaysWhatWentWrong) {
   result.counts.wrong = 0;
   result.counts.lost = 1;
   EXPECT_TRUE(result.failed());
+  result.counts.lost = 0;
+  result.counts.unexplained = 3;
+  EXPECT_TRUE(result.failed());
+  EXPECT_THAT(TraceFailure(result), HasSubstr("3 misses had no reason"));
 }
 
 }  // namespace

@@ -191,6 +191,59 @@ TEST_F(TraceReplayerTest, KeysThatACacheHasNotAnyMoreWereEvicted) {
   EXPECT_TRUE(Failed());
 }
 
+// In a cache what was written may be gone, and the engine says why.
+TEST_F(TraceReplayerTest, ACacheMayLetGoAndHasAReason) {
+  const auto statistics = Statistics::Create(/*latencies=*/false);
+  statistics->Add(Counter::kMissGhost, 5);  // before the replay
+  options_.evicts = true;
+  options_.statistics = statistics.get();
+  std::deque<Counter> reasons;
+  db_.on_get = [&](Slice, std::unique_ptr<std::string>* value) {
+    value->reset();
+    statistics->Add(reasons.front(), 1);
+    reasons.pop_front();
+  };
+  const auto replay = [&](std::deque<Line> lines, std::deque<Counter> with) {
+    reasons = std::move(with);
+    ASSERT_TRUE(Replay(std::move(lines)).ok());
+    EXPECT_TRUE(reasons.empty());
+  };
+  replay({{kGet, "a", 40}, {kGet, "a", 40}, {kGet, "a", 40}, {kGet, "a", 40}, {kGet, "a", 40}},
+         {Counter::kMissAbsent, Counter::kMissAbsent, Counter::kMissGhost, Counter::kMissEvicted,
+          Counter::kMissQuarantined});
+  EXPECT_EQ(counts().misses, 5u);
+  EXPECT_EQ(counts().first, 1u);
+  EXPECT_EQ(counts().evicted, 4u);
+  EXPECT_FALSE(Failed());
+  // A ghost that accepts what was never written: a false positive.
+  replay({{kGet, "b", 40}, {kGet, "b", 40}}, {Counter::kMissGhost, Counter::kMissRefused});
+  EXPECT_EQ(counts().first, 1u);
+  EXPECT_EQ(counts().masked, 1u);
+  EXPECT_EQ(counts().refused, 1u);
+  EXPECT_FALSE(Failed());
+  // Nobody deleted it, and it had no time to live.
+  for (const Counter reason : {Counter::kMissDeleted, Counter::kMissExpired}) {
+    replay({{kPut, "c", 40}, {kGet, "c", 40}}, {reason});
+    EXPECT_EQ(counts().lost, 1u);
+    EXPECT_TRUE(Failed());
+  }
+}
+
+TEST_F(TraceReplayerTest, AMissWithoutOneReasonIsADefect) {
+  const auto statistics = Statistics::Create(/*latencies=*/false);
+  options_.evicts = true;
+  options_.statistics = statistics.get();
+  ASSERT_TRUE(Replay({{kGet, "a", 40}}).ok());  // none
+  EXPECT_EQ(counts().unexplained, 1u);
+  EXPECT_TRUE(Failed());
+  db_.on_get = [&](Slice, std::unique_ptr<std::string>*) {
+    statistics->Add(Counter::kMissAbsent, 1);
+    statistics->Add(Counter::kMissGhost, 1);
+  };
+  ASSERT_TRUE(Replay({{kGet, "b", 40}}).ok());  // two
+  EXPECT_EQ(counts().unexplained, 1u);
+}
+
 TEST_F(TraceReplayerTest, ExpiredValuesAreMissesAndFilledAnew) {
   ASSERT_TRUE(Replay({{kGet, "a", 40, 60, 0},
                       {kGet, "a", 40, 60, 59},

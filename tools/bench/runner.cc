@@ -27,10 +27,11 @@ BenchOptions Completed(BenchOptions options) {
   if (env.file_system == nullptr) env.file_system = defaults.file_system;
   if (env.clock == nullptr) env.clock = defaults.clock;
   if (env.machine == nullptr) env.machine = defaults.machine;
-  // A replay and amplification count bytes; latencies inside the engine are timed only if somebody
-  // will see them.
+  // A replay and amplification count bytes, and of a cache hits are told; latencies inside the
+  // engine are timed only if somebody will see them.
   if (options.engine.statistics == nullptr &&
-      (options.statistics || options.Runs("trace") || options.Runs("amplification"))) {
+      (options.statistics || options.engine.cache() || options.Runs("trace") ||
+       options.Runs("amplification"))) {
     options.engine.statistics = Statistics::Create(options.statistics);
   }
   return options;
@@ -123,6 +124,7 @@ Status Runner::Run() {
     }
     std::fputs(text.c_str(), options_.json ? err_ : out_);
   }
+  cache_.reset();
   Status closed = database_.Close();
   return status.ok() ? closed : status;
 }
@@ -141,6 +143,8 @@ Status Runner::RunOne(const std::string& name) {
     PrintStats();
     return Status::OK();
   }
+  cache_.reset();
+  if (options_.engine.cache()) cache_.emplace(*options_.engine.statistics, database_.db());
   Print("DB path: [" + database_.path() + "]\n");
   if (name == "trace") return RunTraceReplay();
   if (name == "amplification") return RunAmplification();
@@ -212,10 +216,11 @@ void Runner::Report(const std::string& name, const ThreadStats& stats,
     JsonObject json;
     AddResult(name, stats, &json);
     AddIntervals(intervals, &json);
+    AddCacheTo(&json);
     std::fputs((json.ToString() + "\n").c_str(), out_);
     return;
   }
-  Print(ResultLine(name, stats) + IntervalsText(intervals));
+  Print(ResultLine(name, stats) + IntervalsText(intervals) + CacheLines());
   if (stats.latencies != nullptr) Print(HistogramText(stats.latency_of, *stats.latencies));
 }
 
@@ -229,6 +234,7 @@ Status Runner::RunTraceReplay() {
   if (options_.json) {
     JsonObject json;
     AddTrace(result, &json);
+    AddCacheTo(&json);
     std::fputs((json.ToString() + "\n").c_str(), out_);
   } else {
     ThreadStats line;
@@ -240,7 +246,7 @@ Status Runner::RunTraceReplay() {
     line.counts_found = true;
     line.found = result.counts.hits;
     line.sought = result.counts.gets;
-    Print(ResultLine("trace", line) + TraceText(result));
+    Print(ResultLine("trace", line) + TraceText(result) + CacheLines());
   }
   if (!result.failed()) return Status::OK();
   return Status::Corruption(TraceFailure(result)).WithContext(result.source);
@@ -274,11 +280,20 @@ Status Runner::RunAmplification() {
     JsonObject json;
     AddResult("amplification", stats, &json);
     AddAmplification(measured, &json);
+    AddCacheTo(&json);
     std::fputs((json.ToString() + "\n").c_str(), out_);
   } else {
-    Print(ResultLine("amplification", stats) + AmplificationText(measured));
+    Print(ResultLine("amplification", stats) + AmplificationText(measured) + CacheLines());
   }
   return Status::OK();
+}
+
+std::string Runner::CacheLines() const {
+  return cache_ ? CacheText(cache_->Measure(options_.engine.capacity_bytes)) : "";
+}
+
+void Runner::AddCacheTo(JsonObject* json) const {
+  if (cache_) AddCache(cache_->Measure(options_.engine.capacity_bytes), json);
 }
 
 void Runner::PrintStats() {

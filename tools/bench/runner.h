@@ -2,11 +2,13 @@
 #define VARVE_TOOLS_BENCH_RUNNER_H_
 
 #include <cstdio>
+#include <optional>
 #include <string>
 
 #include "tools/bench/bench_database.h"
 #include "tools/bench/bench_options.h"
 #include "tools/bench/benchmark.h"
+#include "tools/bench/cache_report.h"
 #include "tools/bench/report.h"
 
 namespace varve::bench {
@@ -34,12 +36,16 @@ class Runner {
   void Report(const std::string& name, const ThreadStats& stats,
               const IntervalRates& intervals = {});
   void Print(const std::string& text) const;  // unless only JSON is wanted
+  // What the benchmark did to the cache, if it is one.
+  std::string CacheLines() const;
+  void AddCacheTo(JsonObject* json) const;
 
   BenchOptions options_;
   std::FILE* const out_;
   std::FILE* const err_;
   BenchDatabase database_;
-  uint64_t threads_made_ = 0;  // each thread of a run has a seed of its own
+  std::optional<CacheMeter> cache_;  // of the benchmark under way
+  uint64_t threads_made_ = 0;        // each thread of a run has a seed of its own
 };
 
 }  // namespace varve::bench

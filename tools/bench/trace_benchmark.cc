@@ -14,12 +14,14 @@ constexpr char kManifestBytes[] = "varve.manifest-bytes-written";
 
 // The engine's counts of what it wrote, so that what came before a replay can be taken away.
 struct WrittenBytes {
-  uint64_t wal = 0, flush = 0, compaction = 0, manifest = 0;
+  uint64_t wal = 0, flush = 0, compaction = 0, ghost = 0, manifest = 0;
 
   Status Read(const Statistics& statistics, DB* db) {
     wal = statistics.Get(Counter::kWalBytes);
     flush = statistics.Get(Counter::kFlushBytes);
-    compaction = statistics.Get(Counter::kCompactionBytesWritten);
+    compaction =
+        statistics.Get(Counter::kCompactionBytesWritten) + statistics.Get(Counter::kSalvagedBytes);
+    ghost = statistics.Get(Counter::kGhostBytesWritten);
     if (db->GetIntProperty(kManifestBytes, &manifest)) return Status::OK();
     return Status::NotSupported(std::string("property ") + kManifestBytes);
   }
@@ -35,6 +37,7 @@ TraceReplayOptions ReplayOptions(const BenchOptions& options) {
   replay.compression_ratio = options.compression_ratio;
   replay.evicts = options.engine.cache();
   replay.warm = options.use_existing_db;
+  replay.statistics = options.engine.statistics.get();
   replay.read_options.verify_checksums = options.verify_checksums;
   replay.write_options.sync = options.sync;
   replay.write_options.disable_wal = options.disable_wal;
@@ -82,6 +85,7 @@ Status RunTrace(const BenchOptions& options, RequestSource* source, DB* db, cons
   result->wal_bytes = after.wal - before.wal;
   result->flush_bytes = after.flush - before.flush;
   result->compaction_bytes = after.compaction - before.compaction;
+  result->ghost_bytes = after.ghost - before.ghost;
   result->manifest_bytes = after.manifest - before.manifest;
   result->disk_bytes_max = disk.bytes_max();
   result->disk_bytes_end = disk.bytes_last();

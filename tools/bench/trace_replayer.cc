@@ -31,7 +31,9 @@ double TraceCounts::requests_per_second() const {
 }
 
 TraceReplayer::TraceReplayer(const TraceReplayOptions& options, DB* db, Clock* clock)
-    : options_(options), db_(db), clock_(clock), values_(options.compression_ratio) {}
+    : options_(options), db_(db), clock_(clock), values_(options.compression_ratio) {
+  if (options_.statistics != nullptr) ReasonOfMiss();  // what came before is none of ours
+}
 
 Status TraceReplayer::Run(RequestSource* source, ProgressBar* progress) {
   const uint64_t started = now_nanos_ = clock_->MonotonicNanos();
@@ -97,20 +99,46 @@ Status TraceReplayer::ServeGet(const Request& request, uint64_t key_hash, uint64
         break;
     }
   } else if (status.IsNotFound()) {
-    const ValueLedger::Entry* known = ledger_.Find(key_hash);
-    if (known == nullptr) {
-      ++counts_.first;
-    } else if (known->exists()) {
-      ++(options_.evicts ? counts_.evicted : counts_.lost);
-    } else {
-      ++counts_.deleted;
-    }
+    ExplainMiss(key_hash);
   } else {
     return status.WithContext("get");
   }
   ++counts_.misses;
   counts_.miss_bytes += value_bytes;
   return Put(request, key_hash, value_bytes);
+}
+
+std::optional<MissReason> TraceReplayer::ReasonOfMiss() {
+  std::optional<MissReason> reason;
+  uint64_t rose = 0;
+  for (size_t i = 0; i < kMissReasons; ++i) {
+    const uint64_t now = options_.statistics->Get(CounterOf(static_cast<MissReason>(i)));
+    if (now != reasons_[i]) reason = static_cast<MissReason>(i);
+    rose += now - reasons_[i];
+    reasons_[i] = now;
+  }
+  return rose == 1 ? reason : std::nullopt;
+}
+
+void TraceReplayer::ExplainMiss(uint64_t key_hash) {
+  std::optional<MissReason> reason;
+  if (options_.statistics != nullptr) {
+    reason = ReasonOfMiss();
+    counts_.unexplained += !reason.has_value();
+  }
+  const ValueLedger::Entry* known = ledger_.Find(key_hash);
+  if (known == nullptr) {
+    ++counts_.first;
+    counts_.masked += reason == MissReason::kGhost && !options_.warm;
+  } else if (!known->exists()) {
+    ++counts_.deleted;
+  } else if (!options_.evicts || reason == MissReason::kDeleted || reason == MissReason::kExpired) {
+    ++counts_.lost;
+  } else if (reason == MissReason::kRefused) {
+    ++counts_.refused;
+  } else {
+    ++counts_.evicted;
+  }
 }
 
 TraceReplayer::Verdict TraceReplayer::Judge(const Request& request, uint64_t key_hash) const {

@@ -9,25 +9,32 @@
 //     b. the right value, past its ttl on the clock of the trace: a miss, and the key is filled
 //        anew (the engine knows no ttl yet, so the client judges);
 //     c. another value, an older one, one of a deleted key: wrong;
-//     d. nothing, though the key was written and not deleted since: a miss. In a cache it was
-//        evicted; a database does not evict, so there it is lost, which is a defect;
+//     d. nothing, though the key was written and not deleted since: lost, and a miss. Nothing is
+//        evicted from a database, so that is a defect; in a cache it is one only where the engine
+//        says that the key was deleted, or has expired;
 //     e. nothing, and rightly so: a miss, and the key is filled.
+//     Of each miss the engine's counters tell one reason; a miss for which not just one of them
+//     rose is a defect.
 //  2. put: Put. 3. delete: Delete.
-// A replay with a wrong value or a lost key has failed, whatever its figures.
+// A replay with a wrong value, a lost key or an unexplained miss has failed, whatever its figures.
 //
 // Latencies are those of the calls alone; the time of the replay, and so its throughput, includes
 // reading the trace, making the values and comparing them. At the end everything is flushed,
 // outside that time, so that the bytes written are all those that the requests led to.
 
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
+#include "db/miss_reason.h"
 #include "tools/bench/progress_bar.h"
 #include "tools/bench/request_source.h"
 #include "tools/bench/trace_values.h"
 #include "tools/bench/value_ledger.h"
 #include "util/histogram.h"
 #include "varve/db.h"
+#include "varve/statistics.h"
 
 namespace varve::bench {
 
@@ -35,12 +42,15 @@ namespace varve::bench {
 struct TraceCounts {
   uint64_t gets = 0, puts = 0, deletes = 0;
   uint64_t hits = 0, misses = 0;
-  uint64_t expired = 0;  // misses on what was there, but past its ttl
-  uint64_t first = 0;    // misses on keys that were never written before
-  uint64_t deleted = 0;  // misses on keys whose last write was a delete
-  uint64_t evicted = 0;  // misses on keys that a cache has had
-  uint64_t lost = 0;     // misses that should have been hits: with these five, all are explained
-  uint64_t wrong = 0;    // neither hits nor misses
+  uint64_t expired = 0;      // misses on what was there, but past its ttl
+  uint64_t first = 0;        // misses on keys that were never written before
+  uint64_t deleted = 0;      // misses on keys whose last write was a delete
+  uint64_t evicted = 0;      // misses on keys that a cache let go
+  uint64_t refused = 0;      // misses on keys that a cache did not take
+  uint64_t lost = 0;         // misses that should have been hits: with these six, all are explained
+  uint64_t masked = 0;       // of the first: false positives of ghosts
+  uint64_t unexplained = 0;  // misses without one reason of the engine's
+  uint64_t wrong = 0;        // neither hits nor misses
   uint64_t hit_bytes = 0, miss_bytes = 0;
   uint64_t written_bytes = 0;  // keys and values of puts and fills, keys of deletes
   double seconds = 0;          // of the replay
@@ -60,6 +70,8 @@ struct TraceReplayOptions {
   // The database may hold what an earlier replay wrote: unknown values are checked against their
   // keys alone.
   bool warm = false;
+  // The engine's, if they are to give a reason for each miss; nobody else may read it meanwhile.
+  const Statistics* statistics = nullptr;
   uint64_t stamp_base = 1;  // another one each process, so that stamps do not repeat
   ReadOptions read_options;
   WriteOptions write_options;
@@ -83,6 +95,11 @@ class TraceReplayer {
   Status ServeGet(const Request& request, uint64_t key_hash, uint64_t value_bytes);
   Status Put(const Request& request, uint64_t key_hash, uint64_t value_bytes);
   Status Delete(const Request& request, uint64_t key_hash);
+  // Counts a get that found nothing.
+  void ExplainMiss(uint64_t key_hash);
+  // What the engine says of the miss that was the last get; nothing where it says not just one
+  // thing.
+  std::optional<MissReason> ReasonOfMiss();
   enum class Verdict { kHit, kExpired, kWrong };
   Verdict Judge(const Request& request, uint64_t key_hash) const;
 
@@ -92,6 +109,7 @@ class TraceReplayer {
   TraceValues values_;
   ValueLedger ledger_;
   TraceCounts counts_;
+  std::array<uint64_t, kMissReasons> reasons_{};  // as the engine has counted them so far
   Histogram get_nanos_, put_nanos_;
   PinnedValue value_;
   uint64_t writes_ = 0;

@@ -34,8 +34,9 @@ std::string CountLine(const char* name, uint64_t count, const char* meaning) {
 
 double TraceResult::write_amplification() const {
   if (counts.written_bytes == 0) return std::numeric_limits<double>::quiet_NaN();
-  return static_cast<double>(wal_bytes + flush_bytes + compaction_bytes + manifest_bytes) /
-         static_cast<double>(counts.written_bytes);
+  const uint64_t written =
+      wal_bytes + flush_bytes + compaction_bytes + ghost_bytes + manifest_bytes;
+  return static_cast<double>(written) / static_cast<double>(counts.written_bytes);
 }
 
 std::string TraceText(const TraceResult& result) {
@@ -51,7 +52,10 @@ std::string TraceText(const TraceResult& result) {
   text += CountLine("first", c.first, "of them on keys never written before");
   text += CountLine("expired", c.expired, "of them past their time to live");
   text += CountLine("deleted", c.deleted, "of them on keys that were deleted last");
-  text += CountLine("evicted", c.evicted, "of them on keys that were there before");
+  text += CountLine("evicted", c.evicted, "of them on keys that the cache let go");
+  text += CountLine("refused", c.refused, "of them on keys that the cache did not take");
+  text += CountLine("masked", c.masked, "of the first, false positives of ghosts");
+  text += CountLine("unexplained", c.unexplained, "of them without one reason: A DEFECT");
   text += CountLine("lost", c.lost, "of them on keys that should be there: A DEFECT");
   text += CountLine("wrong", c.wrong, "values that were not the ones written last: A DEFECT");
   text += Format("  miss ratio    %15s   of the gets; %s of their bytes\n",
@@ -61,11 +65,14 @@ std::string TraceText(const TraceResult& result) {
   text += LatencyText("get", result.gets) + LatencyText("put", result.puts);
   text += Format(
       "  written       %15s   by the requests; the engine wrote %s to logs, %s to\n"
-      "  %29s   segments, %s to the manifest; the last flush took %.3f s\n",
+      "  %29s   segments by flushes, %s by merges, %s to ghosts, %s to the manifest;\n"
+      "  %29s   the last flush took %.3f s\n",
       HumanBytes(static_cast<double>(c.written_bytes)).c_str(),
       HumanBytes(static_cast<double>(result.wal_bytes)).c_str(),
-      HumanBytes(static_cast<double>(result.flush_bytes + result.compaction_bytes)).c_str(), "",
-      HumanBytes(static_cast<double>(result.manifest_bytes)).c_str(), result.flush_seconds);
+      HumanBytes(static_cast<double>(result.flush_bytes)).c_str(), "",
+      HumanBytes(static_cast<double>(result.compaction_bytes)).c_str(),
+      HumanBytes(static_cast<double>(result.ghost_bytes)).c_str(),
+      HumanBytes(static_cast<double>(result.manifest_bytes)).c_str(), "", result.flush_seconds);
   text += Format("  write amplification %9s   log included\n",
                  RatioText(result.write_amplification()).c_str());
   text += Format("  space         %15s   at most, %s at the end\n",
@@ -97,6 +104,9 @@ void AddTrace(const TraceResult& result, JsonObject* json) {
   json->Add("misses_expired", c.expired);
   json->Add("misses_deleted", c.deleted);
   json->Add("misses_evicted", c.evicted);
+  json->Add("misses_refused", c.refused);
+  json->Add("misses_masked", c.masked);
+  json->Add("misses_unexplained", c.unexplained);
   json->Add("misses_lost", c.lost);
   json->Add("wrong_values", c.wrong);
   json->Add("miss_ratio", c.miss_ratio());
@@ -109,6 +119,7 @@ void AddTrace(const TraceResult& result, JsonObject* json) {
   json->Add("wal_bytes", result.wal_bytes);
   json->Add("flush_bytes", result.flush_bytes);
   json->Add("compaction_bytes", result.compaction_bytes);
+  json->Add("ghost_bytes", result.ghost_bytes);
   json->Add("manifest_bytes", result.manifest_bytes);
   json->Add("write_amplification", result.write_amplification());
   json->Add("disk_bytes_max", result.disk_bytes_max);
@@ -122,8 +133,9 @@ void AddTrace(const TraceResult& result, JsonObject* json) {
 std::string TraceFailure(const TraceResult& result) {
   return Format(
       "the database answered wrongly: %s values were not the ones written last, %s keys "
-      "were lost%s",
+      "were lost, %s misses had no reason%s",
       WithCommas(result.counts.wrong).c_str(), WithCommas(result.counts.lost).c_str(),
+      WithCommas(result.counts.unexplained).c_str(),
       result.over_capacity() ? "; its files passed the capacity" : "");
 }
 

@@ -20,6 +20,7 @@ struct TraceResult {
   uint64_t wal_bytes = 0;
   uint64_t flush_bytes = 0;
   uint64_t compaction_bytes = 0;
+  uint64_t ghost_bytes = 0;
   uint64_t manifest_bytes = 0;
   uint64_t disk_bytes_max = 0;
   uint64_t disk_bytes_end = 0;
@@ -33,7 +34,9 @@ struct TraceResult {
   // Bytes the engine wrote to files by bytes that the requests wrote; not a number without any.
   double write_amplification() const;
   bool over_capacity() const { return capacity_bytes != 0 && disk_bytes_max > capacity_bytes; }
-  bool failed() const { return counts.wrong > 0 || counts.lost > 0 || over_capacity(); }
+  bool failed() const {
+    return counts.wrong > 0 || counts.lost > 0 || counts.unexplained > 0 || over_capacity();
+  }
 };
 
 std::string TraceText(const TraceResult& result);

@@ -65,6 +65,9 @@ REGISTRY_HOST = re.compile(
 
 DEBT = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
 
+# Where the histories stand that would make stale answers, each with its test.
+HISTORIES = "docs/cache.md"
+
 # Characters that hide or reorder text, and spaces that do not look like what they are.
 DECEPTIVE = re.compile("[\u00a0\u00ad\u034f\u061c\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]")
 
@@ -288,6 +291,21 @@ def check_scripts(files):
     return found
 
 
+def check_histories(files):
+    """Each history of docs/cache.md has the test that its line names, and a comment there names it: "H12"."""
+    rows = re.findall(r"^\| (H[0-9]+) \|.*\| `([^`|]+)` \|$", files.get(HISTORIES, ""), re.MULTILINE)
+    if not rows:
+        return ["%s: there is no table of histories" % HISTORIES]
+    found = []
+    for history, test in rows:
+        path = test if test.startswith("tests/") else "tests/db/" + test
+        if path not in files:
+            found.append("%s: %s: there is no %s" % (HISTORIES, history, path))
+        elif not re.search(r"//.*\b%s\b" % history, files[path]):
+            found.append("%s: no comment says %s, which %s promises" % (path, history, HISTORIES))
+    return found
+
+
 CHECKS = [
     ("include_directions", check_include_directions),
     ("include_guards", check_include_guards),
@@ -296,6 +314,7 @@ CHECKS = [
     ("no_leftovers", check_no_leftovers),
     ("readme_example", check_readme_example),
     ("links", check_links),
+    ("histories", check_histories),
     ("scripts", check_scripts),
     ("format", check_format),
 ]
@@ -330,6 +349,9 @@ PLANTED = [
     ("no_leftovers", "util/a.cc", "// TO" "DO later\n"),
     ("readme_example", "README.md", "```cpp\nint main() { return 0; }\n```\n"),
     ("links", "docs/a.md", "[there](nowhere.md)\n"),
+    ("histories", "docs/cache.md", "| H1 | rule | broken | `put 1` | `gone_test.cc` |\n"),
+    ("histories", "tests/db/a_test.cc", "// H11.\n"),
+    ("histories", "docs/cache.md", "No table.\n"),
     ("scripts", "tools/a", "#!/usr/bin/env bash\nif true; then\n"),
     ("format", "util/a.cc", "int  a ;\n"),
 ]
@@ -357,6 +379,8 @@ def clean_tree():
     tree["examples/embed/main.cc"] = "// Why.\n\n" + example
     tree["README.md"] = "See [docs](docs/a.md) in /usr/include.\n\n```cpp\n" + example + "```\n"
     tree["docs/a.md"] = "A dash \u2013 is fine in prose.\n"
+    tree["docs/cache.md"] = "| H1 | rule | broken | `put 1` | `a_test.cc` |\n"
+    tree["tests/db/a_test.cc"] = "// H2, H1.\n"
     tree["tools/a"] = "#!/usr/bin/env bash\nif true; then true; fi\n"
     tree[".clang-format"] = "BasedOnStyle: Google\n"
     return tree

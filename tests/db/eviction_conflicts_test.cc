@@ -74,7 +74,29 @@ TEST_F(EvictionConflictsTest, WhatIsEvictedAboveAMergeHidesItsOutput) {
   EXPECT_EQ(Read(), "2=v2");
 }
 
-// What is being evicted is an input of nothing (H11 for evictions), and is evicted once.
+// H11: two merges never share a segment, or the second would bring back what the first has dropped.
+TEST_F(EvictionConflictsTest, MergesShareNoInput) {
+  Open();
+  Put(1);
+  Put(2);
+  Flush();
+  Delete(1);
+  Flush();
+  HoldMerges();
+  Thread first("merge", [this] { Merge(); });
+  merge_.AwaitArrival();
+  Thread second("merge2", [this] { Merge(); });  // waits for the other
+  EXPECT_EQ(Read(), "2=v2");
+  EXPECT_EQ(Property("num-running-compactions"), 1u);
+  merge_.Open();
+  first.Join();
+  second.Join();
+  EXPECT_EQ(Read(), "2=v2");
+  Reopen();
+  EXPECT_EQ(Read(), "2=v2");
+}
+
+// What is being evicted is an input of nothing, and is evicted once.
 TEST_F(EvictionConflictsTest, VictimsAreNotMergedNorEvictedTwice) {
   Open();
   Put(1);

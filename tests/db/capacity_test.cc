@@ -141,7 +141,8 @@ TEST_P(CapacityLoadTest, TheDiskNeverHasMoreThanTheCapacity) {
   Open(capacity);
   CheckReads();
   EXPECT_LE(found_, found);
-  EXPECT_GT(found_, found / 2);
+  // Of two MiB the logs that are flushed, and what is kept free for it, are a good part.
+  EXPECT_GT(found_, capacity < (4 << 20) ? found / 4 : found / 2);
   Load(&random, load.steps / 4, 2000, load.value_max, /*ranges=*/true);
   CheckReads();
   EXPECT_LE(sim_->used_bytes_max(), capacity);

@@ -144,7 +144,8 @@ class Scenario {
       if (!testing::Test::HasFailure()) CheckOneRecord(disk);
       options_.default_ttl_ms = seed_ % 2 == 0 ? 0 : 5;  // no concern of what is replayed
       const auto files = SimFileSystem::New({.track = false}, disk);
-      ClockReset reset;  // to see all of it once more
+      clock_->wall_ms = commit();  // an open follows it
+      ClockReset reset;            // to see all of it once more
       const Status status = ResetClock(MakeSimEnv(files, seed_), "/db", commit(), &reset);
       EXPECT_TRUE(status.ok()) << status.ToString();
       Open(files);

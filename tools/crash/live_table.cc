@@ -44,7 +44,7 @@ std::string Count(uint64_t n) {
 std::vector<std::string> TableOf(const Cells& cells, size_t rows_max) {
   std::vector<Row> rows;
   for (const auto& [key, cell] : cells) {
-    if (rows.empty() || rows.back().place != key.first) rows.push_back({.place = key.first});
+    if (rows.empty() || rows.back().place != key.first) rows.emplace_back().place = key.first;
     Add(key.second, cell, &rows.back());
   }
   std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {

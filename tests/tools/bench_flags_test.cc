@@ -219,7 +219,8 @@ TEST(Flags, CapacityMayBeAPartOfTheTrace) {
   EXPECT_EQ(o.engine.capacity_bytes, 5'000'000u);  // half of 2 + 3 + 5
   EXPECT_TRUE(o.engine.cache());
   ASSERT_TRUE(
-      Parse({"--benchmarks=trace", "--seed=3", "--num=1000", "--capacity_percent=1000"}, &o).ok());
+      Parse({"--benchmarks=trace", "--seed=3", "--num=100000", "--capacity_percent=1000"}, &o)
+          .ok());
   EXPECT_GT(o.engine.capacity_bytes, 100'000u);
 }
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "db/capacity_plan.h"
 #include "db/memory_plan.h"
 #include "tests/support/comparators.h"
 #include "tests/support/quiet_logger.h"
@@ -139,7 +140,7 @@ TEST_F(MemoryBudgetTest, EveryPartIsCharged) {
   Open(options);
   const uint64_t empty = Number("memory-usage") - Number("memtable-bytes");
   Put(1);
-  const uint64_t log_bytes = LogBytesFor(options_.memtable_bytes);
+  const uint64_t log_bytes = CacheLogBytes(options_.memtable_bytes);
   // A log in use at the least; one more may be ready already.
   EXPECT_GE(Number("memory-usage"), empty + Number("memtable-bytes") + log_bytes);
   for (int i = 0; i < 1000; ++i) Put(i);

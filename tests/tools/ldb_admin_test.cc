@@ -60,14 +60,16 @@ TEST_F(LdbTest, ResetClock) {
   EXPECT_THAT(Run({"reset-clock", "--yes"}).err, HasSubstr("varve_ldb: Busy"));
   ASSERT_TRUE(db->Close().ok());
   EXPECT_EQ(Run({"get", "a"}).out, "1\n");
-  // Years ahead, and back.
+  // Years ahead, and back before anybody opened it: an open drops what has expired.
   const Outcome ahead = Run({"reset-clock", "4000000000000", "--yes"});
   EXPECT_EQ(ahead.exit, kExitOk) << ahead.err;
   EXPECT_THAT(ahead.out, HasSubstr(" -> 4000000000000 ms\nOK\n"));
-  EXPECT_THAT(Run({"get", "a"}).err, HasSubstr("NotFound"));
   const Outcome back = Run({"reset-clock", "--yes"});
   EXPECT_THAT(back.out, HasSubstr("clock mark 4000000"));
   EXPECT_EQ(Run({"get", "a"}).out, "1\n");
+  EXPECT_EQ(Run({"reset-clock", "4000000000000", "--yes"}).exit, kExitOk);
+  EXPECT_THAT(Run({"get", "a"}).err, HasSubstr("NotFound"));
+  EXPECT_EQ(Run({"reset-clock", "--yes"}).exit, kExitOk);
 
   EXPECT_EQ(Run({"reset-clock"}).exit, kExitUsage);
   EXPECT_EQ(Run({"reset-clock", "--yes", "today"}).exit, kExitUsage);

@@ -245,7 +245,7 @@ TEST_F(ExpiryFlushTest, NeverMoreThanEightAndCutBySize) {
 
 // What is replayed is cut like what is flushed.
 TEST_F(ExpiryFlushTest, RecoveryCutsToo) {
-  options_.memtable_bytes = 1 << 20;  // all that is replayed goes into one
+  options_.segment_bytes = 224 << 10;  // what is replayed, 216 KB in memory, is flushed at once
   Open();
   PutMany(0, 600, 10 * kMinute);
   PutMany(600, 600, 3 * kDay);

@@ -188,14 +188,9 @@ TEST_F(GhostRetirementTest, WithoutRoomTheOldestIsEvictedInstead) {
   EXPECT_GT(faults_->hits(fault), 0u);  // Checklist T2
   AwaitQuiet();
   faults_->RemoveAll();
-  // The file system is taken to be full for a while yet.
-  static_cast<SimClock*>(options_.env.clock.get())->Advance(60'000);
   EXPECT_EQ(Segment(1), 0u);
   EXPECT_EQ(Read(), "");
-  Put(2);
-  Flush();
-  EXPECT_EQ(Read(), "2=" + newest_[2]);
-  Close();
+  Close();  // how a cache comes back from a full file system full_disk_test shows
 }
 
 // A rewrite in place keeps what no ghost accepts, and whatever hides what is older: there is

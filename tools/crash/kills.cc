@@ -175,7 +175,7 @@ class Killer {
         if (std::freopen("/dev/null", "w", stderr) == nullptr) _exit(0);
         FailAllocation(failing, failing % 2 == 0);
       }
-      body();
+      [&body]() noexcept { body(); }();  // nobody is to catch what it throws
       _exit(0);
     }
     const double started = Now();

@@ -65,10 +65,11 @@ bool MayHideSegments(const InternalKeyComparator& comparator, const Version& ver
 bool DBImpl::BeginEviction(std::span<const FileNumber> numbers, Eviction* eviction) {
   const BusySegments busy = Busy();
   const BusySegments wanted(numbers.begin(), numbers.end());
-  version_->ForEachSegment([&](const std::shared_ptr<SegmentFile>& segment) {
+  const Version& version = *version_;
+  version.ForEachSegment([&](const std::shared_ptr<SegmentFile>& segment) {
     if (wanted.count(segment->number()) == 0 || busy.count(segment->number()) != 0) return;
     // A database has no ghosts.
-    if (!options_.cache() && MayHideSegments(reads_->comparator(), *version_, *segment, {})) return;
+    if (!options_.cache() && MayHideSegments(reads_->comparator(), version, *segment, {})) return;
     eviction->victims.push_back(segment);
   });
   if (eviction->victims.empty()) return false;

@@ -8,7 +8,7 @@
 #include "tools/crash/runner.h"
 
 // The places at which the matrices are to crash the engine. One that a run of some minutes never
-// comes to has not been tested, whatever else passed: it fails the run.
+// comes to has not been tested, whatever else passed: it fails a run of some length.
 
 namespace varve::crash {
 

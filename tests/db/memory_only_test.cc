@@ -83,7 +83,7 @@ class MemoryOnlyTest : public ::testing::Test {
 };
 
 TEST_F(MemoryOnlyTest, WithoutAFailureNothingHappens) {
-  Run([this](MemoryOnly*) { SleepFor(60 * kSecond); });
+  Run([](MemoryOnly*) { SleepFor(60 * kSecond); });
   EXPECT_EQ(leaves_, 0);
 }
 

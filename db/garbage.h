@@ -41,7 +41,8 @@ inline uint64_t ExpiryGarbageFrom(const SegmentEntry& entry) {
   }
   const double share =
       0.5 * static_cast<double>(entry.entries) / static_cast<double>(entry.expiring);
-  const auto span = static_cast<double>(entry.max_expires_at - first);
+  if (share >= 1) return entry.max_expires_at;
+  const auto span = static_cast<double>(entry.max_expires_at - first);  // up to 2^64
   return first + std::min(static_cast<uint64_t>(share * span), entry.max_expires_at - first);
 }
 

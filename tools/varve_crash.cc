@@ -35,6 +35,8 @@ DEFINE_uint64(violations_max, 10, "end after so many violations");
 DEFINE_uint64(kills, 0,
               "instead of the simulation: so many real kills of a process that writes to the file "
               "system; the budget ends it too");
+DEFINE_bool(out_of_memory, false,
+            "with --kills: in some children an allocation fails, once or for good from then on");
 DEFINE_string(kill_dir, "", "where the databases of --kills are made; default: a temporary one");
 DEFINE_string(replay, "", "look at the image of one token alone, and say what is wrong with it");
 DEFINE_bool(
@@ -214,6 +216,7 @@ int Kills(double seconds) {
   }
   options.seed = FLAGS_seed;
   options.kills = FLAGS_kills;
+  options.out_of_memory = FLAGS_out_of_memory;
   options.seconds = seconds;
   options.progress = !FLAGS_json && isatty(STDERR_FILENO) != 0;
   const KillReport report = RunKills(options);

@@ -19,7 +19,6 @@ TEST(Kill, EverythingAcknowledgedSurvives) {
   for (const std::string& violation : report.violations) ADD_FAILURE() << violation;
   // A machine that is busy otherwise does fewer; some it must do.
   EXPECT_GE(report.kills, 20u);
-  EXPECT_GT(report.out_of_memory, 0u);
   EXPECT_GT(report.batches, report.kills);  // the kills met a database at work
   RecordProperty("kills", static_cast<int>(report.kills));
 }

@@ -165,7 +165,8 @@ class Killer {
   template <typename Body>
   bool RunAndKill(bool when_open, uint64_t micros, const Body& body) {
     // The allocation that fails; few, as the later ones happen while it writes.
-    const uint64_t failing = random_.OneIn(4) ? 1 + random_.Skewed(14) : 0;
+    const uint64_t failing =
+        options_.out_of_memory && random_.OneIn(4) ? 1 + random_.Skewed(14) : 0;
     std::fflush(nullptr);
     const pid_t pid = fork();
     if (pid < 0) return false;

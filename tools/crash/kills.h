@@ -9,9 +9,9 @@
 // acknowledged in memory shared with its parent, which kills it at a random moment, opens the
 // database, and holds it against the ledger. Every logged write that was acknowledged must be
 // there, synced or not; one prefix for all keys. Often a child that only opens the database is
-// killed in between, so recovery is interrupted too. Some children run out of memory before: an
-// allocation fails, once or for good from then on, which may end the process, or give an error of a
-// type, but never damages the directory.
+// killed in between, so recovery is interrupted too. If asked for, some children run out of memory:
+// an allocation fails, once or for good from then on, which may end the process, or give an error
+// of a type, but never damages the directory.
 
 namespace varve::crash {
 
@@ -21,6 +21,7 @@ struct KillOptions {
   uint64_t kills = 300;
   double seconds = 60;              // ends earlier then
   uint64_t run_micros_max = 30000;  // a writing child lives at most so long
+  bool out_of_memory = false;       // some children, as above
   bool progress = false;
 };
 

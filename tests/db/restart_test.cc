@@ -108,14 +108,18 @@ class RestartTest : public ::testing::Test {
     Flush();
     Put("k", "@50");
   }
-  std::string LogInUse() {
+  // The one that has the bytes: a spare of a higher number may be ready.
+  std::string LogWith(const std::string& bytes) {
     std::vector<std::string> names;
     EXPECT_TRUE(sim_->ListDirectory("/db", &names).ok());
-    std::string last;
     for (const std::string& name : names) {
-      if (name.ends_with(".log")) last = name;
+      const std::string path = "/db/" + name;
+      if (name.ends_with(".log") && sim_->ReadAll(path).find(bytes) != std::string::npos) {
+        return path;
+      }
     }
-    return "/db/" + last;
+    ADD_FAILURE() << "no log has " << bytes;
+    return "";
   }
 
   std::shared_ptr<ResetRecorder> resets_ = std::make_shared<ResetRecorder>();
@@ -408,7 +412,7 @@ TEST_F(RestartTest, ADamagedLogEmptiesTheCache) {
   WriteOptions synced;
   synced.sync = true;
   for (int i = 0; i < 10; ++i) Put("k", "@" + std::to_string(50 + i), synced);
-  const std::string log = LogInUse();
+  const std::string log = LogWith("@53");
   Kill();
   const std::string bytes = sim_->ReadAll(log);
   const size_t at = bytes.find("@53");
@@ -430,7 +434,7 @@ TEST_F(RestartTest, ADatabaseRefusesADamagedLog) {
   WriteOptions synced;
   synced.sync = true;
   for (int i = 0; i < 10; ++i) Put("k", "@" + std::to_string(50 + i), synced);
-  const std::string log = LogInUse();
+  const std::string log = LogWith("@53");
   Kill();
   sim_->Damage(log, sim_->ReadAll(log).find("@53"), "!");
   const Status status = TryOpen();

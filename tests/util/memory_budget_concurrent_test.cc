@@ -85,6 +85,7 @@ TEST(MemoryBudget, ListenerMayRelease) {
   MemoryCharge grows(budget, MemoryPart::kGhosts, 70);
   EXPECT_EQ(budget->held(), 90u);
   EXPECT_EQ(seen, (std::vector<uint64_t>{60, 130, 110, 90}));
+  budget->SetListener(nullptr);  // before `seen` goes
 }
 
 // Whatever the interleaving, the last call of the listener comes after the last step.

@@ -472,9 +472,10 @@ TEST_F(RestartTest, AFailedSyncOfTheLogIsRemembered) {
     SimFault fault;
     fault.calls = kSimSync;
     fault.path_part = ".log";
+    fault.forever = true;  // the sync of a log that is made ahead may be the first
     sim_->InjectFault(fault);
     EXPECT_TRUE(db_->SyncWAL().IsIOError());
-    EXPECT_EQ(sim_->calls_failed(), 1u);
+    EXPECT_GE(sim_->calls_failed(), 1u);
     EXPECT_EQ(Get("k"), "@50");
     Kill();
     Open();
@@ -490,8 +491,10 @@ TEST_F(RestartTest, AResumeMakesUpForAFailedSync) {
   SimFault fault;
   fault.calls = kSimSync;
   fault.path_part = ".log";
+  fault.forever = true;
   sim_->InjectFault(fault);
   EXPECT_TRUE(db_->SyncWAL().IsIOError());
+  sim_->ClearFault();
   ASSERT_TRUE(db_->Resume().ok());
   Put("other", "2");
   Kill();

@@ -136,6 +136,12 @@ uint64_t FlushBytesMax(const FlushLoad& load) {
   return MeteredFileSystem::AllocationMax(data + siblings * (ranges + kSiblingBytes));
 }
 
+uint64_t OutputDataMax(uint64_t segment_bytes, uint64_t room_bytes) {
+  const uint64_t overhead = OutputBytes(segment_bytes) - segment_bytes;
+  const uint64_t file_bytes = std::min(room_bytes - std::min(overhead, room_bytes), segment_bytes);
+  return file_bytes - file_bytes / 8;  // index, filter, and what an entry takes beside its bytes
+}
+
 uint64_t LogRoom(const CapacityPlan& plan, uint64_t record_bytes) {
   return LogRoomFor(plan.log_bytes, record_bytes);
 }

@@ -79,6 +79,9 @@ struct FlushLoad {
 uint64_t LogRoom(const CapacityPlan& plan, uint64_t record_bytes);
 // Room for a batch: its log and its flush.
 uint64_t BatchRoom(const CapacityPlan& plan, uint64_t record_bytes, const FlushLoad& load);
+// Keys and values that one output may have whose file and ghost get so much room; of a whole
+// standing reserve seven eighths of a segment.
+uint64_t OutputDataMax(uint64_t segment_bytes, uint64_t room_bytes);
 // The most that the segments and ghosts of a flush of it take on the disk.
 uint64_t FlushBytesMax(const FlushLoad& load);
 

@@ -80,6 +80,12 @@ CompactionInfo InfoOf(const CompactionPlan& plan) {
 }  // namespace
 
 BusySegments DBImpl::Busy() const {
+  BusySegments busy = HeldByJobs();
+  busy.insert(quarantining_.begin(), quarantining_.end());
+  return busy;
+}
+
+BusySegments DBImpl::HeldByJobs() const {
   BusySegments busy;
   if (VARVE_PLANTED("jobs share inputs")) return busy;
   for (const auto& compaction : compactions_) {
@@ -181,7 +187,7 @@ void DBImpl::AwaitRetry() {
 
 bool DBImpl::WaitingThreadIsWanted() const {
   return closing_ || !compactions_.empty() || manual_waiting_ != 0 ||
-         (flush_running_ && options_.background_threads == 1);
+         (flush_running_ && options_.background_threads == 1) || !quarantining_.empty();
 }
 
 void DBImpl::OnHiddenRun(Slice smallest, Slice largest) {
@@ -221,11 +227,11 @@ std::shared_ptr<DBImpl::Compaction> DBImpl::StartCompaction(CompactionPlan plan)
 
 void DBImpl::CompactInBackground(const std::shared_ptr<Compaction>& compaction) {
   const Status status = Compact(*compaction);
-  if (!status.ok() && !status.IsAborted()) {
+  const bool no_room = room_ != nullptr && status.IsNoSpace();
+  if (!status.ok() && !status.IsAborted() && !no_room) {
     options_.logger->Log(LogLevel::kWarning, path_ + ": compaction failed: " + status.ToString());
-    if (room_ == nullptr) FreeRoom(status);  // a merge makes nobody give up room for it
+    FreeRoom(status);
   }
-  const bool no_room = status.IsNoSpace() && compaction->plan.reason == CompactionReason::kGhosts;
   if (status.ok()) RetireGhosts();
   bool idle;
   {
@@ -239,7 +245,7 @@ void DBImpl::CompactInBackground(const std::shared_ptr<Compaction>& compaction) 
       compactions_failed_in_a_row_ = 0;
       errors_.Succeeded(BackgroundErrorSource::kCompaction);
     } else {
-      BackOff();
+      BackOff(no_room);
     }
     ScheduleCompactions();
     UpdateStall();
@@ -248,15 +254,16 @@ void DBImpl::CompactInBackground(const std::shared_ptr<Compaction>& compaction) 
            errors_.read_only().ok();
   }
   events_.Deliver();
-  if (!status.ok() && reads_->damaged().waiting()) ScheduleQuarantine();  // its inputs are free now
-  if (no_room) EvictForGhosts();
+  if (reads_->damaged().waiting()) ScheduleQuarantine();  // its inputs are free now
+  if (no_room && compaction->plan.reason == CompactionReason::kGhosts) EvictForGhosts();
   if (idle && Seal().ok()) RetireLogs();
   reads_->epochs().Collect();  // versions that a read was still in
   RemoveObsoleteSegments();
 }
 
-void DBImpl::BackOff() {
-  const uint64_t doublings = std::min<uint64_t>(compactions_failed_in_a_row_++, 10);
+void DBImpl::BackOff(bool no_room) {
+  // Room is being made, and nothing failed.
+  const uint64_t doublings = no_room ? 0 : std::min<uint64_t>(compactions_failed_in_a_row_++, 10);
   retry_at_ = options_.env.clock->MonotonicNanos() +
               std::min(kBackOffNanosMin << doublings, kBackOffNanosMax);
 }

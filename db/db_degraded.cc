@@ -145,6 +145,7 @@ Status DBImpl::MakeRoomInMemory(size_t memtable_bytes) {
     }
     PublishView();
   }
+  for (const Table& table : evicted) CountEvictedMemtable(*table.memtable);
   evicted.clear();
   reads_->epochs().Collect();  // nobody in the background does
   return Status::OK();

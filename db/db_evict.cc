@@ -62,8 +62,9 @@ bool MayHideSegments(const InternalKeyComparator& comparator, const Version& ver
 
 }  // namespace
 
-bool DBImpl::BeginEviction(std::span<const FileNumber> numbers, Eviction* eviction) {
-  const BusySegments busy = Busy();
+bool DBImpl::BeginEviction(std::span<const FileNumber> numbers, EvictionReason reason,
+                           Eviction* eviction) {
+  const BusySegments busy = reason == EvictionReason::kDamaged ? HeldByJobs() : Busy();
   const BusySegments wanted(numbers.begin(), numbers.end());
   const Version& version = *version_;
   version.ForEachSegment([&](const std::shared_ptr<SegmentFile>& segment) {
@@ -150,7 +151,7 @@ Status DBImpl::Evict(std::span<const FileNumber> numbers, EvictionReason reason,
     MutexLock lock(&mu_);
     if (closing_) return Status::Aborted(path_ + ": closed");
     if (Status status = errors_.read_only(); !status.ok()) return status;
-    if (!BeginEviction(numbers, &eviction)) return Status::OK();
+    if (!BeginEviction(numbers, reason, &eviction)) return Status::OK();
   }
   const Status status = CarryOut(&eviction, reason, evicted);
   {
@@ -161,6 +162,8 @@ Status DBImpl::Evict(std::span<const FileNumber> numbers, EvictionReason reason,
     changed_.SignalAll();
   }
   events_.Deliver();
+  // What could not be taken out while this one had it.
+  if (reason != EvictionReason::kDamaged && reads_->damaged().waiting()) ScheduleQuarantine();
   return status;
 }
 
@@ -211,6 +214,17 @@ void DBImpl::CountEviction(const Eviction& eviction, EvictionReason reason, Evic
   statistics->Add(counters.bytes, sum.file_bytes);
   statistics->Add(counters.entries, sum.entries);
   statistics->Add(Counter::kGhostsMade, sum.ghosts);
+}
+
+void DBImpl::CountEvicted(uint64_t entries, uint64_t bytes) {
+  if (options_.statistics == nullptr) return;
+  options_.statistics->Add(Counter::kEvictedEntries, entries);
+  options_.statistics->Add(Counter::kEvictedBytes, bytes);
+}
+
+void DBImpl::CountEvictedMemtable(const MemTable& memtable) {
+  if (options_.statistics != nullptr) options_.statistics->Add(Counter::kMemtablesEvicted, 1);
+  CountEvicted(memtable.entries(), memtable.used_bytes());
 }
 
 void DBImpl::RetireGhosts() {

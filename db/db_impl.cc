@@ -241,6 +241,10 @@ Status DBImpl::Start(Recovered recovered) {
   }
   if (options_.cache()) reads_->damaged().SetListener([this] { ScheduleQuarantine(); });
   if (reset.has_value()) TellReset(*reset);
+  if (options_.statistics != nullptr) {
+    options_.statistics->Add(Counter::kEvictedSegments, recovered.evicted.segments);
+  }
+  CountEvicted(recovered.evicted.entries, recovered.evicted.bytes);
   return Status::OK();
 }
 

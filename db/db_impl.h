@@ -287,10 +287,12 @@ class DBImpl : public DB {
   Status Compact(Compaction& compaction) EXCLUDES(mu_);
   Status InstallCompaction(CompactionJob* job, SequenceNumber retained) EXCLUDES(mu_);
   // Holds automatic compactions back for a while after one has failed (Checklist C11).
-  void BackOff() REQUIRES(mu_);
+  void BackOff(bool no_room) REQUIRES(mu_);
   // Returns when the manual compaction has nothing left to do.
   Status CompactManually(const ManualCompaction& manual) EXCLUDES(mu_);
   BusySegments Busy() const REQUIRES(mu_);
+  // The same without what is only to be taken out as damaged.
+  BusySegments HeldByJobs() const REQUIRES(mu_);
   // Without the part of them that running compactions are done with.
   double Level0RunsWaiting(const RunPressure& pressure) const REQUIRES(mu_);
   std::vector<CompactionPlan> RunningPlans() const REQUIRES(mu_);
@@ -314,7 +316,8 @@ class DBImpl : public DB {
     GhostList ghosts;                        // in the place of some victims, in their order
   };
   // False if there is nothing to evict. Else it is among evictions_, and counts as active.
-  bool BeginEviction(std::span<const FileNumber> numbers, Eviction* eviction) REQUIRES(mu_);
+  bool BeginEviction(std::span<const FileNumber> numbers, EvictionReason reason, Eviction* eviction)
+      REQUIRES(mu_);
   // What a merge that begins now notes as `applied_to`: the last number below that of every
   // eviction under way.
   uint64_t AppliedEvictions() const REQUIRES(mu_);
@@ -323,6 +326,9 @@ class DBImpl : public DB {
   Status CommitEviction(const Eviction& eviction) EXCLUDES(mu_);
   void CountEviction(const Eviction& eviction, EvictionReason reason, Evicted* evicted)
       EXCLUDES(mu_);
+  // What was evicted otherwise: unflushed, or by an open.
+  void CountEvicted(uint64_t entries, uint64_t bytes);
+  void CountEvictedMemtable(const MemTable& memtable);
   // Those that have nothing left to hide.
   void RetireGhosts() EXCLUDES(mu_);
   GhostBudget GhostsAllowed() const;
@@ -377,7 +383,7 @@ class DBImpl : public DB {
   // Room for a merge: at most its inputs, now or not at all. Null, and NoSpace: none.
   Status GrantMerge(const CompactionPlan& plan, std::shared_ptr<SpaceGrant>* grant) EXCLUDES(mu_);
   // The standing reserve, which is what saving the hits of victims is for.
-  std::shared_ptr<SpaceGrant> GrantSalvage() EXCLUDES(mu_);
+  std::shared_ptr<SpaceGrant> GrantSalvage(uint64_t* data_bytes_max) EXCLUDES(mu_);
   // False if another job has it.
   bool LendStanding(SpaceGrant* grant) EXCLUDES(mu_);
   // Gives back what a merge or a salvage did not use.
@@ -535,6 +541,8 @@ class DBImpl : public DB {
   bool flush_between_ GUARDED_BY(mu_) = false;      // attempts: it waits, and has nothing in hand
   bool memtable_evicting_ GUARDED_BY(mu_) = false;  // the oldest, by the room maker
   const SpaceGrant* standing_lent_to_ GUARDED_BY(mu_) = nullptr;
+  bool merges_lack_room_ GUARDED_BY(mu_) = false;   // the last one that asked found none,
+  uint64_t merge_room_wanted_ GUARDED_BY(mu_) = 0;  // and so much is to be made free for it
   CapacityPlan capacity_plan_ GUARDED_BY(mu_);
   uint64_t flush_failures_ GUARDED_BY(mu_) = 0;  // attempts that failed, ever
   Status flush_error_ GUARDED_BY(mu_);           // of the last attempt; OK after a good one
@@ -556,6 +564,7 @@ class DBImpl : public DB {
   int evictions_active_ GUARDED_BY(mu_) = 0;                // those and the ones that clean up
   uint64_t last_eviction_ GUARDED_BY(mu_) = 0;              // the last number that was given
   std::set<FileNumber> salvaging_ GUARDED_BY(mu_);          // segments of which something is saved
+  std::set<FileNumber> quarantining_ GUARDED_BY(mu_);       // damaged ones that are to go
   MemoryCharge ghost_memory_ GUARDED_BY(mu_);               // of the ghosts of version_
   SalvageBudget salvage_budget_ GUARDED_BY(mu_);
   EpochAges epoch_ages_ GUARDED_BY(mu_);

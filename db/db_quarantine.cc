@@ -4,7 +4,8 @@
 // so nothing older shows. Whoever meets it tells DamagedSegments; a job of the pool then evicts it,
 // like any other segment but unread: its ghost stays, and hides what is older for everybody. An
 // iterator ends with the error, and finds the ghost when it is made anew. A compaction that meets
-// damage fails, backs off, and finds the segment gone (Checklist C11, C12).
+// damage fails, backs off, and finds the segment gone (Checklist C11, C12): from when it is to be
+// taken out no other job begins with it, and when the one that has it ends it goes.
 
 #include <algorithm>
 
@@ -13,8 +14,7 @@
 namespace varve {
 
 namespace {
-// After an attempt that left something in place: as a rule because a compaction has it as its
-// input, which fails before long.
+// After an attempt that failed.
 constexpr uint64_t kRetryNanos = 1'000'000'000;
 }  // namespace
 
@@ -38,6 +38,11 @@ void DBImpl::Quarantine() {
                          path_ + ": segment " + std::to_string(number) +
                              " is taken out, as it cannot be read: " + error.ToString());
   }
+  {
+    MutexLock lock(&mu_);
+    quarantining_.insert(numbers.begin(), numbers.end());
+    changed_.SignalAll();  // who only waits for a time may hold the thread of a job that has one
+  }
   const Status status = Evict(numbers, EvictionReason::kDamaged);
   if (!status.ok() && !status.IsAborted()) {
     options_.logger->Log(LogLevel::kWarning, path_ + ": not taken out yet: " + status.ToString());
@@ -47,12 +52,26 @@ void DBImpl::Quarantine() {
     MutexLock lock(&mu_);
     version_->ForEachSegment(
         [&there](const std::shared_ptr<SegmentFile>& file) { there.insert(file->number()); });
+    // What is left has another job, but where the attempt failed.
+    std::erase_if(quarantining_,
+                  [&](FileNumber number) { return !status.ok() || there.count(number) == 0; });
+    changed_.SignalAll();
   }
   std::erase_if(damaged, [&](const auto& segment) { return there.count(segment.first) == 0; });
   if (damaged.empty()) return;
-  quarantine_from_.store(options_.env.clock->MonotonicNanos() + kRetryNanos,
-                         std::memory_order_relaxed);
+  if (!status.ok()) {
+    quarantine_from_.store(options_.env.clock->MonotonicNanos() + kRetryNanos,
+                           std::memory_order_relaxed);
+  }
   reads_->damaged().PutBack(damaged);
+  bool held;
+  {
+    MutexLock lock(&mu_);
+    const BusySegments busy = HeldByJobs();
+    held = std::any_of(damaged.begin(), damaged.end(),
+                       [&](const auto& segment) { return busy.count(segment.first) != 0; });
+  }
+  if (!held && status.ok()) ScheduleQuarantine();  // it ended before they were put back
 }
 
 void DBImpl::CompactionMetDamage(const CompactionPlan& plan, const Status& status) {

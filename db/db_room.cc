@@ -6,9 +6,9 @@
 //
 //  - a write: what the flush of the active memtable will take at most, and the log;
 //  - a flush: what its writes have reserved, again after each failure;
-//  - a merge: what its inputs take, from what is free or from the standing reserve. It does not
-//  wait,
-//    and gives up where it gets none;
+//  - a merge: what its inputs take, from what is free, or, but with kLru, the standing reserve. It
+//    does not wait: where it gets none it gives up, and is tried again when so much was made free;
+//  - what is saved of victims: the standing reserve, which gets it back from what they leave;
 //  - a commit of the manifest: spare pages, written when they were made.
 //
 // A write that finds none waits for the room maker (db/room_maker.h), whose steps stand at the end
@@ -37,6 +37,8 @@ constexpr uint64_t kAdmitStepBytes = 64 << 10;
 constexpr uint64_t kStuckNanos = 20'000'000;
 // Of the size of segments, that one commit takes out.
 constexpr uint64_t kVictimsMax = 32;
+// Of the capacity, that is made free for one merge.
+constexpr uint64_t kMergeRoomShare = 16;
 // How often the file system is tried again after it had no room.
 constexpr uint64_t kProbeNanosMin = 1'000'000'000;
 constexpr uint64_t kProbeNanosMax = 30'000'000'000;
@@ -223,7 +225,11 @@ void DBImpl::RunAhead() {
   if (room_ == nullptr) return;
   RefillStanding();
   const CapacityPlan plan = Plan();
-  const uint64_t missing = plan.standing_bytes - std::min(plan.standing_bytes, standing_->bytes());
+  uint64_t missing = plan.standing_bytes - std::min(plan.standing_bytes, standing_->bytes());
+  {
+    MutexLock lock(&mu_);
+    missing += merge_room_wanted_;
+  }
   room_->Ahead(plan.ahead_low_bytes + missing, plan.ahead_high_bytes + missing);
 }
 
@@ -252,9 +258,19 @@ Status DBImpl::GrantMerge(const CompactionPlan& plan, std::shared_ptr<SpaceGrant
     }
   }
   *grant = std::make_shared<SpaceGrant>(space_.ledger);
-  // Nobody may wait behind it, and it takes nothing from who waits.
-  if (!room_->wanted() && (*grant)->Grow(bytes)) return Status::OK();
-  if (bytes <= standing_->bytes() && LendStanding(grant->get())) return Status::OK();
+  // Nobody may wait behind it, and it takes nothing from who waits. With kLru the standing reserve
+  // is for what is saved of victims.
+  const bool granted = (!room_->wanted() && (*grant)->Grow(bytes)) ||
+                       (options_.eviction != EvictionPolicy::kLru && bytes <= standing_->bytes() &&
+                        LendStanding(grant->get()));
+  const bool large = bytes > space().state().capacity / kMergeRoomShare;
+  {
+    MutexLock lock(&mu_);
+    merges_lack_room_ = !granted;
+    merge_room_wanted_ = granted || large ? 0 : bytes;
+  }
+  if (granted) return Status::OK();
+  RunAhead();
   return Status::NoSpace(path_ + ": no room for a merge of " + std::to_string(bytes) + " bytes");
 }
 
@@ -266,20 +282,27 @@ bool DBImpl::LendStanding(SpaceGrant* grant) {
   return true;
 }
 
-std::shared_ptr<SpaceGrant> DBImpl::GrantSalvage() {
+std::shared_ptr<SpaceGrant> DBImpl::GrantSalvage(uint64_t* data_bytes_max) {
   if (room_ == nullptr) return nullptr;
+  RefillStanding();
   auto grant = std::make_shared<SpaceGrant>(space_.ledger);
-  (void)LendStanding(grant.get());  // else what is free
+  if (!LendStanding(grant.get())) (void)grant->Grow(Plan().standing_bytes);
+  *data_bytes_max =
+      std::min(*data_bytes_max,
+               OutputDataMax(live_.segment_bytes.load(std::memory_order_relaxed), grant->bytes()));
   return grant;
 }
 
 void DBImpl::EndMerge(const std::shared_ptr<SpaceGrant>& grant) {
   if (grant == nullptr) return;
-  grant->End();
   {
     MutexLock lock(&mu_);
-    if (standing_lent_to_ == grant.get()) standing_lent_to_ = nullptr;
+    if (standing_lent_to_ == grant.get()) {
+      standing_lent_to_ = nullptr;
+      standing_->Absorb(grant.get());  // or a writer would have it, and the next one nothing
+    }
   }
+  grant->End();
   RunAhead();
 }
 
@@ -468,7 +491,7 @@ bool DBImpl::EvictMemtable() {
   events_.Deliver();
   if (!status.ok()) return false;
   if (table.space != nullptr) table.space->End();
-  if (options_.statistics != nullptr) options_.statistics->Add(Counter::kMemtablesEvicted, 1);
+  CountEvictedMemtable(*table.memtable);
   table = {};
   reads_->epochs().Collect();
   if (Seal().ok()) RetireLogs();

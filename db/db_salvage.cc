@@ -65,6 +65,7 @@ Status DBImpl::EvictSaving(std::span<const FileNumber> numbers, Evicted* evicted
     const Status status = Evict(numbers.first(count), EvictionReason::kRoom, &more);
     evicted->Add(more);
     if (!status.ok()) return status;
+    if (room_ != nullptr) RefillStanding();  // before anybody else takes what they left
     numbers = numbers.subspan(count);
   }
   return Status::OK();
@@ -104,7 +105,6 @@ Status DBImpl::Salvage(std::span<const FileNumber> numbers, size_t* count) {
     if (closing_ || !errors_.read_only().ok() || victims.empty()) return Status::OK();
     NoteEpochs(now_ms);
     age_ms = epoch_ages_.AgeOf(victims.front()->entry().epoch, now_ms);
-    // With its index, filter and ghost it is no more than a segment.
     limits.bytes_max = std::min(salvage_budget_.left_bytes(), segment_bytes - segment_bytes / 8);
     tools.applied_to = AppliedEvictions();
     view = reads_->views().Share();  // published under this lock: it has this version
@@ -113,7 +113,7 @@ Status DBImpl::Salvage(std::span<const FileNumber> numbers, size_t* count) {
   limits.worth_saving = [=](uint64_t expires_at_ms) {
     return WorthSaving(expires_at_ms, now_ms, age_ms);
   };
-  const std::shared_ptr<SpaceGrant> room = GrantSalvage();
+  const std::shared_ptr<SpaceGrant> room = GrantSalvage(&limits.bytes_max);
   const Options options = OptionsOfJob(room);
   tools.options = &options;
   tools.directory = path_;
@@ -130,6 +130,7 @@ Status DBImpl::Salvage(std::span<const FileNumber> numbers, size_t* count) {
     for (const auto& victim : victims) salvaging_.erase(victim->number());
     changed_.SignalAll();
   }
+  if (reads_->damaged().waiting()) ScheduleQuarantine();
   return status;
 }
 

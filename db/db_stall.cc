@@ -29,7 +29,8 @@ bool DBImpl::UpdateStall() {
   inputs.flush_memtables_min = live_.flush_memtables_min.load(std::memory_order_relaxed);
   inputs.flush_memtables_max = static_cast<int>(FlushTablesMax());
   const RunPressure runs = RunPressureOf(*version_, options_.compaction_style, picker_options_);
-  if (runs.stop != SIZE_MAX) {
+  // Merges that find no room on the disk never catch up: what they leave is evicted instead.
+  if (runs.stop != SIZE_MAX && !merges_lack_room_) {
     inputs.level0_runs = Level0RunsWaiting(runs);
     inputs.level0_slowdown_runs = static_cast<int>(runs.slowdown);
     inputs.level0_stop_runs = static_cast<int>(runs.stop);

@@ -66,9 +66,9 @@ class ReplayedSegments : public LogSink {
 
  private:
   Status Insert(Slice payload) {
-    if (Status status = WriteBatchInternal::Verify(payload, WriteBatchInternal::Origin::kLog);
-        !status.ok())
-      return status;
+    FlushLoad load;
+    Status status = WriteBatchInternal::Verify(payload, WriteBatchInternal::Origin::kLog, &load);
+    if (!status.ok()) return status;
     const SequenceNumber first = WriteBatchInternal::Sequence(payload);
     const uint64_t count = WriteBatchInternal::Count(payload);
     if (first > kMaxSequence || first + count > sequence_limit_) {
@@ -77,6 +77,7 @@ class ReplayedSegments : public LogSink {
           ", but the manifest reserves only those below " + std::to_string(sequence_limit_));
     }
     if (memtable_ == nullptr) memtable_ = std::make_shared<MemTable>(comparator_);
+    load_.Add(load);
     return WriteBatchInternal::InsertInto(payload, first, memtable_.get(), /*concurrently=*/false,
                                           {}, WriteBatchInternal::Origin::kLog);
   }
@@ -89,21 +90,22 @@ class ReplayedSegments : public LogSink {
         if (Status status = MakeRoom(&room); !status.ok()) return status;
       }
       // Without room all that is older has gone before: this is evicted too.
-      const Status status = room ? WriteWithRoom() : Status::OK();
-      if (status.ok()) memtable_.reset();
+      Status status;
+      if (room) {
+        status = WriteWithRoom();
+      } else {
+        room_->Dropped(load_.entries, load_.data_bytes);
+      }
+      if (status.ok()) {
+        memtable_.reset();
+        load_ = {};
+      }
       // A file system without room has lowered what counts as free, so more goes, and this ends.
       if (!status.IsNoSpace() || room_ == nullptr) return status;
     }
   }
 
-  Status MakeRoom(bool* made) {
-    FlushLoad load;
-    load.entries = memtable_->entries();
-    load.data_bytes = load.range_bytes = memtable_->used_bytes();
-    load.range_deletes = memtable_->range_deletes();
-    load.expiring = true;
-    return room_->Make(FlushBytesMax(load), &segments_, made);
-  }
+  Status MakeRoom(bool* made) { return room_->Make(FlushBytesMax(load_), &segments_, made); }
 
   Status WriteWithRoom() {
     SegmentOutputOptions output;
@@ -140,6 +142,7 @@ class ReplayedSegments : public LogSink {
   const size_t memtable_bytes_;
   const InternalKeyComparator comparator_;
   std::shared_ptr<MemTable> memtable_;
+  FlushLoad load_;  // what is in it
   std::vector<SegmentEntry> segments_;
 };
 
@@ -386,6 +389,7 @@ Status Recover(const Options& options, const std::string& directory, const Cache
     room->SetUnreachable(recovered->unreachable);  // the logs too, now
     status = room->BringUnder();
     if (status.ok()) status = room->CheckUnder();
+    recovered->evicted = room->evicted();
   }
   return status;
 }

@@ -8,6 +8,7 @@
 
 #include "db/cache_space.h"
 #include "db/manifest.h"
+#include "db/recovery_room.h"
 #include "db/version.h"
 #include "util/internal_key.h"
 #include "varve/options.h"
@@ -26,6 +27,7 @@ struct Recovered {
   std::vector<std::string> unreachable;  // names found at open that nothing needs
   uint64_t records_replayed = 0;
   std::optional<CacheResetInfo> reset;  // the cache was emptied
+  EvictedAtOpen evicted;                // for want of room
 };
 
 // Opens the database in `directory`, whose lock the caller holds, or makes one (RULES R4.3, R4.4,

@@ -20,6 +20,13 @@ void RecoveryRoom::Unlink(const NumberedFile& file) {
   space_.metered->RemoveFile(FileName(directory_, file)).ok();
 }
 
+void RecoveryRoom::Count(const SegmentEntry& victim) {
+  if ((victim.flags & kSegmentGhost) != 0) return;
+  ++evicted_.segments;
+  evicted_.entries += victim.entries;
+  evicted_.bytes += victim.file_bytes;
+}
+
 bool RecoveryRoom::RemoveUnreachable() {
   if (unreachable_.empty()) return false;
   for (const std::string& name : unreachable_) {
@@ -48,6 +55,8 @@ bool RecoveryRoom::EvictOldest(uint64_t wanted, Status* status) {
   *status = manifest_->Commit(edit);
   if (status->ok()) *status = manifest_->Seal();
   if (!status->ok()) return false;
+  std::for_each(live_->begin(), live_->begin() + static_cast<ptrdiff_t>(victims),
+                [this](const SegmentEntry& victim) { Count(victim); });
   live_->erase(live_->begin(), live_->begin() + static_cast<ptrdiff_t>(victims));
   for (const NumberedFile& file : manifest_->TakeReleased()) Unlink(file);
   return true;
@@ -64,6 +73,7 @@ Status RecoveryRoom::Make(uint64_t bytes, std::vector<SegmentEntry>* made, bool*
     if (!status.ok()) return status;
     if (made == nullptr || made->empty()) return status;
     RemoveSegments(space_.metered.get(), directory_, {&made->front(), 1});
+    Count(made->front());
     made->erase(made->begin());
   }
 }

@@ -11,6 +11,13 @@
 
 namespace varve {
 
+// What a cache has given up while it was opened.
+struct EvictedAtOpen {
+  uint64_t segments = 0;
+  uint64_t entries = 0;  // those of the log too, that there was no room to flush
+  uint64_t bytes = 0;    // of segments, and of entries in memory
+};
+
 // How the recovery of a cache keeps within its capacity (RULES R6.4), which may be lower than what
 // the directory holds. Nothing grows before what is over it is gone:
 //
@@ -38,17 +45,26 @@ class RecoveryRoom {
   // NoSpace if it is still over.
   Status CheckUnder() const;
 
+  // What was replayed is dropped, so much of it.
+  void Dropped(uint64_t entries, uint64_t bytes) {
+    evicted_.entries += entries;
+    evicted_.bytes += bytes;
+  }
+  const EvictedAtOpen& evicted() const { return evicted_; }
+
  private:
   // Each false if there was nothing of its kind.
   bool RemoveUnreachable();
   bool EvictOldest(uint64_t wanted, Status* status);
   void Unlink(const NumberedFile& file);
+  void Count(const SegmentEntry& victim);
 
   const CacheSpace space_;
   const std::string directory_;
   Manifest* const manifest_;
   std::vector<SegmentEntry>* const live_;
   std::vector<std::string> unreachable_;
+  EvictedAtOpen evicted_;
 };
 
 }  // namespace varve

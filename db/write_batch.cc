@@ -3,6 +3,7 @@
 #include <cstring>
 #include <string>
 
+#include "db/capacity_plan.h"
 #include "db/write_batch_internal.h"
 #include "util/coding.h"
 
@@ -411,11 +412,21 @@ Status WriteBatchInternal::CheckMerge(const MergeOperator* merge_operator) {
   return Status::InvalidArgument("Merge: the database was opened without a merge_operator");
 }
 
-Status WriteBatchInternal::Verify(Slice data, Origin origin) {
+Status WriteBatchInternal::Verify(Slice data, Origin origin, FlushLoad* load) {
   EntryReader reader(data, origin);
   if (Status s = reader.ReadHeader(); !s.ok()) return s;
   while (reader.Next()) {
     if (origin == Origin::kLog && !reader.Resolve()) break;
+    if (load == nullptr) continue;
+    FlushLoad entry;
+    entry.entries = 1;
+    entry.data_bytes = reader.key.size() + reader.head.size() + reader.value.size();
+    entry.expiring = reader.type == ValueType::kValueWithExpiry;
+    if (reader.type == ValueType::kRangeDelete) {
+      entry.range_deletes = 1;
+      entry.range_bytes = entry.data_bytes;
+    }
+    load->Add(entry);
   }
   return reader.status();
 }

@@ -41,6 +41,8 @@
 
 namespace varve {
 
+struct FlushLoad;  // db/capacity_plan.h
+
 // By which entries with a ttl get their expiry.
 struct CommitTime {
   static constexpr uint64_t kNever = UINT64_MAX;
@@ -106,8 +108,9 @@ class WriteBatchInternal {
   // The same for one range, and for merges.
   static Status CheckRange(const InternalKeyComparator& comparator, Slice start, Slice end);
   static Status CheckMerge(const MergeOperator* merge_operator);
-  // Reads `data` through: Corruption or NotSupported where it is not a whole batch.
-  static Status Verify(Slice data, Origin origin = Origin::kBatch);
+  // Reads `data` through: Corruption or NotSupported where it is not a whole batch. With `load` it
+  // adds there what the entries will be in a memtable.
+  static Status Verify(Slice data, Origin origin = Origin::kBatch, FlushLoad* load = nullptr);
   // Calls `handler` for each entry. Stops at the first damaged one, and at the first not-OK answer.
   static Status Iterate(Slice data, WriteBatch::Handler* handler, Origin origin = Origin::kBatch);
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "db/capacity_plan.h"
 #include "db/write_batch_internal.h"
 #include "memtable/memtable.h"
 #include "tests/support/concatenation.h"
@@ -207,6 +208,30 @@ TEST(WriteBatch, RecordsTellTheTimeOfEachBatch) {
     EXPECT_EQ(Text(replayed).substr(0, Text(inserted).size()), Text(inserted));
     EXPECT_EQ(replayed.deletes(), 1u);
   }
+}
+
+// What a recovery reserves for the flush of what it replays.
+TEST(WriteBatch, VerifyTellsWhatARecordWillBeInMemory) {
+  const auto kLog = WriteBatchInternal::Origin::kLog;
+  FlushLoad load;
+  const std::string puts = Header(2) + Bytes({1, 1, 'a', 3}) + "xyz" + Bytes({0, 1, 'b'});
+  ASSERT_TRUE(WriteBatchInternal::Verify(puts, kLog, &load).ok());
+  EXPECT_EQ(load.entries, 2u);
+  EXPECT_EQ(load.data_bytes, 5u);
+  EXPECT_EQ(load.range_deletes, 0u);
+  EXPECT_FALSE(load.expiring);
+  const std::string range = Header(1) + Bytes({4, 1, 'a', 2}) + "cd";
+  ASSERT_TRUE(WriteBatchInternal::Verify(range, kLog, &load).ok());
+  EXPECT_EQ(load.entries, 3u);
+  EXPECT_EQ(load.range_deletes, 1u);
+  EXPECT_EQ(load.range_bytes, 3u);
+  EXPECT_FALSE(load.expiring);
+  // By the ttl of its commit.
+  const std::string expires =
+      Header(1) + Bytes({8}) + Fixed64(1000) + Fixed64(50) + Bytes({1, 1, 'a', 1}) + "x";
+  ASSERT_TRUE(WriteBatchInternal::Verify(expires, kLog, &load).ok());
+  EXPECT_EQ(load.data_bytes, 5u + 3u + 1u + 8u + 1u);
+  EXPECT_TRUE(load.expiring);
 }
 
 TEST(WriteBatch, TimesThatAreMissingOrCutOffAreCorruption) {

@@ -6,6 +6,7 @@
 
 #include "db/db_impl.h"
 #include "tests/never_stale/cursor.h"
+#include "util/filename.h"
 #include "util/thread.h"
 
 namespace varve::never_stale {
@@ -15,6 +16,7 @@ constexpr size_t kTrailLines = 80;
 constexpr int kCountingWaits = 100;
 constexpr uint32_t kGetsOfAll = 100;
 constexpr int kGhostSecondsMax = 120;
+constexpr int kContentsTries = 30;
 
 // What is added to both ends of an instant.
 Instant After(Instant now, uint64_t ms) {
@@ -33,7 +35,17 @@ void CheckedDb::BeginOperation() {
     const std::string wrong = damaged_ ? "" : oracle_.JudgeLosses();
     if (!wrong.empty()) Fail(wrong, kNoKey);
   }
+  CheckCapacity(world_.options().capacity_bytes);
   ++operation_;
+}
+
+void CheckedDb::CheckCapacity(uint64_t bytes_max) {
+  if (shape_.mode != Mode::kTightCache || failed()) return;
+  const uint64_t bytes = world_.TakeBytesMax();
+  if (bytes <= bytes_max) return;
+  Fail("CAPACITY: the files took " + std::to_string(bytes) + " bytes, and may take " +
+           std::to_string(bytes_max),
+       kNoKey);
 }
 
 void CheckedDb::Fail(const std::string& what, uint32_t key) {
@@ -229,6 +241,29 @@ void CheckedDb::SetWall(uint64_t ms) {
   ReadTime();
 }
 
+// ---- Misses --------------------------------------------------------------------------------
+
+CheckedDb::Misses CheckedDb::CountMisses() const {
+  Misses misses;
+  for (size_t i = 0; i < misses.size(); ++i) {
+    misses[i] = shape_.options.statistics->Get(CounterOf(static_cast<MissReason>(i)));
+  }
+  return misses;
+}
+
+CheckedDb::Misses CheckedDb::ReasonsSince(const Misses& before, uint64_t misses) {
+  Misses since = CountMisses();
+  uint64_t sum = 0;
+  for (size_t i = 0; i < since.size(); ++i) {
+    since[i] -= before[i];
+    sum += since[i];
+  }
+  if (sum != misses) {
+    Fail("REASON: " + std::to_string(sum) + " for " + std::to_string(misses) + " misses", kNoKey);
+  }
+  return since;
+}
+
 // ---- Reading ------------------------------------------------------------------------------
 
 ReadOptions CheckedDb::OptionsFor(View view) const {
@@ -253,13 +288,32 @@ void CheckedDb::Judge(uint32_t key, uint64_t view, Instant now, std::optional<Sl
   if (!wrong.empty()) Fail(wrong, key);
 }
 
+bool CheckedDb::MetDamage(const Misses& reasons) const {
+  return damaged_ && reasons[static_cast<size_t>(MissReason::kQuarantined)] != 0;
+}
+
+bool CheckedDb::MayEnd(const Status& status) const {
+  return (shape_.mode == Mode::kTightCache && status.IsAborted()) ||
+         (damaged_ && status.IsCorruption());
+}
+
 void CheckedDb::Get(View view, uint32_t key) {
   PinnedValue value;
   const Instant before = Now();
+  const Misses misses = CountMisses();
   const Status status = db()->Get(OptionsFor(view), KeyOf(key), &value);
   if (!status.ok() && !status.IsNotFound()) return Fail(status, "Get: ");
-  Judge(key, OrderOf(view), {before.low, Now().high},
-        status.ok() ? std::optional<Slice>(value.slice()) : std::nullopt);
+  const Misses reasons = ReasonsSince(misses, status.ok() ? 0 : 1);
+  const Instant now = {before.low, Now().high};
+  if (MetDamage(reasons)) return;
+  Judge(key, OrderOf(view), now, status.ok() ? std::optional<Slice>(value.slice()) : std::nullopt);
+  for (size_t i = 0; i < reasons.size() && !failed(); ++i) {
+    if (reasons[i] == 0) continue;
+    oracle_.SetLosses(world_.losses(keys()));
+    const auto reason = static_cast<MissReason>(i);
+    const std::string wrong = oracle_.JudgeReason(key, OrderOf(view), now, reason);
+    if (!wrong.empty()) Fail(wrong, key);
+  }
   if (!status.ok() || failed()) return;
   const Instant expires_at = oracle_.Newest(key, OrderOf(view))->expires_at;
   const uint64_t told = value.expires_at_ms().value_or(kNever);
@@ -276,10 +330,15 @@ void CheckedDb::MultiGet(View view, std::span<const uint32_t> keys) {
   std::vector<PinnedValue> values(keys.size());
   std::vector<Status> statuses(keys.size());
   const Instant before = Now();
+  const Misses misses = CountMisses();
   db()->MultiGet(OptionsFor(view), slices, values, statuses);
   const Instant now = {before.low, Now().high};
+  const auto missed = std::count_if(statuses.begin(), statuses.end(),
+                                    [](const Status& status) { return status.IsNotFound(); });
+  const Misses reasons = ReasonsSince(misses, static_cast<uint64_t>(missed));
   for (size_t i = 0; i < keys.size(); ++i) {
     if (!statuses[i].ok() && !statuses[i].IsNotFound()) return Fail(statuses[i], "MultiGet: ");
+    if (statuses[i].IsNotFound() && MetDamage(reasons)) continue;
     Judge(keys[i], OrderOf(view), now,
           statuses[i].ok() ? std::optional<Slice>(values[i].slice()) : std::nullopt);
   }
@@ -296,17 +355,22 @@ void CheckedDb::ReadAll(View view) {
 }
 
 std::vector<std::optional<std::string>> CheckedDb::Contents(DB* db) {
-  std::vector<std::optional<std::string>> contents(keys());
-  const auto it = db->NewIterator({});
-  for (it->SeekToFirst(); it->Valid(); it->Next()) {
-    uint32_t key = 0;
-    if (!NumberOf(it->key(), &key) || key >= keys()) {
-      Fail("FOREIGN: a key that nobody wrote", kNoKey);
-      break;
+  std::vector<std::optional<std::string>> contents;
+  for (int i = 0; i < kContentsTries; ++i) {
+    contents.assign(keys(), std::nullopt);
+    const auto it = db->NewIterator({});
+    for (it->SeekToFirst(); it->Valid(); it->Next()) {
+      uint32_t key = 0;
+      if (!NumberOf(it->key(), &key) || key >= keys()) {
+        Fail("FOREIGN: a key that nobody wrote", kNoKey);
+        return contents;
+      }
+      contents[key] = std::string(it->value());
     }
-    contents[key] = std::string(it->value());
+    if (it->status().ok()) return contents;
+    if (!MayEnd(it->status()) || i + 1 == kContentsTries) Fail(it->status(), "an iterator: ");
+    SleepFor(1'000'000'000);  // what is damaged is being taken out
   }
-  if (!it->status().ok()) Fail(it->status(), "an iterator: ");
   return contents;
 }
 
@@ -349,26 +413,55 @@ void CheckedDb::Evict(Random* random) {
     const FileNumber number = std::stoull(text.substr(at + kWord.size()));
     if (random->OneIn(4)) victims.push_back(number);
   }
-  if (victims.empty()) return;
-  Note("evict", victims.front());
-  const Status status = engine->Evict(victims, EvictionReason::kRoom);
+  EvictNumbers(victims);
+}
+
+void CheckedDb::EvictNumbers(const std::vector<FileNumber>& numbers) {
+  if (numbers.empty()) return;
+  Note("evict", numbers.front());
+  const Status status = static_cast<DBImpl*>(db())->Evict(numbers, EvictionReason::kRoom);
   if (!status.ok()) return Fail(status, "Evict: ");
   oracle_.SetLosses(world_.losses(keys()));
 }
 
-void CheckedDb::DamageGhost(Random* random) {
-  std::vector<std::string> names, ghosts;
+std::string CheckedDb::AnyFile(Random* random, const char* ending) {
+  std::vector<std::string> names;
   world_.files()->ListDirectory(World::kPath, &names).ok();
-  for (const std::string& name : names) {
-    if (name.ends_with(".ghost")) ghosts.push_back(std::string(World::kPath) + "/" + name);
-  }
-  if (ghosts.empty()) return;
-  const std::string& path = ghosts[random->Uniform(ghosts.size())];
+  std::erase_if(names, [&](const std::string& name) { return !name.ends_with(ending); });
+  return names.empty() ? "" : names[random->Uniform(names.size())];
+}
+
+bool CheckedDb::Damage(Random* random, const std::string& path) {
   FileInfo info;
-  if (!world_.files()->GetFileInfo(path, &info).ok() || info.size < 8) return;
-  Note("a ghost file is damaged");
+  if (!world_.files()->GetFileInfo(path, &info).ok() || info.size < 8) return false;
   damaged_ = true;
   world_.files()->Damage(path, random->Uniform(info.size - 5), "decay");
+  return true;
+}
+
+void CheckedDb::DamageGhost(Random* random) {
+  const std::string name = AnyFile(random, ".ghost");
+  if (name.empty() || !Damage(random, JoinPath(World::kPath, name))) return;
+  Note("a ghost file is damaged", std::stoull(name));
+  if (random->OneIn(2)) EvictNumbers({std::stoull(name)});
+}
+
+void CheckedDb::DamageSegment(Random* random) {
+  const std::string name = AnyFile(random, ".seg");
+  if (name.empty() || !Damage(random, JoinPath(World::kPath, name))) return;
+  Note("a segment is damaged", std::stoull(name));
+}
+
+void CheckedDb::SetCapacity(uint64_t bytes) {
+  const uint64_t before = world_.options().capacity_bytes;
+  CheckCapacity(before);
+  Note("capacity", bytes);
+  const Status status = db()->SetOptions({{"capacity_bytes", std::to_string(bytes)}});
+  if (!status.ok()) return Fail(status, "SetOptions: ");
+  CheckCapacity(std::max(before, bytes));
+  world_.mutable_options()->capacity_bytes = bytes;
+  // At once: what is there now counts from here on.
+  CheckCapacity(bytes);
 }
 
 void CheckedDb::AwaitGhostBudget() {
@@ -408,7 +501,13 @@ void CheckedDb::Compact(const CompactRangeOptions& options, std::optional<std::s
   if (begin.has_value()) low = *begin;
   if (end.has_value()) high = *end;
   const Status status = db()->CompactRange(options, low, high);
-  if (!status.ok()) Fail(status, "CompactRange: ");
+  if (!status.ok() && !MayFail(status)) Fail(status, "CompactRange: ");
+}
+
+// A merge in a cache finds no room, or meets damage.
+bool CheckedDb::MayFail(const Status& status) const {
+  return (shape_.mode == Mode::kTightCache && status.IsNoSpace()) ||
+         (damaged_ && status.IsCorruption());
 }
 
 void CheckedDb::Sync() {
@@ -474,7 +573,9 @@ void CheckedDb::Kill(bool power) {
     }
     lowest = oracle_.last();
   }
-  const std::string wrong = oracle_.CutBack(lowest, Now(), Contents(world_.db()));
+  const auto contents = Contents(world_.db());
+  oracle_.SetLosses(world_.losses(keys()));
+  const std::string wrong = oracle_.CutBack(lowest, Now(), contents);
   if (!wrong.empty()) return Fail(wrong, kNoKey);
   AllDurable();  // recovery flushes what it replays
   ReadTime();

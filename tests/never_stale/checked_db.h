@@ -1,6 +1,7 @@
 #ifndef VARVE_TESTS_NEVER_STALE_CHECKED_DB_H_
 #define VARVE_TESTS_NEVER_STALE_CHECKED_DB_H_
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -9,10 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "db/miss_reason.h"
 #include "tests/never_stale/oracle.h"
 #include "tests/never_stale/tagged_value.h"
 #include "tests/never_stale/trail.h"
 #include "tests/never_stale/world.h"
+#include "util/filename.h"
 
 namespace varve::never_stale {
 
@@ -68,6 +71,9 @@ class CheckedDb {
   // The whole state, forward, backward, and of some keys by Get.
   void ReadAll(View view);
   void Judge(uint32_t key, uint64_t view, Instant now, std::optional<Slice> value);
+  // Whether an iterator may end with this: it was revoked for the room of what it held, or met
+  // damage.
+  bool MayEnd(const Status& status) const;
 
   // ---- Snapshots ----
   void TakeSnapshot();
@@ -82,6 +88,10 @@ class CheckedDb {
   // A ghost file decays. That of a segment that is there yet tells when it is evicted, that of a
   // ghost at the next open: either hides all within its bounds then.
   void DamageGhost(Random* random);
+  // The same of a segment's file.
+  void DamageSegment(Random* random);
+  // Another capacity from now on.
+  void SetCapacity(uint64_t bytes);
   // Waits for the background to bring the ghosts within their budget (RULES R2.5).
   void AwaitGhostBudget();
 
@@ -109,7 +119,21 @@ class CheckedDb {
     uint64_t view;
   };
 
-  bool evicts() const { return shape_.mode == Mode::kEvictedCache; }
+  // Misses so far, by reason.
+  using Misses = std::array<uint64_t, kMissReasons>;
+  Misses CountMisses() const;
+  // What has been added since; of so many misses each must have one.
+  Misses ReasonsSince(const Misses& before, uint64_t misses);
+  // A miss because a segment cannot be read, which may be counted as evicted much later.
+  bool MetDamage(const Misses& reasons) const;
+  bool MayFail(const Status& status) const;
+  // The path of a file with this ending; "": there is none.
+  std::string AnyFile(Random* random, const char* ending);
+  // Some bytes of it; false: it is too small, or gone.
+  bool Damage(Random* random, const std::string& path);
+  void EvictNumbers(const std::vector<FileNumber>& numbers);
+  // Never more than the capacity, at any moment since the last check.
+  void CheckCapacity(uint64_t bytes_max);
   Instant ExpiryOf(const Entry& entry, const WriteOptions& options, Instant now) const;
   // Learns the engine's time, which has changed, by a put that expires.
   void ReadTime();

@@ -25,6 +25,7 @@ Cursor::Cursor(CheckedDb* db, CheckedDb::View view, std::optional<uint32_t> lowe
 }
 
 void Cursor::Move(Random* random) {
+  if (!iterator_->status().ok() && random->OneIn(2)) return Refresh();
   const auto somewhere = [&] { return static_cast<uint32_t>(random->Uniform(db_->keys())); };
   if (at_ != kNowhere && !random->OneIn(3)) {
     const bool forward = random->OneIn(2);
@@ -79,7 +80,10 @@ void Cursor::Refresh() {
   const Status status = iterator_->Refresh();
   made_at_.high = db_->Now().high;
   at_ = kNowhere;
-  if (!status.ok()) return db_->Fail(status, "Refresh: ");
+  if (!status.ok()) {
+    if (!db_->MayEnd(status)) db_->Fail(status, "Refresh: ");
+    return;
+  }
   if (snapshot_) return;
   db_->oracle().Release(view_);
   view_ = db_->oracle().last();
@@ -88,7 +92,10 @@ void Cursor::Refresh() {
 
 void Cursor::Arrive(int64_t start, bool forward) {
   at_ = kNowhere;
-  if (!iterator_->status().ok()) return db_->Fail(iterator_->status(), "an iterator: ");
+  if (!iterator_->status().ok()) {
+    if (!db_->MayEnd(iterator_->status())) db_->Fail(iterator_->status(), "an iterator: ");
+    return;  // until it is refreshed
+  }
   start = forward ? std::max(start, lower_) : std::min(start, upper_ - 1);
   int64_t end = forward ? upper_ : lower_ - 1;  // where it would be behind all
   uint32_t number = 0;

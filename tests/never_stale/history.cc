@@ -115,7 +115,8 @@ class History {
     db_.Write(AnyWriteOptions(), {&entry, 1}, /*as_batch=*/false);
   }
   void WriteMany() {
-    std::vector<Entry> entries(1 + random_.Uniform(random_.OneIn(10) ? 60 : 8));
+    const uint32_t many = random_.OneIn(10) ? shape_.batch_entries_max : 8;
+    std::vector<Entry> entries(1 + random_.Uniform(std::min(many, shape_.batch_entries_max)));
     for (Entry& entry : entries) entry = AnyEntry();
     db_.Write(AnyWriteOptions(), entries, /*as_batch=*/true);
   }
@@ -190,10 +191,19 @@ class History {
   }
   void DefaultTtl() { db_.SetDefaultTtl(random_.OneIn(2) ? 0 : 1 + random_.Uniform(500)); }
   void Evict() {
-    if (shape_.mode == Mode::kEvictedCache) db_.Evict(&random_);
+    if (shape_.mode != Mode::kEvictedCache) return;
+    // What the flush leads to begins while it evicts (H25).
+    if (random_.OneIn(2)) db_.Flush(/*wait=*/false);
+    db_.Evict(&random_);
   }
   void DamageGhost() {
     if (shape_.mode == Mode::kEvictedCache && shape_.damage) db_.DamageGhost(&random_);
+  }
+  void DamageSegment() {
+    if (shape_.loses() && shape_.damage) db_.DamageSegment(&random_);
+  }
+  void SetCapacity() {
+    if (shape_.mode == Mode::kTightCache) db_.SetCapacity(Shape::AnyCapacity(&random_));
   }
   void Checkpoint() { db_.Checkpoint(); }
   void Reopen() {
@@ -215,13 +225,18 @@ class History {
 
 std::span<const History::Deed> History::Deeds() {
   static constexpr Deed kDeeds[] = {
-      {&History::Write, 300},      {&History::WriteMany, 80},  {&History::Get, 250},
-      {&History::MultiGet, 40},    {&History::ReadAll, 1},     {&History::MoveCursor, 150},
-      {&History::Snapshot, 8},     {&History::Flush, 4},       {&History::Compact, 1},
-      {&History::Sync, 2},         {&History::Wait, 30},       {&History::PassTime, 40},
-      {&History::Evict, 5},        {&History::DamageGhost, 1}, {&History::DefaultTtl, 1},
-      {&History::Checkpoint, 0.3}, {&History::Reopen, 0.5},    {&History::Kill, 1},
-      {&History::JumpWall, 1},     {&History::Touch, 20},      {&History::ExpireAt, 8},
+      {&History::Write, 300},         {&History::WriteMany, 80},
+      {&History::Get, 250},           {&History::MultiGet, 40},
+      {&History::ReadAll, 1},         {&History::MoveCursor, 150},
+      {&History::Snapshot, 8},        {&History::Flush, 4},
+      {&History::Compact, 1},         {&History::Sync, 2},
+      {&History::Wait, 30},           {&History::PassTime, 40},
+      {&History::Evict, 5},           {&History::DamageGhost, 3},
+      {&History::DefaultTtl, 1},      {&History::SetCapacity, 1},
+      {&History::DamageSegment, 0.5}, {&History::Checkpoint, 0.3},
+      {&History::Reopen, 0.5},        {&History::Kill, 1},
+      {&History::JumpWall, 1},        {&History::Touch, 20},
+      {&History::ExpireAt, 8},
   };
   return kDeeds;
 }

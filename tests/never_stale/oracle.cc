@@ -62,6 +62,37 @@ std::string Oracle::Judge(uint32_t key, uint64_t view, Instant now,
          std::to_string(last_) + ", time " + ToText(now) + "\n" + Describe(key);
 }
 
+std::string Oracle::JudgeReason(uint32_t key, uint64_t view, Instant now, MissReason reason) const {
+  const Version* const newest = Newest(key, view);
+  const bool put = newest != nullptr && !newest->tombstone();
+  bool can_be = true;
+  switch (reason) {
+    case MissReason::kAbsent:  // what is live and gone is judged by itself
+      break;
+    case MissReason::kDeleted:  // or an older range, once what has expired or was evicted is
+                                // dropped
+      can_be = !put || !newest->SurelyLives(now) || newest->evictions < losses_.evictions;
+      break;
+    case MissReason::kExpired:
+      can_be = put && !newest->SurelyLives(now);
+      break;
+    case MissReason::kRefused:
+      can_be = put && losses_.evictions != 0;
+      break;
+    case MissReason::kEvicted:
+    case MissReason::kGhost:
+    case MissReason::kQuarantined:
+      can_be = losses_.evictions != 0;
+      break;
+    case MissReason::kReset:
+      can_be = false;
+  }
+  if (can_be) return "";
+  return std::string("REASON: ") + MissReasonName(reason) + " for key " + std::to_string(key) +
+         " at view " + std::to_string(view) + " of " + std::to_string(last_) + ", time " +
+         ToText(now) + "\n" + Describe(key);
+}
+
 bool Oracle::IsRight(uint32_t key, uint64_t view, Instant now, std::optional<Slice> value,
                      std::string* wrong) const {
   const Version* const newest = Newest(key, view);

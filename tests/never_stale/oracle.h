@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "db/miss_reason.h"
 #include "varve/slice.h"
 
 // Knows every version that was ever acknowledged, as far as somebody may still see it, and judges
@@ -27,6 +28,7 @@
 //                in a cache that has been reset since
 //   FOREIGN      what nobody ever wrote under this key, or not before this view
 //   LOST         nothing, without a reason
+//   REASON       nothing, for a reason that cannot be
 //
 // An engine that answers nothing at all finds no mercy: where nothing was evicted, every miss of a
 // live value is LOST; where something was, a miss is excused only of what was written before the
@@ -62,8 +64,8 @@ struct Version {
 
 // What a cache says it has given up so far, all of it counted from the beginning of the history.
 struct Losses {
-  uint64_t evictions = 0;  // of segments, and ghosts that were left
-  uint64_t entries = 0;    // that were in them, and keys that ghosts accept by chance
+  uint64_t evictions = 0;  // grows with each: of entries, and of ghosts that were left
+  uint64_t entries = 0;    // that were evicted or refused, and keys that ghosts accept by chance
 };
 
 class Oracle {
@@ -93,6 +95,8 @@ class Oracle {
   // ---- Judging ----
   // "" or what is wrong. `value` is what a read gave, nothing for a miss.
   std::string Judge(uint32_t key, uint64_t view, Instant now, std::optional<Slice> value) const;
+  // The same of the reason that the engine gives for a miss.
+  std::string JudgeReason(uint32_t key, uint64_t view, Instant now, MissReason reason) const;
   // The version that decides; null: none was ever written.
   const Version* Newest(uint32_t key, uint64_t view) const;
   // Every miss of a live value in a database is LOST, and in a cache that has evicted nothing.

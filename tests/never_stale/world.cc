@@ -38,19 +38,25 @@ const char* ModeName(Mode mode) {
     case Mode::kRoomyCache:
       return "a cache with room for all";
     case Mode::kEvictedCache:
+      return "a cache whose segments are evicted at random";
+    case Mode::kTightCache:
       break;
   }
-  return "a cache whose segments are evicted at random";
+  return "a cache that is short of room";
 }
 
 Shape::Shape(uint64_t seed, Random* random) {
-  mode = static_cast<Mode>(seed % 3);
+  mode = static_cast<Mode>(seed % 4);
   power_losses = random->OneIn(3);
   damage = random->OneIn(3);
   keys = OneOf<uint32_t>(random, {10, 100, 1000});
   value_bytes_max = OneOf<uint32_t>(random, {64, 400, 4000});
   if (cache()) options = Options::ForCache(kRoomyBytes);
-  SetSizes(random, &options);
+  if (mode == Mode::kTightCache) {
+    SetTight(random);
+  } else {
+    SetSizes(random, &options);
+  }
   options.create_if_missing = true;
   options.compaction_style =
       OneOf(random, {CompactionStyle::kTiered, CompactionStyle::kNone,
@@ -69,6 +75,22 @@ Shape::Shape(uint64_t seed, Random* random) {
   options.statistics = Statistics::Create(/*latencies=*/false);
 }
 
+// As a user sets it, the sizes of ForCache() included. Little data would never fill it.
+void Shape::SetTight(Random* random) {
+  keys = OneOf<uint32_t>(random, {300, 1000, 4000});
+  value_bytes_max = OneOf<uint32_t>(random, {400, 4000, 16000});
+  batch_entries_max = std::max(1u, (48u << 10) / value_bytes_max);
+  options = Options::ForCache(AnyCapacity(random));
+  options.admission =
+      OneOf(random, {AdmissionPolicy::kAll, AdmissionPolicy::kAll, AdmissionPolicy::kSeenBefore});
+  options.room_wait_ms = 3'600'000;
+}
+
+uint64_t Shape::AnyCapacity(Random* random) {
+  const uint64_t least = DB::MinimumCapacity(Options::ForCache(1));
+  return least + (random->OneIn(3) ? 0 : random->Uniform(3 << 20));
+}
+
 class World::ResetListener : public EventListener {
  public:
   void OnCacheReset(const CacheResetInfo&) override {
@@ -80,6 +102,7 @@ class World::ResetListener : public EventListener {
 World::World(uint64_t seed, const Shape& shape, std::shared_ptr<Clock> durations)
     : seed_(seed),
       track_(shape.power_losses),
+      watched_(shape.mode == Mode::kTightCache),
       random_(seed * 31 + 7),
       clock_(std::make_shared<ManualClock>(std::move(durations))),
       time_(clock_, shape.options.clock_jump_max_ms),
@@ -89,6 +112,14 @@ World::World(uint64_t seed, const Shape& shape, std::shared_ptr<Clock> durations
   options_.listeners = {resets_};
   options_.env = MakeSimEnv(files_, seed);
   options_.env.clock = clock_;
+  if (!watched_) return;
+  files_->CreateDirectory(kPath).ok();
+  files_->SyncDirectory("/").ok();
+  Watch();
+}
+
+void World::Watch() {
+  if (watched_) files_->WatchDirectory(kPath);
 }
 
 Status World::Open() {
@@ -110,8 +141,9 @@ Losses World::losses(uint32_t keys) const {
   const auto count = [&](Counter counter) { return statistics.Get(counter); };
   const uint64_t ghosts = count(Counter::kGhostsMade);
   Losses losses;
-  losses.evictions = count(Counter::kEvictedSegments) + count(Counter::kDamagedSegments) + ghosts;
-  losses.entries = count(Counter::kEvictedEntries) + count(Counter::kDamagedEntries);
+  losses.entries = count(Counter::kEvictedEntries) + count(Counter::kDamagedEntries) +
+                   count(Counter::kRefusedEntries);
+  losses.evictions = losses.entries + ghosts;
   // Each ghost accepts one key in 4096 by chance: four times as many, and some for bad luck.
   if (ghosts != 0) losses.entries += 3 + ghosts * keys / 1024;
   return losses;
@@ -125,6 +157,7 @@ void World::Kill(bool power, const std::function<void()>& let_go) {
   disk = power ? disk.PowerLoss(SimLoss::Random(random_.Next())) : disk.Kill();
   files_ = SimFileSystem::New({.seed = random_.Next(), .track = track_}, std::move(disk));
   options_.env.file_system = files_;
+  Watch();
   if (power) {
     clock_->Boot();
     options_.env.machine = std::make_shared<SimMachine>(seed_ + ++boots_ * 1'000'003);

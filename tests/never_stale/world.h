@@ -18,21 +18,28 @@ enum class Mode {
   kDatabase,
   kRoomyCache,    // never short of room, so nothing may be missed
   kEvictedCache,  // the same, but that the test has segments evicted at random
+  kTightCache,    // never has room for all: it evicts by itself all the time
 };
 const char* ModeName(Mode mode);
 
 // What a seed decides once for a history: the engine's options and the shape of what is done to it.
 struct Shape {
   Shape(uint64_t seed, Random* random);
+  static uint64_t AnyCapacity(Random* random);
 
   Mode mode;
   bool cache() const { return mode != Mode::kDatabase; }
+  bool loses() const { return mode == Mode::kEvictedCache || mode == Mode::kTightCache; }
 
   bool power_losses;  // else processes only die
-  bool damage;        // ghost files decay
+  bool damage;        // segment and ghost files decay
   uint32_t keys;
   uint32_t value_bytes_max;
+  uint32_t batch_entries_max = 60;
   Options options;  // all but env
+
+ private:
+  void SetTight(Random* random);
 };
 
 // A machine with a simulated disk, on which the engine lives, dies and is opened again.
@@ -52,6 +59,8 @@ class World {
   Status Close();
   // How often a cache said that it starts empty.
   uint64_t resets() const;
+  // The most that its files took at any moment since the last call; for a tight cache alone.
+  uint64_t TakeBytesMax() { return files_->TakeWatchedBytesMax(); }
   // What it says it has given up since the history began, of so many keys.
   Losses losses(uint32_t keys) const;
   // The process dies, and if `power` the machine. What reached the disk by then is there
@@ -61,8 +70,11 @@ class World {
   static constexpr char kPath[] = "/db";
 
  private:
+  void Watch();
+
   const uint64_t seed_;
   const bool track_;
+  const bool watched_;
   Random random_;
   std::shared_ptr<ManualClock> clock_;
   EngineTime time_;

@@ -17,6 +17,7 @@ constexpr int kCountingWaits = 100;
 constexpr uint32_t kGetsOfAll = 100;
 constexpr int kGhostSecondsMax = 120;
 constexpr int kContentsTries = 30;
+constexpr int kEvictionsBeside = 3;
 
 // What is added to both ends of an instant.
 Instant After(Instant now, uint64_t ms) {
@@ -393,6 +394,21 @@ void CheckedDb::LetGo() {
 }
 
 // ---- Evictions ----------------------------------------------------------------------------
+
+void CheckedDb::EvictWhileCompacting(Random* random) {
+  Note("compact all, beside what follows");
+  Status status;
+  {
+    Thread compaction("compact", [&] {
+      status = db()->CompactRange({.rewrite_deepest = true}, std::nullopt, std::nullopt);
+    });
+    for (int i = 0; i < kEvictionsBeside; ++i) {
+      SleepFor(random->Skewed(22));
+      Evict(random);
+    }
+  }
+  if (!status.ok() && !MayFail(status)) Fail(status, "CompactRange: ");
+}
 
 void CheckedDb::Evict(Random* random) {
   auto* const engine = static_cast<DBImpl*>(db());

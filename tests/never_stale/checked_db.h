@@ -85,6 +85,8 @@ class CheckedDb {
   // ---- Evictions ----
   // Takes segments out, unread, as the engine does for want of room: some of those there are.
   void Evict(Random* random);
+  // The same while everything is compacted, in another thread.
+  void EvictWhileCompacting(Random* random);
   // A ghost file decays. That of a segment that is there yet tells when it is evicted, that of a
   // ghost at the next open: either hides all within its bounds then.
   void DamageGhost(Random* random);

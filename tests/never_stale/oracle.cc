@@ -172,10 +172,22 @@ std::string Oracle::CutBack(uint64_t lowest, Instant now,
   if (!wrong.empty()) return "no prefix of the writes: " + why;
   for (Versions& versions : keys_) {
     while (!versions.empty() && versions.back().order > prefix) versions.pop_back();
+    JoinTouched(&versions, lowest);
   }
   last_ = prefix;
   durable_ = prefix;
   return "";
+}
+
+void Oracle::JoinTouched(Versions* versions, uint64_t lowest) {
+  if (versions->empty() || versions->back().tombstone()) return;
+  Version& newest = versions->back();
+  for (size_t i = versions->size() - 1; i > 0 && (*versions)[i].order > lowest; --i) {
+    const Version& older = (*versions)[i - 1];
+    if (older.write != newest.write) return;
+    newest.expires_at.low = std::min(newest.expires_at.low, older.expires_at.low);
+    newest.expires_at.high = std::max(newest.expires_at.high, older.expires_at.high);
+  }
 }
 
 void Oracle::Reset() {

@@ -123,6 +123,9 @@ class Oracle {
   bool IsRight(uint32_t key, uint64_t view, Instant now, std::optional<Slice> value,
                std::string* wrong) const;
   void Prune(Versions* versions) const;
+  // A touch writes the same value anew: after a crash that may have taken it, when the value
+  // expires is known only as either.
+  static void JoinTouched(Versions* versions, uint64_t lowest);
 
   std::vector<Versions> keys_;
   std::multiset<uint64_t> held_;

@@ -178,6 +178,36 @@ TEST_F(OracleTest, ACrashLeavesAPrefixThatHoldsWhatWasDurable) {
   EXPECT_EQ(CutBack(oracle_.last(), std::nullopt), "no prefix");
 }
 
+// The same value with two expiries: a crash may have taken the touch or not.
+TEST_F(OracleTest, ATouchThatACrashMayHaveTakenExpiresOrDoesNot) {
+  const uint64_t lowest = Put(1);
+  Put(1, 110);
+  EXPECT_EQ(CutBack(lowest, 1), "");
+  EXPECT_EQ(Hit(1, std::nullopt, {120, 120}), "");
+  EXPECT_EQ(Miss(std::nullopt, {120, 120}), "");
+  EXPECT_EQ(Miss(), "LOST");
+}
+
+TEST_F(OracleTest, AMissHasAReasonThatCanBe) {
+  const auto reason = [&](MissReason why, Instant now = kNow) {
+    return Word(oracle_.JudgeReason(kKey, oracle_.last(), now, why));
+  };
+  EXPECT_EQ(reason(MissReason::kAbsent), "");
+  EXPECT_EQ(reason(MissReason::kGhost), "REASON");  // nothing was evicted
+  EXPECT_EQ(reason(MissReason::kExpired), "REASON");
+  EXPECT_EQ(reason(MissReason::kReset), "REASON");
+  Put(1, 110);
+  EXPECT_EQ(reason(MissReason::kDeleted), "REASON");
+  EXPECT_EQ(reason(MissReason::kExpired), "REASON");
+  EXPECT_EQ(reason(MissReason::kExpired, {110, 110}), "");
+  EXPECT_EQ(reason(MissReason::kRefused), "REASON");
+  Delete();
+  EXPECT_EQ(reason(MissReason::kDeleted), "");
+  EXPECT_EQ(reason(MissReason::kExpired), "REASON");
+  oracle_.SetLosses({1, 1});
+  EXPECT_EQ(reason(MissReason::kGhost), "");
+}
+
 TEST_F(OracleTest, AnEmptyCacheStaysEmpty) {
   Put(1);
   oracle_.Reset();

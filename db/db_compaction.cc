@@ -134,6 +134,11 @@ void DBImpl::ScheduleCompactions() {
 std::optional<CompactionPlan> DBImpl::PickUrgent() {
   const BusySegments busy = Busy();
   const std::vector<CompactionPlan> running = RunningPlans();
+  if (merges_lack_room_) {
+    // What finds no room comes first again and again. Where ghosts want more than there is
+    // something is evicted for them.
+    if (auto step = PickForGhosts(busy, running)) return step;
+  }
   std::optional<CompactionPlan> plan =
       picker_->Pick(*version_, busy, running, reads_->ReadersFromNowOn().droppable_before());
   if (plan.has_value() && plan->score >= 1) return plan;

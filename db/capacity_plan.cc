@@ -13,6 +13,10 @@ constexpr uint64_t kPageBytes = 4096;
 // 256 segments: what goes at once is a 256th of the cache, and a point read asks few filters. (In
 // simulation 128 segments do a little better than 32; docs/cache.md, "Eviction".)
 constexpr uint64_t kSegmentsOfCapacity = 256;
+// Each has some blocks that are not full and a ghost, together 8 KiB: an eighth of what a few large
+// values take. So small caches have fewer and larger ones.
+constexpr uint64_t kSegmentsOfSmallCapacity = 64;
+constexpr uint64_t kSegmentBytesSmall = 256 << 10;
 constexpr uint64_t kSegmentBytesMin = 64 << 10;
 constexpr uint64_t kSegmentBytesMax = uint64_t{64} << 20;
 constexpr uint64_t kMemtableBytesMin = 64 << 10;
@@ -71,8 +75,10 @@ uint64_t LogRoomFor(uint64_t log_bytes, uint64_t record_bytes) {
 
 CapacitySizes SizesFor(uint64_t capacity_bytes) {
   CapacitySizes sizes;
-  sizes.segment_bytes =
-      std::clamp(RoundUp(capacity_bytes / kSegmentsOfCapacity), kSegmentBytesMin, kSegmentBytesMax);
+  const uint64_t wanted =
+      std::max(capacity_bytes / kSegmentsOfCapacity,
+               std::min(capacity_bytes / kSegmentsOfSmallCapacity, kSegmentBytesSmall));
+  sizes.segment_bytes = std::clamp(RoundUp(wanted), kSegmentBytesMin, kSegmentBytesMax);
   sizes.memtable_bytes = std::max(kMemtableBytesMin, sizes.segment_bytes / 4);
   // Each with its log and the room of its flush.
   const uint64_t each =
@@ -120,9 +126,12 @@ CapacityPlan PlanCapacity(const Options& options) {
   plan.spare_logs_max = std::clamp<size_t>(logs / 2, 0, 3);
   plan.recycled_logs_max = std::clamp<size_t>(logs, 0, static_cast<size_t>(options.memtables_max));
 
-  const uint64_t step = std::min(plan.standing_bytes, capacity / 16);
-  plan.ahead_low_bytes = step;
-  plan.ahead_high_bytes = 2 * step;
+  // Room for the next memtable, its log and its flush; and then for half a segment more, so that
+  // one round serves several.
+  const uint64_t low = MeteredFileSystem::AllocationMax(plan.log_bytes) + options.memtable_bytes +
+                       options.memtable_bytes / 4 + kSiblingBytes;
+  plan.ahead_low_bytes = std::min(low, capacity / 16);
+  plan.ahead_high_bytes = plan.ahead_low_bytes + std::min(plan.standing_bytes / 2, capacity / 16);
   return plan;
 }
 

@@ -15,14 +15,15 @@ enum class RoomStep : uint8_t {
   kRelease,   // a seal, and what it releases is unlinked; the manifest's free tail goes with it
   kLogs,      // logs that wait to be reused, or are ready for memtables to come
   kExpired,   // segments of which every entry has expired
-  kFlush,     // memtables that wait for their flush: their logs go with it
   kVictims,   // segments, by the policy
+  kFlush,     // memtables that wait for their flush: their logs go with it. (Before segments went,
+              // a cache under load flushed each memtable alone, into segments of a few values.)
   kRevoke,    // the oldest iterator that holds open what was evicted
   kMemtable,  // with no segment left, the oldest memtable and its log
 };
-inline constexpr RoomStep kRoomSteps[] = {
-    RoomStep::kRelease, RoomStep::kLogs,   RoomStep::kExpired, RoomStep::kFlush,
-    RoomStep::kVictims, RoomStep::kRevoke, RoomStep::kMemtable};
+inline constexpr RoomStep kRoomSteps[] = {RoomStep::kRelease, RoomStep::kLogs,  RoomStep::kExpired,
+                                          RoomStep::kVictims, RoomStep::kFlush, RoomStep::kRevoke,
+                                          RoomStep::kMemtable};
 
 // Makes room in a ledger, step by step, cheapest first.
 //

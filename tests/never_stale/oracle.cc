@@ -18,6 +18,7 @@ std::string ToText(const Version& version) {
   if (version.tombstone()) return text + ", a delete";
   text += ", write " + std::to_string(version.write);
   if (version.expires_at.low != kNever) text += ", expires at " + ToText(version.expires_at);
+  if (version.lost) text += ", was missed";
   return text;
 }
 
@@ -65,6 +66,7 @@ std::string Oracle::Judge(uint32_t key, uint64_t view, Instant now,
 std::string Oracle::JudgeReason(uint32_t key, uint64_t view, Instant now, MissReason reason) const {
   const Version* const newest = Newest(key, view);
   const bool put = newest != nullptr && !newest->tombstone();
+  if (newest != nullptr && newest->doubtful) return "";  // or it is the one before
   bool can_be = true;
   switch (reason) {
     case MissReason::kAbsent:  // what is live and gone is judged by itself
@@ -136,7 +138,7 @@ bool Oracle::IsRight(uint32_t key, uint64_t view, Instant now, std::optional<Sli
 std::string Oracle::JudgeLosses() const {
   if (lost_ <= losses_.entries) return "";
   return "LOST: " + std::to_string(lost_) + " live values are missed, but only " +
-         std::to_string(losses_.entries) + " entries were evicted";
+         std::to_string(losses_.entries) + " entries were evicted\n" + DescribeLost();
 }
 
 std::string Oracle::CutBack(uint64_t lowest, Instant now,
@@ -172,6 +174,7 @@ std::string Oracle::CutBack(uint64_t lowest, Instant now,
   if (!wrong.empty()) return "no prefix of the writes: " + why;
   for (Versions& versions : keys_) {
     while (!versions.empty() && versions.back().order > prefix) versions.pop_back();
+    for (Version& version : versions) version.doubtful |= version.order > lowest;
     JoinTouched(&versions, lowest);
   }
   last_ = prefix;
@@ -194,6 +197,16 @@ void Oracle::Reset() {
   for (Versions& versions : keys_) versions.clear();
   last_reset_ = newest_write_;
   durable_ = last_;
+}
+
+std::string Oracle::DescribeLost() const {
+  std::string text;
+  for (uint32_t key = 0; key < keys() && text.size() < 2000; ++key) {
+    const bool lost = std::any_of(keys_[key].begin(), keys_[key].end(),
+                                  [](const Version& version) { return version.lost; });
+    if (lost) text += Describe(key);
+  }
+  return text;
 }
 
 std::string Oracle::Describe(uint32_t key) const {

@@ -56,6 +56,7 @@ struct Version {
   Instant expires_at = Instant::At(kNever);
   uint64_t evictions = 0;  // that the engine had made when it was written
   mutable bool lost = false;
+  bool doubtful = false;  // a crash may have taken it
 
   bool tombstone() const { return write == 0; }
   bool SurelyLives(Instant now) const { return !tombstone() && now.high < expires_at.low; }
@@ -116,6 +117,7 @@ class Oracle {
 
   // All that is known of a key, for people.
   std::string Describe(uint32_t key) const;
+  std::string DescribeLost() const;
 
  private:
   using Versions = std::vector<Version>;  // oldest first

@@ -10,6 +10,7 @@ namespace varve::never_stale {
 namespace {
 
 constexpr uint64_t kRoomyBytes = uint64_t{1} << 30;
+constexpr uint64_t kTightBytesMax = uint64_t{4} << 20;
 
 template <typename T>
 T OneOf(Random* random, std::initializer_list<T> choices) {
@@ -87,8 +88,9 @@ void Shape::SetTight(Random* random) {
 }
 
 uint64_t Shape::AnyCapacity(Random* random) {
-  const uint64_t least = DB::MinimumCapacity(Options::ForCache(1));
-  return least + (random->OneIn(3) ? 0 : random->Uniform(3 << 20));
+  // Of the largest: the sizes that follow from a capacity stay when another is set.
+  const uint64_t least = DB::MinimumCapacity(Options::ForCache(kTightBytesMax));
+  return least + (random->OneIn(3) ? 0 : random->Uniform(kTightBytesMax - least));
 }
 
 class World::ResetListener : public EventListener {
@@ -144,8 +146,9 @@ Losses World::losses(uint32_t keys) const {
   losses.entries = count(Counter::kEvictedEntries) + count(Counter::kDamagedEntries) +
                    count(Counter::kRefusedEntries);
   losses.evictions = losses.entries + ghosts;
-  // Each ghost accepts one key in 4096 by chance: four times as many, and some for bad luck.
-  if (ghosts != 0) losses.entries += 3 + ghosts * keys / 1024;
+  // Each ghost accepts one key in 4096 by chance: four times as many, and some for bad luck. Of each
+  // the newest state and some that are held miss another version.
+  if (ghosts != 0) losses.entries += 4 * (3 + ghosts * keys / 1024);
   return losses;
 }
 

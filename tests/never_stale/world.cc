@@ -146,9 +146,13 @@ Losses World::losses(uint32_t keys) const {
   losses.entries = count(Counter::kEvictedEntries) + count(Counter::kDamagedEntries) +
                    count(Counter::kRefusedEntries);
   losses.evictions = losses.entries + ghosts;
+  if (ghosts == 0) return losses;
+  // What has expired hides from a snapshot what was there before it, once a ghost is all that is
+  // left of it (RULES R2.6).
+  losses.entries += count(Counter::kExpiredEntries);
   // Each ghost accepts one key in 4096 by chance: four times as many, and some for bad luck. Of
   // each the newest state and some that are held miss another version.
-  if (ghosts != 0) losses.entries += 4 * (3 + ghosts * keys / 1024);
+  losses.entries += 4 * (3 + ghosts * keys / 1024);
   return losses;
 }
 

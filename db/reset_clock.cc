@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 #include <vector>
 
+#include "db/cache_reset.h"
 #include "db/manifest.h"
 #include "util/filename.h"
 
@@ -23,6 +25,20 @@ Status PastAllLogs(FileSystem* file_system, const std::string& directory, FileNu
     }
   }
   return status;
+}
+
+// With what else `edit` says. Whatever the end before it was: nothing of that is there any more, so
+// the next open has nothing to judge.
+Status EmptyCache(const Env& env, const std::string& directory, const ManifestState& state,
+                  ManifestEdit edit, Manifest* manifest) {
+  Status status = PastAllLogs(env.file_system.get(), directory, &edit.lowest_log);
+  if (!status.ok()) return status;
+  edit.retained_sequence = state.next_sequence - 1;
+  edit.condemned = false;
+  edit.unlogged = false;
+  edit.all_synced = true;
+  edit.judged = true;
+  return ResetCache(manifest, CacheResetReason::kClock, env.clock->WallMillis(), std::move(edit));
 }
 
 }  // namespace
@@ -52,13 +68,9 @@ Status ResetClock(const Env& env, const std::string& directory, uint64_t now_ms,
   ManifestEdit edit;
   edit.sets_clock_mark = true;
   edit.clock_mark_ms = now_ms;
-  if (reset->emptied) {
-    for (const SegmentEntry& segment : state.segments) edit.removed.push_back(segment.number);
-    status = PastAllLogs(file_system, directory, &edit.lowest_log);
-    if (!status.ok()) return status;
-  }
-  status = manifest->Commit(edit);
   // No counter is known better than the roots reserve it: what follows is as after a kill.
+  if (reset->emptied) return EmptyCache(env, directory, state, std::move(edit), manifest.get());
+  status = manifest->Commit(edit);
   return status.ok() ? manifest->Seal() : status;
 }
 

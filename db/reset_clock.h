@@ -22,7 +22,8 @@ struct ClockReset {
 // In a database what had expired and was not yet dropped shows again if its time is set back: no
 // value that something newer replaced, as what has expired goes on hiding what is older, or goes
 // together with it. A cache is emptied: it promises that nothing comes back, at the price of losing
-// all of it. Both roots carry the new mark when it returns OK; files go at the next open.
+// all of it. That is a reset like any other, recorded with its reason and the wall clock's time
+// (db/cache_reset.h). Both roots carry the new mark when it returns OK; files go at the next open.
 //
 // NotFound: there is no database. Busy: it is open. Else as Manifest::Open().
 Status ResetClock(const Env& env, const std::string& directory, uint64_t now_ms, ClockReset* reset);

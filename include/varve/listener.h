@@ -111,7 +111,7 @@ enum class CacheResetReason : uint8_t {
   kUnloggedWrites = 2,  // acknowledged writes were in no log, and the process ended without a close
   kDamagedLog = 3,      // a log could not be read where it should have been whole
   kIoFailure = 4,       // the directory was condemned (OnIoFailure::kMemoryOnly)
-  kClock = 5,           // the clock mark was set back by hand
+  kClock = 5,           // the clock mark was set by hand (varve_ldb reset-clock)
 };
 
 // A cache that was emptied, so that nothing in it can be older than what was acknowledged. File and

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "db/manifest.h"
@@ -85,6 +86,13 @@ class EngineTimeTest : public ::testing::Test {
     Close();
     Open();
   }
+  // On this disk; who had the one before is gone.
+  void Continue(SimDisk disk) {
+    db_.reset();
+    files_ = SimFileSystem::New({}, std::move(disk));
+    options_.env.file_system = files_;
+  }
+  void Kill() { Continue(files_->disk().Kill()); }
   void Put(Slice key, Slice value, uint64_t ttl_ms) {
     WriteOptions options;
     options.ttl = milliseconds(ttl_ms);
@@ -363,10 +371,7 @@ TEST_F(EngineTimeTest, AResetSetsTheTimeOfADatabase) {
   EXPECT_EQ(Get("a"), "NotFound");
   ClockReset reset;
   EXPECT_TRUE(ResetClock(options_.env, "/db", kNoon, &reset).IsBusy());
-  const SimDisk disk = files_->disk().Kill();
-  db_.reset();
-  files_ = SimFileSystem::New({}, disk);
-  options_.env.file_system = files_;
+  Kill();
   clock_->wall_ms = kNoon;
   ASSERT_TRUE(ResetClock(options_.env, "/db", kNoon, &reset).ok());
   EXPECT_GT(reset.before_ms, kNoon + kHour);
@@ -375,8 +380,7 @@ TEST_F(EngineTimeTest, AResetSetsTheTimeOfADatabase) {
   // In both roots.
   SimDisk one_root = files_->disk();
   ASSERT_TRUE(DestroyNewestRoot("/db", &one_root));
-  files_ = SimFileSystem::New({}, one_root);
-  options_.env.file_system = files_;
+  Continue(one_root);
   Open();
   EXPECT_EQ(Get("a"), "1");
   EXPECT_EQ(Get("b"), "2");
@@ -389,10 +393,7 @@ TEST_F(EngineTimeTest, AResetEmptiesACache) {
   Put("a", "1", kHour);
   ASSERT_TRUE(db_->Flush().ok());
   Put("b", "2", kHour);  // in the log
-  const SimDisk disk = files_->disk().Kill();
-  db_.reset();
-  files_ = SimFileSystem::New({}, disk);
-  options_.env.file_system = files_;
+  Kill();
   ClockReset reset;
   ASSERT_TRUE(ResetClock(options_.env, "/db", kNoon, &reset).ok());
   EXPECT_TRUE(reset.emptied);
@@ -401,6 +402,39 @@ TEST_F(EngineTimeTest, AResetEmptiesACache) {
   Put("c", "3", kHour);
   Reopen();
   EXPECT_EQ(ReadAll(db_.get()), (State{{"c", "3"}}));
+}
+
+// It is a reset as others are: recorded with its reason, time and number. There is nothing left of
+// which the end before it would have to be judged, so no open makes another of it.
+TEST_F(EngineTimeTest, AResetOfTheClockIsTheLastResetOfACache) {
+  for (const bool power_loss : {false, true}) {
+    Use(SimFileSystem::New());
+    BeCache();
+    Open();
+    Put("a", "1", kHour);
+    ASSERT_TRUE(db_->Flush().ok());
+    WriteOptions unlogged;
+    unlogged.disable_wal = true;
+    ASSERT_TRUE(db_->Put(unlogged, "b", "2").ok());
+    Kill();
+    clock_->Advance(kMinute);
+    ClockReset reset;
+    ASSERT_TRUE(ResetClock(options_.env, "/db", kNoon, &reset).ok());
+    if (power_loss) {
+      Continue(files_->disk().PowerLoss(SimLoss::DropAll()));
+      options_.env.machine = std::make_shared<SimMachine>(8);
+    }
+    for (int opens = 0; opens < 2; ++opens) {
+      Open();
+      EXPECT_TRUE(ReadAll(db_.get()).empty());
+      EXPECT_EQ(options_.statistics->Get(Counter::kCacheResets), 0u);
+      std::string text;
+      ASSERT_TRUE(db_->GetProperty("varve.last-reset", &text));
+      EXPECT_EQ(text, "clock, at " + std::to_string(clock_->wall_ms) +
+                          " ms since 1970, 1 segments; 1 reset in all");
+      Close();
+    }
+  }
 }
 
 TEST_F(EngineTimeTest, WhatHasExpiredStaysExpiredInACheckpoint) {

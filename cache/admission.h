@@ -1,19 +1,21 @@
 #ifndef VARVE_CACHE_ADMISSION_H_
 #define VARVE_CACHE_ADMISSION_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <utility>
 
 #include "util/hash.h"
+#include "util/memory_budget.h"
 #include "util/mutex.h"
 #include "varve/admission_policy.h"
 
 namespace varve {
 
 // Hashes of keys, of which it may be asked whether they are in it: a blocked Bloom filter of fixed
-// size, all four bits of a key in one line. Not thread-safe.
+// size, all four bits of a key in one line. Takes no memory while it is empty. Not thread-safe.
 class SeenKeys {
  public:
   // A filter of about so many bytes, at least one line.
@@ -38,15 +40,7 @@ class SeenKeys {
     }
     ++keys_;
   }
-  void Clear() {
-    bits_.reset();
-    keys_ = 0;
-  }
-  // With one of the same size.
-  void SwapWith(SeenKeys* other) {
-    bits_.swap(other->bits_);
-    std::swap(keys_, other->keys_);
-  }
+  bool empty() const { return keys_ == 0; }
   // Ten bits a key: one in sixty seems to be there and is not.
   bool full() const { return keys_ >= lines_ * sizeof(Line) * 8 / 10; }
   size_t memory_bytes() const { return bits_ == nullptr ? 0 : lines_ * sizeof(Line); }
@@ -62,7 +56,7 @@ class SeenKeys {
   }
   static uint32_t BitOf(uint64_t hash, int probe) { return Mix64(hash) >> (9 * probe) & 511; }
 
-  const size_t lines_;
+  size_t lines_;
   uint64_t keys_ = 0;
   std::unique_ptr<Line[]> bits_;  // null: nothing was added
 };
@@ -73,28 +67,37 @@ class SeenKeys {
 // kSeenBefore keeps two filters of the keys that were put: the current one, and the one before.
 // When puts of a quarter of the capacity have gone into the current one, or it is full, it becomes
 // the one before. So a key is known for a quarter to a half of the capacity after it was put.
-// Together they take at most 1/512 of the capacity in memory, 64 MiB at the most, and of that what
-// is used.
+// Together they take at most 1/512 of the capacity in memory, 64 MiB at the most, and what the
+// budget of memory leaves them; of that what is used. Smaller ones are full sooner, and a key is
+// known for less.
 //
 // Thread safety: all of it. The lock is held for the time of a look-up, and by who uses
 // kSeenBefore.
 class Admission {
  public:
   // Null for kAll: nothing need be asked.
-  static std::unique_ptr<Admission> Create(AdmissionPolicy policy, uint64_t capacity_bytes);
+  static std::unique_ptr<Admission> Create(AdmissionPolicy policy, uint64_t capacity_bytes,
+                                           std::shared_ptr<MemoryBudget> memory = nullptr);
+
+  // What both filters may take; each gets its size when it begins.
+  void SetMemoryMax(uint64_t bytes) { memory_max_.store(bytes, std::memory_order_relaxed); }
 
   // Whether a put of so many bytes, key and value, is taken. It counts as seen from now on.
   bool Admit(uint64_t key_hash, uint64_t bytes) EXCLUDES(mu_);
   size_t memory_bytes() const EXCLUDES(mu_);
 
  private:
-  explicit Admission(uint64_t capacity_bytes);
+  Admission(uint64_t capacity_bytes, std::shared_ptr<MemoryBudget> memory);
+  size_t FilterBytes() const;
 
+  const uint64_t capacity_bytes_;
   const uint64_t turn_bytes_;
+  std::atomic<uint64_t> memory_max_{UINT64_MAX};  // relaxed: a setting
   mutable Mutex mu_;
   SeenKeys current_ GUARDED_BY(mu_);
   SeenKeys before_ GUARDED_BY(mu_);
   uint64_t current_bytes_ GUARDED_BY(mu_) = 0;
+  MemoryCharge memory_ GUARDED_BY(mu_);
 };
 
 }  // namespace varve

@@ -4,8 +4,34 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "util/memory_budget.h"
 
 namespace varve {
+
+// What the bits of all segments of a cache may take, and where they are charged.
+//
+// Thread safety: all of it.
+class HeatMemory {
+ public:
+  explicit HeatMemory(std::shared_ptr<MemoryBudget> budget) : budget_(std::move(budget)) {}
+
+  // Live; what is held already stays.
+  void SetBytesMax(uint64_t bytes) { bytes_max_.store(bytes, std::memory_order_relaxed); }
+  // Whether so much may be taken besides; those who ask at once may all be told so.
+  bool MayTake(uint64_t bytes) const {
+    const uint64_t held = bytes_held(), max = bytes_max_.load(std::memory_order_relaxed);
+    return held <= max && bytes <= max - held;
+  }
+  MemoryCharge Charge(uint64_t bytes) const { return {budget_, MemoryPart::kHeat, bytes}; }
+  uint64_t bytes_held() const { return budget_->held(MemoryPart::kHeat); }
+
+ private:
+  const std::shared_ptr<MemoryBudget> budget_;
+  std::atomic<uint64_t> bytes_max_{UINT64_MAX};  // relaxed: a setting
+};
 
 // Which entries of a segment were found by a read since the segment was written: what is worth
 // saving when it is evicted.
@@ -15,7 +41,9 @@ namespace varve {
 //     to have been: 2.5 % at a tenth, 12 % at a half.
 //  2. A read loads the word, and stores it only where its bit is not set yet. So a hot entry is
 //     written once and read from then on, and readers on many cores share the line.
-//  3. The bits are there from the first hit on: a segment that nobody reads has none.
+//  3. The bits are there from the first hit on: a segment that nobody reads has none. They are
+//     charged to the budget of memory. Where they would be too many a segment goes without, and as
+//     if it had not been hit, until others have gone and it is hit again.
 //
 // Half a byte an entry: 0.4 % of the bytes of entries of 116, and nothing to speak of where they
 // are larger. It is not persisted; after an open every entry counts as not hit.
@@ -35,10 +63,12 @@ class SegmentHeat {
   SegmentHeat& operator=(const SegmentHeat&) = delete;
 
   // An entry of a key with this Hash64() was found.
-  void Record(uint64_t key_hash) {
+  void Record(uint64_t key_hash, const HeatMemory& memory) {
     Word* bits = bits_.load(std::memory_order_acquire);  // with the zeros in it
-    if (bits == nullptr) [[unlikely]]
-      bits = Allocate();
+    if (bits == nullptr) [[unlikely]] {
+      bits = Allocate(memory);
+      if (bits == nullptr) return;
+    }
     const uint64_t bit = BitOf(key_hash);
     Word& word = bits[bit / 64];
     const uint64_t mask = uint64_t{1} << (bit % 64);
@@ -62,11 +92,12 @@ class SegmentHeat {
   uint64_t BitOf(uint64_t key_hash) const {
     return static_cast<uint64_t>((static_cast<unsigned __int128>(key_hash) * (64 * words_)) >> 64);
   }
-  // Of those who come at once the first one's stays.
-  Word* Allocate();
+  // Of those who come at once the first one's stays. Null where there is no memory for it.
+  Word* Allocate(const HeatMemory& memory);
 
   const uint64_t words_;
   std::atomic<Word*> bits_{nullptr};
+  MemoryCharge charge_;  // of whoever has set bits_, once
 };
 
 }  // namespace varve

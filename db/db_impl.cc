@@ -117,7 +117,8 @@ DBImpl::DBImpl(const Options& asked, const Options& options, const std::string& 
       space_(std::move(space)),
       file_lock_(std::move(lock)),
       reads_(std::make_shared<ReadPath>(options, path)),
-      admission_(options.cache() ? Admission::Create(options.admission, options.capacity_bytes)
+      admission_(options.cache() ? Admission::Create(options.admission, options.capacity_bytes,
+                                                     reads_->memory_budget())
                                  : nullptr),
       events_(options.listeners),
       live_(options),
@@ -126,7 +127,9 @@ DBImpl::DBImpl(const Options& asked, const Options& options, const std::string& 
       asked_(asked),
       ghost_memory_(reads_->memory_budget(), MemoryPart::kGhosts),
       salvage_budget_(options.capacity_bytes / 64),
-      errors_(&events_, options.cache()) {}
+      errors_(&events_, options.cache()) {
+  if (admission_ != nullptr) admission_->SetMemoryMax(reads_->memory().plan().admission_max);
+}
 
 DBImpl::~DBImpl() {
   MutexLock closing(&close_mu_);

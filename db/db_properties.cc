@@ -116,6 +116,8 @@ void DBImpl::VisitIntProperties(
       {"block-cache-capacity", [&] { return reads_->blocks().capacity(); }},
       {"open-segments", [&] { return reads_->segments().open_count(); }},
       {"segment-reader-bytes", [&] { return reads_->segments().memory_bytes(); }},
+      {"segment-heat-bytes", [&] { return reads_->memory_budget()->held(MemoryPart::kHeat); }},
+      {"admission-bytes", [&] { return reads_->memory_budget()->held(MemoryPart::kAdmission); }},
       {"memory-budget", [&] { return MemoryAllowed(); }},
       {"memory-usage", [&] { return reads_->memory().Used(); }},
       {"num-snapshots", [&] { return reads_->snapshots().count(); }},
@@ -200,6 +202,8 @@ std::string DBImpl::StatsText() {
                            "block-cache-capacity",
                            "open-segments",
                            "segment-reader-bytes",
+                           "segment-heat-bytes",
+                           "admission-bytes",
                            "memory-budget",
                            "memory-usage",
                            "num-snapshots",
@@ -266,7 +270,9 @@ Status DBImpl::SetOptions(const std::map<std::string, std::string>& changes) {
   asked_ = std::move(asked);
   live_.Take(now);
   if (room_ != nullptr) TakePlan(now);
-  reads_->memory().SetPlan(PlanMemory(now, MemoryPlan::kUnlimited));
+  const MemoryPlan memory = PlanMemory(now, MemoryPlan::kUnlimited);
+  reads_->memory().SetPlan(memory);
+  if (admission_ != nullptr) admission_->SetMemoryMax(memory.admission_max);
   reads_->history().SetRetention(HistoryRetention(now));
   syncer_->SetInterval(now.wal_sync_interval_ms);
   limiter_->SetBytesPerSecond(now.background_bytes_per_second);

@@ -33,10 +33,23 @@ constexpr uint64_t kProgramBytesOfDatabase = uint64_t{32} << 20;
 constexpr uint64_t kCapacityTimes = 2;
 constexpr uint64_t kSmallPartsBytes = uint64_t{64} << 20;
 
-// Of the budget, in sixteenths.
-constexpr uint64_t kTables = 6, kBlockCache = 2, kSegments = 2, kGhosts = 1, kAll = 16;
+// Of the budget, in parts of 32.
+constexpr uint64_t kTables = 12, kBlockCache = 4, kSegments = 4, kGhosts = 2, kAll = 32;
+// In a cache, where they are needed.
+constexpr uint64_t kHeat = 2, kAdmission = 1;
 
-uint64_t Part(uint64_t budget, uint64_t sixteenths) { return budget / kAll * sixteenths; }
+uint64_t Part(uint64_t budget, uint64_t parts) { return budget / kAll * parts; }
+
+uint64_t HeatParts(const Options& options) {
+  return options.cache() && options.eviction == EvictionPolicy::kLru ? kHeat : 0;
+}
+uint64_t AdmissionParts(const Options& options) {
+  return options.cache() && options.admission != AdmissionPolicy::kAll ? kAdmission : 0;
+}
+// All but memtables and work, at the least or at the most that each has.
+uint64_t OtherParts(const Options& options) {
+  return kBlockCache + kSegments + kGhosts + HeatParts(options) + AdmissionParts(options);
+}
 
 uint64_t WorkBytes(const Options& options) {
   const uint64_t of_segment = std::min(options.segment_bytes / kSegmentPart, kWorkPerThreadMax);
@@ -65,8 +78,7 @@ uint64_t TablesBytes(const Options& options, size_t memtable_bytes, int memtable
 
 // The largest that a budget of M gives memtables with their logs: what is asked for if it fits.
 void FitTables(const Options& options, MemoryPlan* plan) {
-  const uint64_t others = plan->work + Part(plan->budget, kBlockCache) +
-                          Part(plan->budget, kSegments) + Part(plan->budget, kGhosts);
+  const uint64_t others = plan->work + Part(plan->budget, OtherParts(options));
   const uint64_t share =
       std::min(Part(plan->budget, kTables), plan->budget > others ? plan->budget - others : 0);
   plan->memtable_bytes = options.memtable_bytes;
@@ -107,9 +119,9 @@ uint64_t MemoryPlan::BlockCacheBytes(uint64_t held) const {
   return std::min(std::max(left, block_cache_min), block_cache_max);
 }
 
-uint64_t MemoryPlan::SegmentsBytes(uint64_t held_by_ghosts) const {
+uint64_t MemoryPlan::SegmentsBytes(uint64_t held) const {
   if (!limited()) return segments_max;
-  const uint64_t taken = work + tables_max + block_cache_min + held_by_ghosts;
+  const uint64_t taken = work + tables_max + block_cache_min + held;
   const uint64_t left = budget > taken ? budget - taken : 0;
   return std::min(std::max(left, segments_min), segments_max);
 }
@@ -137,6 +149,8 @@ MemoryPlan PlanMemory(const Options& options, uint64_t machine_limit_bytes) {
   plan.work = WorkBytes(options);
   FitTables(options, &plan);
   plan.ghosts_max = Part(plan.budget, kGhosts);
+  plan.heat_max = Part(plan.budget, HeatParts(options));
+  plan.admission_max = Part(plan.budget, AdmissionParts(options));
   plan.block_cache_min = Part(plan.budget, kBlockCache);
   plan.segments_min = Part(plan.budget, kSegments);
   return plan;
@@ -150,8 +164,7 @@ Options FitToMemory(Options options) {
 uint64_t MinimumMemory(const Options& options) {
   // The least memtables fit into their share, and with the work into what the others leave.
   const uint64_t tables = TablesBytes(options, kMemtableBytesMin, kMemtablesMin, 1);
-  constexpr uint64_t kOthers = kBlockCache + kSegments + kGhosts;
-  return std::max((WorkBytes(options) + tables) * kAll / (kAll - kOthers),
+  return std::max((WorkBytes(options) + tables) * kAll / (kAll - OtherParts(options)),
                   tables * kAll / kTables) +
          kAll;
 }

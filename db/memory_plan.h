@@ -19,8 +19,9 @@ namespace varve {
 //     for more there are fewer memtables, down to four; then smaller ones, down to 64 KiB; then
 //     fewer than four. So writers who are faster than flushes wait for them sooner.
 //  4. The block cache keeps an eighth of M at least. What nobody holds at the moment is its own.
-//  5. Indexes and filters of open segments, and ghosts, share the rest: ghosts a sixteenth of M at
-//     most, segments what the ghosts leave, at least an eighth.
+//  5. Indexes and filters of open segments share the rest with what only a cache has: ghosts, what
+//     was hit of segments, each a sixteenth of M at most, and what admission has seen, half of
+//     that. Segments have what these leave, at least an eighth.
 //
 // What is held of the parts is in util/memory_budget.h, who enforces it in db/memory_shares.h.
 //
@@ -33,6 +34,8 @@ struct MemoryPlan {
   uint64_t work = 0;
   uint64_t tables_max = 0;  // memtables with their logs, at worst
   uint64_t ghosts_max = kUnlimited;
+  uint64_t heat_max = kUnlimited;
+  uint64_t admission_max = kUnlimited;
   uint64_t block_cache_min = 0;
   uint64_t segments_min = 0;
   // What the options say of them; they are no more than that.
@@ -47,7 +50,8 @@ struct MemoryPlan {
   bool limited() const { return budget != kUnlimited; }
   // `held`: by all parts together.
   uint64_t BlockCacheBytes(uint64_t held) const;
-  uint64_t SegmentsBytes(uint64_t held_by_ghosts) const;
+  // `held`: by ghosts, heat and admission.
+  uint64_t SegmentsBytes(uint64_t held) const;
   // In place of what the options ask for. A plan made of the result is the same plan.
   void ApplyTo(Options* options) const;
 };

@@ -5,8 +5,8 @@
 namespace varve {
 
 MemoryShares::MemoryShares(const MemoryPlan& plan, MemoryBudget* budget, BlockCache* blocks,
-                           SegmentCache* segments)
-    : budget_(budget), blocks_(blocks), segments_(segments), plan_(plan) {
+                           SegmentCache* segments, HeatMemory* heat)
+    : budget_(budget), blocks_(blocks), segments_(segments), heat_(heat), plan_(plan) {
   budget_->SetListener([this] { Divide(); });
   SetPlan(plan);
 }
@@ -30,7 +30,11 @@ uint64_t MemoryShares::Used() const {
 
 void MemoryShares::Divide() {
   const MemoryPlan plan = this->plan();
-  segments_->SetBytesMax(plan.SegmentsBytes(budget_->held(MemoryPart::kGhosts)));
+  heat_->SetBytesMax(plan.heat_max);
+  const uint64_t slow_parts = budget_->held(MemoryPart::kGhosts) +
+                              budget_->held(MemoryPart::kHeat) +
+                              budget_->held(MemoryPart::kAdmission);
+  segments_->SetBytesMax(plan.SegmentsBytes(slow_parts));
   uint64_t bytes = plan.BlockCacheBytes(budget_->held());
   // The slots that its tables have in stock take room as well, where it is short.
   if (plan.limited()) bytes -= std::min(bytes, blocks_->unused_slot_bytes());

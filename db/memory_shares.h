@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "cache/block_cache.h"
+#include "cache/segment_heat.h"
 #include "db/memory_plan.h"
 #include "db/segment_cache.h"
 #include "util/memory_budget.h"
@@ -16,13 +17,14 @@ namespace varve {
 //
 // The block cache follows at once: its capacity is set, and what is over it evicted, by whoever
 // charges. Open segments follow when the next one is opened, as closing them means waiting for
-// lookups; only ghosts, which come slowly, take room from them.
+// lookups; only what comes slowly takes room from them: ghosts, what was hit of segments, and the
+// keys that admission knows.
 //
 // Thread safety: all of it. All that it is made of outlives it.
 class MemoryShares {
  public:
   MemoryShares(const MemoryPlan& plan, MemoryBudget* budget, BlockCache* blocks,
-               SegmentCache* segments);
+               SegmentCache* segments, HeatMemory* heat);
   ~MemoryShares() { budget_->SetListener(nullptr); }
   MemoryShares(const MemoryShares&) = delete;
   MemoryShares& operator=(const MemoryShares&) = delete;
@@ -39,6 +41,7 @@ class MemoryShares {
   MemoryBudget* const budget_;
   BlockCache* const blocks_;
   SegmentCache* const segments_;
+  HeatMemory* const heat_;
   mutable Mutex mu_;  // nothing else is called with it held
   MemoryPlan plan_ GUARDED_BY(mu_);
 };

@@ -42,13 +42,13 @@ namespace varve {
 class PointLookup {
  public:
   // Without an operator (null), keys with merge operands are NotSupported. Both must outlive this.
-  // `notes_hits`: the segment in which a value is found is told (SegmentFile::heat()).
+  // With `heat` the segment in which a value is found is told (SegmentFile::heat()).
   PointLookup(const InternalKeyComparator& comparator, const MergeOperator* merge_operator,
-              SegmentCache* segments, bool notes_hits = false)
+              SegmentCache* segments, const HeatMemory* heat = nullptr)
       : comparator_(comparator),
         merge_operator_(merge_operator),
         segments_(segments),
-        notes_hits_(notes_hits) {}
+        heat_(heat) {}
 
   // True if a memtable decides, with *status and, where that is OK, *value set.
   bool InMemtables(const ReadView& view, const ReadOptions& options, const LookupKey& key,
@@ -71,7 +71,7 @@ class PointLookup {
 
  private:
   void NoteAnswer(const SegmentFile& file, uint64_t hash, const Status& answer) const {
-    if (notes_hits_ && answer.ok()) file.heat().Record(hash);
+    if (heat_ != nullptr && answer.ok()) file.heat().Record(hash, *heat_);
   }
   uint64_t Prefix(Slice user_key) const { return comparator_.bytewise() ? KeyPrefix(user_key) : 0; }
   // A ghost of a newer place than the run's that accepts the key, or null. `*asked` of the ghosts
@@ -103,7 +103,7 @@ class PointLookup {
   const InternalKeyComparator comparator_;
   const MergeOperator* const merge_operator_;
   SegmentCache* const segments_;
-  const bool notes_hits_;
+  const HeatMemory* const heat_;  // null: nobody asks what was hit
 };
 
 }  // namespace varve

@@ -22,10 +22,12 @@ ReadPath::ReadPath(const Options& options, const std::string& directory)
       holds_(options.cache() ? ReaderHolds::New() : nullptr),
       segments_(options, directory, blocks_.get(), memory_budget_, &epochs_,
                 options.cache() ? &damaged_ : nullptr),
+      heat_memory_(memory_budget_),
       memory_(PlanMemory(options, MemoryPlan::kUnlimited), memory_budget_.get(), blocks_.get(),
-              &segments_),
-      points_(comparator_, merge_operator_.get(), &segments_,
-              options.cache() && options.eviction == EvictionPolicy::kLru),
+              &segments_, &heat_memory_),
+      points_(
+          comparator_, merge_operator_.get(), &segments_,
+          options.cache() && options.eviction == EvictionPolicy::kLru ? &heat_memory_ : nullptr),
       views_(&epochs_),
       time_(options),
       history_(clock_.get(), HistoryRetention(options)) {}

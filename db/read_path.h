@@ -124,6 +124,7 @@ class ReadPath : public std::enable_shared_from_this<ReadPath> {
   EpochDomain epochs_;
   DamagedSegments damaged_;
   SegmentCache segments_;
+  HeatMemory heat_memory_;
   MemoryShares memory_;
   const PointLookup points_;
   ReadViewHolder views_;

@@ -17,8 +17,10 @@ enum class MemoryPart : uint8_t {
   kLogs = 1,      // mapped ones: their pages count as the process's
   kSegments = 2,  // indexes and filters of open segments
   kGhosts = 3,
+  kHeat = 4,       // what reads have hit of the segments of a cache
+  kAdmission = 5,  // the keys that were put lately
 };
-inline constexpr size_t kMemoryParts = 4;
+inline constexpr size_t kMemoryParts = 6;
 
 // One budget of memory: who holds how much of it.
 //

@@ -146,10 +146,11 @@ class DB {
   //   what is older), ghost-bytes (of their files), num-entries (versions, tombstones included),
   //   memtable-bytes, num-immutable-memtables, block-cache-usage, block-cache-capacity,
   //   open-segments, segment-reader-bytes (indexes and filters of the open ones, and of what was
-  //   closed while somebody read it),
+  //   closed while somebody read it), segment-heat-bytes (what reads have hit of segments, for
+  //   EvictionPolicy::kLru), admission-bytes (keys put lately, for AdmissionPolicy::kSeenBefore),
   //   memory-budget (what the options allow, see "Memory" in varve/options.h), memory-usage (what
-  //   of it is taken: memtables, mapped logs, block cache, indexes and filters, ghosts; but not
-  //   what background work holds, which is part of the budget), num-snapshots,
+  //   of it is taken: memtables, mapped logs, block cache, indexes and filters, ghosts, those two;
+  //   but not what background work holds, which is part of the budget), num-snapshots,
   //   oldest-snapshot-sequence, last-sequence,
   //   retained-sequence (the oldest that ReadOptions.at_sequence may ask for), manifest-commits,
   //   manifest-bytes-written, wal-bytes (all log files), live-bytes (everything in the directory),

@@ -254,11 +254,12 @@ struct Options {
 
   // ---- Memory ----
   // Bytes of memory for all of it together: memtables, mapped logs, indexes and filters of open
-  // segments, ghosts, block cache, and what background work holds. The block cache gets what the
-  // others leave, and an eighth at least; then there are fewer and smaller memtables than the
-  // options say, so that writes wait for flushes sooner; and segments are closed that were not read
-  // lately. The sizes that other options give the parts are then what they have at most. Memory is
-  // taken from the system as it is used. Too little for these options is InvalidArgument, which
+  // segments, ghosts, what is known of hits and puts (EvictionPolicy::kLru, AdmissionPolicy), block
+  // cache, and what background work holds. The block cache gets what the others leave, and an
+  // eighth at least; then there are fewer and smaller memtables than the options say, so that
+  // writes wait for flushes sooner; and segments are closed that were not read lately. The sizes
+  // that other options give the parts are then what they have at most. Memory is taken from the
+  // system as it is used. Too little for these options is InvalidArgument, which
   // names the least that would do. Live.
   //
   // 0: in a cache half of what the machine allows, be it by its control group or by what is built

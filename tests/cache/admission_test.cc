@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include <vector>
+#include <memory>
 
 #include "util/hash.h"
 
@@ -57,6 +57,31 @@ TEST(Admission, TakesFewForSeenHoweverMany) {
   for (uint64_t i = 0; i < kKeys; ++i) wrong += admission->Admit(HashOf(i), 1);
   EXPECT_LT(static_cast<double>(wrong) / kKeys, 0.04);
   EXPECT_LE(admission->memory_bytes(), kCapacity / 512);
+}
+
+TEST(Admission, IsChargedAndTakesNoMoreThanItMay) {
+  constexpr uint64_t kCapacity = uint64_t{1} << 30;
+  const auto budget = std::make_shared<MemoryBudget>();
+  auto admission = Admission::Create(AdmissionPolicy::kSeenBefore, kCapacity, budget);
+  EXPECT_EQ(budget->held(), 0u);
+  admission->Admit(HashOf(0), 100);
+  EXPECT_EQ(budget->held(MemoryPart::kAdmission), kCapacity / 1024);
+  uint64_t i = 1;
+  const auto put_until = [&](uint64_t bytes) {
+    for (uint64_t put = 0; put < bytes; put += 100'000) admission->Admit(HashOf(i++), 100'000);
+  };
+  put_until(kCapacity / 3);
+  EXPECT_EQ(budget->held(), kCapacity / 512);
+  EXPECT_EQ(budget->held(), admission->memory_bytes());
+  // Less memory: with the next filters, and keys are still known.
+  admission->SetMemoryMax(64 << 10);
+  put_until(kCapacity);
+  EXPECT_LE(budget->held(), 64u << 10);
+  EXPECT_GT(budget->held(), 0u);
+  admission->Admit(HashOf(i), 100);
+  EXPECT_TRUE(admission->Admit(HashOf(i), 100));
+  admission.reset();
+  EXPECT_EQ(budget->held(), 0u);
 }
 
 }  // namespace

@@ -17,6 +17,8 @@ namespace {
 // word. Checklist E2.
 TEST(SegmentHeatConcurrent, EveryHitIsKept) {
   constexpr int kThreads = 4, kSegments = 50'000;
+  const auto budget = std::make_shared<MemoryBudget>();
+  const HeatMemory memory(budget);
   std::deque<SegmentHeat> segments;
   for (int i = 0; i < kSegments; ++i) segments.emplace_back(1);
   std::atomic<int> waiting{kThreads};
@@ -25,13 +27,15 @@ TEST(SegmentHeatConcurrent, EveryHitIsKept) {
     threads.push_back(std::make_unique<Thread>("hits", [&, t] {
       --waiting;
       while (waiting.load() > 0) SleepFor(1000);
-      for (SegmentHeat& segment : segments) segment.Record(uint64_t(t) << 60);
+      for (SegmentHeat& segment : segments) segment.Record(uint64_t(t) << 60, memory);
     }));
   }
   threads.clear();  // joined
   for (int i = 0; i < kSegments; ++i) {
     for (uint64_t t = 0; t < kThreads; ++t) ASSERT_TRUE(segments[i].WasHit(t << 60)) << i;
   }
+  // Each segment is charged once, whoever came first.
+  EXPECT_EQ(budget->held(MemoryPart::kHeat), kSegments * segments[0].memory_bytes());
 }
 
 }  // namespace

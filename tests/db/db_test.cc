@@ -393,6 +393,8 @@ TEST_F(DbTest, PropertiesAreThere) {
                            "varve.options",
                            "varve.open-segments",
                            "varve.segment-reader-bytes",
+                           "varve.segment-heat-bytes",
+                           "varve.admission-bytes",
                            "varve.memory-budget",
                            "varve.memory-usage",
                            "varve.manifest-commits",

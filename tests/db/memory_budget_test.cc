@@ -152,6 +152,30 @@ TEST_F(MemoryBudgetTest, EveryPartIsCharged) {
                                         Number("block-cache-usage"));
 }
 
+// What is known of hits and of puts counts as well, and stays within its shares.
+TEST_F(MemoryBudgetTest, HitsAndPutsAreCharged) {
+  Options options = Options::ForCache(1024 * kMiB);
+  options.memory_bytes = 24 * kMiB;
+  options.admission = AdmissionPolicy::kSeenBefore;
+  Open(options);
+  const MemoryPlan plan = PlanMemory(FitToMemory(options_), 0);
+  const uint64_t nothing = Number("memory-usage");
+  EXPECT_EQ(Number("admission-bytes"), 0u);
+  Put(0);
+  EXPECT_EQ(Number("admission-bytes"), plan.admission_max / 2);  // a 1024th of the capacity is more
+  EXPECT_GE(Number("memory-usage"), nothing + plan.admission_max / 2);
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 1000; ++i) Put(i);
+  }
+  ASSERT_TRUE(db_->Flush().ok());
+  Get(0);
+  EXPECT_GT(Number("segment-heat-bytes"), 0u);
+  EXPECT_LE(Number("segment-heat-bytes"), plan.heat_max);
+  EXPECT_GE(Number("memory-usage"), Number("memtable-bytes") + Number("segment-reader-bytes") +
+                                        Number("block-cache-usage") + Number("segment-heat-bytes") +
+                                        Number("admission-bytes"));
+}
+
 TEST_F(MemoryBudgetTest, IsHalfOfWhatTheMachineAllowsACache) {
   machine_ = std::make_shared<SmallMachine>(60 * kMiB);
   Open(Options::ForCache(1024 * kMiB));

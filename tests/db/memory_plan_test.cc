@@ -17,9 +17,9 @@ constexpr uint64_t kGiB = uint64_t{1} << 30;
 
 // The least that a plan gives each part, and the most that a part without a say takes, fit.
 void ExpectWorks(const MemoryPlan& plan, const Options& options) {
-  EXPECT_LE(
-      plan.work + plan.tables_max + plan.ghosts_max + plan.block_cache_min + plan.segments_min,
-      plan.budget);
+  const uint64_t slow = plan.ghosts_max + plan.heat_max + plan.admission_max;
+  EXPECT_LE(plan.work + plan.tables_max + slow + plan.block_cache_min + plan.segments_min,
+            plan.budget);
   EXPECT_GE(plan.block_cache_min, plan.budget / 8 - 16);
   EXPECT_GE(plan.memtables_max, 2);
   EXPECT_LE(plan.memtables_max, options.memtables_max);
@@ -34,10 +34,10 @@ void ExpectWorks(const MemoryPlan& plan, const Options& options) {
   // The caches take what is left, and with it all together never pass the budget, as long as each
   // part keeps to its own.
   for (uint64_t tables : {uint64_t{0}, plan.tables_max / 2, plan.tables_max}) {
-    for (uint64_t ghosts : {uint64_t{0}, plan.ghosts_max}) {
+    for (uint64_t others : {uint64_t{0}, plan.ghosts_max, slow}) {
       for (uint64_t part : {1, 2}) {  // half the segments open, or as many as may be
-        const uint64_t segments = std::min(plan.SegmentsBytes(ghosts), plan.budget) * part / 2;
-        const uint64_t held = tables + ghosts + segments;
+        const uint64_t segments = std::min(plan.SegmentsBytes(others), plan.budget) * part / 2;
+        const uint64_t held = tables + others + segments;
         EXPECT_LE(plan.work + held + std::min(plan.BlockCacheBytes(held), plan.budget),
                   plan.budget);
       }
@@ -59,7 +59,8 @@ TEST(MemoryPlan, ACacheNeedsNoMoreThanItsCapacity) {
   for (uint64_t capacity = 2 * kMiB; capacity <= 1024 * kGiB; capacity *= 4) {
     for (uint64_t machine : {uint64_t{1}, 20 * kMiB, 256 * kMiB, kGiB, 64 * kGiB, UINT64_MAX}) {
       SCOPED_TRACE(std::to_string(capacity) + " on " + std::to_string(machine));
-      const Options options = Options::ForCache(capacity);
+      Options options = Options::ForCache(capacity);
+      if (machine % 3 == 1) options.admission = AdmissionPolicy::kSeenBefore;
       ASSERT_TRUE(options.Validate().ok());
       const MemoryPlan plan = PlanMemory(options, machine);
       ASSERT_TRUE(plan.limited());
@@ -145,6 +146,25 @@ TEST(MemoryPlan, ADatabaseHasTheSizesOfItsOptions) {
   EXPECT_EQ(plan.SegmentsBytes(100 * kGiB), options.open_segments_bytes);
 }
 
+// What only caches have, and only some of them, takes nothing from others.
+TEST(MemoryPlan, HeatAndAdmissionHaveAShareWhereTheyAre) {
+  Options options = Options::ForCache(kGiB);
+  options.memory_bytes = 256 * kMiB;
+  const MemoryPlan lru = PlanMemory(options, 0);
+  EXPECT_EQ(lru.heat_max, 16 * kMiB);
+  EXPECT_EQ(lru.admission_max, 0u);
+  options.eviction = EvictionPolicy::kFifo;
+  options.admission = AdmissionPolicy::kSeenBefore;
+  const MemoryPlan fifo = PlanMemory(options, 0);
+  EXPECT_EQ(fifo.heat_max, 0u);
+  EXPECT_EQ(fifo.admission_max, 8 * kMiB);
+  options.capacity_bytes = 0;
+  const MemoryPlan database = PlanMemory(options, 0);
+  EXPECT_EQ(database.heat_max, 0u);
+  EXPECT_EQ(database.admission_max, 0u);
+  EXPECT_EQ(PlanMemory(Options(), 0).heat_max, MemoryPlan::kUnlimited);
+}
+
 // The block cache gives way first, and keeps an eighth.
 TEST(MemoryPlan, TheBlockCacheGivesWay) {
   Options options = Options::ForCache(kGiB);
@@ -154,7 +174,7 @@ TEST(MemoryPlan, TheBlockCacheGivesWay) {
   EXPECT_EQ(plan.BlockCacheBytes(50 * kMiB), 206 * kMiB - plan.work);
   EXPECT_EQ(plan.BlockCacheBytes(256 * kMiB), 32 * kMiB);
   EXPECT_EQ(plan.BlockCacheBytes(UINT64_MAX / 2), 32 * kMiB);
-  // Ghosts take from the segments; these keep an eighth as well.
+  // Ghosts, heat and admission take from the segments; these keep an eighth as well.
   EXPECT_EQ(plan.SegmentsBytes(0) - plan.SegmentsBytes(kMiB), kMiB);
   EXPECT_EQ(plan.SegmentsBytes(256 * kMiB), 32 * kMiB);
 }

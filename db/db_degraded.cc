@@ -75,9 +75,9 @@ Status DBImpl::LeaveDirectory() {
 Status DBImpl::Condemn() {
   {
     MutexLock lock(&mu_);
-    // Of all that installs a version; none of it begins any more.
+    // Of all that installs a version, or takes a memtable out; none of it begins any more.
     while (flush_running_ || !compactions_.empty() || evictions_active_ > 0 ||
-           !salvaging_.empty()) {
+           !salvaging_.empty() || !retiring_.empty() || memtable_evicting_) {
       if (will_close_) return Status::Aborted(path_ + ": closing");
       changed_.Wait(&mu_);
     }

@@ -12,17 +12,23 @@
 //     is read again, whatever the device answers by then. (Iterators that were made before keep the
 //     view they have, which is as true as ever of the sequence they were made at.)
 //  4. Writes go into memtables, unlogged. When there are too many the oldest goes. Nothing lies
-//     beneath it: what it had is a miss.
+//     beneath it: what it had is a miss. Nothing is reserved on the disk for them: what memtables
+//     had for their flush is given back.
 //
 // And back, when a probe has found the directory to work:
 //
 //  1. A reset: one commit that removes all entries and passes all logs, a seal. The directory stays
-//     condemned. Now the files go.
-//  2. All memtables into one segment, in one commit, as a Resume() does (db_resume.cc).
-//  3. Only now, when what is on disk is what is in memory, the mark is taken away, in both roots;
+//     condemned. Now the files go, the logs too.
+//  2. The flush of all memtables is reserved. In memory nobody has asked whether the capacity has
+//  so
+//     much: where it has not, readers who hold open what was there are revoked, and then the oldest
+//     memtables go.
+//  3. All memtables into one segment, in one commit, as a Resume() does (db_resume.cc).
+//  4. Only now, when what is on disk is what is in memory, the mark is taken away, in both roots;
 //     then writes are logged again. A crash before resets once more. If it is uncertain whether the
 //     mark is gone, writes are refused from then on: neither a log nor the mark stood behind them.
 
+#include <memory>
 #include <utility>
 
 #include "db/cache_reset.h"
@@ -111,6 +117,7 @@ Status DBImpl::Condemn() {
     version_ = Version().With(reads_->comparator(), {}, {}, reads_->published());
     in_memory_only_.store(true, std::memory_order_relaxed);
     ++times_in_memory_only_;
+    ReleaseReserved();
     not_condemned_ = Status::OK();
     PublishView();
     UpdateStall();
@@ -122,6 +129,18 @@ Status DBImpl::Condemn() {
   return Status::OK();
 }
 
+void DBImpl::ReleaseReserved() {
+  active_.space.reset();
+  for (Table& table : immutables_) table.space.reset();
+}
+
+DBImpl::Table DBImpl::TakeOldest() {
+  Table oldest = std::move(immutables_.front());
+  immutables_.pop_front();
+  ++tables_flushed_;  // nobody need wait for it
+  return oldest;
+}
+
 Status DBImpl::MakeRoomInMemory(size_t memtable_bytes) {
   const size_t limit = live_.memtable_bytes.load(std::memory_order_relaxed);
   if (active_.memtable->empty() || active_.memtable->used_bytes() + memtable_bytes <= limit) {
@@ -130,7 +149,7 @@ Status DBImpl::MakeRoomInMemory(size_t memtable_bytes) {
   Table fresh;
   fresh.epoch = active_.epoch;  // a number would be a matter of the manifest
   fresh.memtable = NewMemTable();
-  std::deque<Table> evicted;
+  std::vector<Table> evicted;
   {
     MutexLock lock(&mu_);
     immutables_.push_back(std::move(active_));
@@ -138,11 +157,7 @@ Status DBImpl::MakeRoomInMemory(size_t memtable_bytes) {
     active_ = std::move(fresh);
     active_memtable_ = active_.memtable;
     const size_t max = live_.memtables_max.load(std::memory_order_relaxed);
-    while (immutables_.size() + 1 > max) {
-      evicted.push_back(std::move(immutables_.front()));
-      immutables_.pop_front();
-      ++tables_flushed_;  // nobody need wait for it
-    }
+    while (immutables_.size() + 1 > max) evicted.push_back(TakeOldest());
     PublishView();
   }
   for (const Table& table : evicted) CountEvictedMemtable(*table.memtable);
@@ -166,9 +181,12 @@ Status DBImpl::ComeBack() {
 Status DBImpl::ReturnToDirectory() {
   if (!in_memory_only_.load(std::memory_order_relaxed)) return Status::OK();
   Status status = ResetDirectory();
-  if (status.ok() && !active_.memtable->empty()) status = ReplaceActive();
-  if (status.ok()) status = FlushEverything();
   if (status.ok()) status = wal_->Restart();
+  if (status.ok() && !active_.memtable->empty()) status = ReplaceActive();
+  if (status.ok()) {
+    ReserveReturn();
+    status = FlushEverything();
+  }
   if (status.ok()) {
     ManifestEdit edit;
     edit.condemned = false;
@@ -184,6 +202,10 @@ Status DBImpl::ReturnToDirectory() {
   CountManifest();
   if (const Status poisoned = manifest_->poisoned(); !poisoned.ok()) {
     LatchError(poisoned, BackgroundErrorSource::kManifest);
+  }
+  if (!status.ok()) {
+    MutexLock lock(&mu_);
+    ReleaseReserved();
   }
   if (!status.ok()) {
     options_.logger->Log(LogLevel::kWarning,
@@ -218,6 +240,40 @@ Status DBImpl::ResetDirectory() {
   RemoveObsoleteSegments();
   if (const auto reset = manifest_->last_reset(); reset.has_value()) TellReset(*reset);
   return Status::OK();
+}
+
+void DBImpl::ReserveReturn() {
+  const auto grant = std::make_shared<SpaceGrant>(space_.ledger);
+  std::vector<Table> evicted;
+  for (bool waited = false;;) {
+    FlushLoad load;
+    {
+      MutexLock lock(&mu_);
+      if (immutables_.empty()) break;
+      for (const Table& table : immutables_) load.Add(table.load);
+    }
+    const uint64_t wanted = FlushBytesMax(load);
+    if (grant->Grow(wanted)) {
+      MutexLock lock(&mu_);
+      immutables_.front().space = grant;
+      break;
+    }
+    if (!std::exchange(waited, true)) {  // of all that is there some must go, so it is tried once
+      const uint64_t wait_nanos = live_.room_wait_ms.load(std::memory_order_relaxed) * 1'000'000;
+      (void)room_->Wait(wanted, wait_nanos, /*tell_stuck=*/true);
+      continue;
+    }
+    MutexLock lock(&mu_);
+    evicted.push_back(TakeOldest());
+    PublishView();
+  }
+  if (evicted.empty()) return;
+  options_.logger->Log(LogLevel::kWarning, path_ + ": of what is in memory " +
+                                               std::to_string(evicted.size()) +
+                                               " memtables have no room in the directory");
+  for (const Table& table : evicted) CountEvictedMemtable(*table.memtable);
+  evicted.clear();
+  reads_->epochs().Collect();
 }
 
 void DBImpl::RefuseWrites() {

@@ -421,14 +421,23 @@ Status DBImpl::Flush(const FlushOptions& options) {
 Status DBImpl::SyncWAL() {
   if (Status status = CheckOpen(); !status.ok()) return status;
   LogPosition end;
+  uint64_t times_in_memory_only = 0;
   Status status = Lead([&] {
     Status flushed = FlushUnlogged();
     if (flushed.ok()) end = wal_->end();
+    MutexLock lock(&mu_);
+    times_in_memory_only = times_in_memory_only_;
     return flushed;
   });
   if (!status.ok()) return status;
   status = wal_->Sync(end);
-  if (!status.ok() && !status.IsAborted()) {  // not where the database was closed meanwhile
+  if (status.ok()) {
+    // A cache that went into memory meanwhile has forgotten the log.
+    MutexLock lock(&mu_);
+    if (times_in_memory_only == times_in_memory_only_) return status;
+    return Status::IOError(path_ + ": the files failed during the sync");
+  }
+  if (!status.IsAborted()) {  // not where the database was closed meanwhile
     LatchError(status, BackgroundErrorSource::kLog);
   }
   return status;

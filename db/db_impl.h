@@ -442,6 +442,12 @@ class DBImpl : public DB {
   void RefuseWrites() EXCLUDES(mu_);
   // By a leader: as MakeRoom(), while in_memory_only_.
   Status MakeRoomInMemory(size_t memtable_bytes) EXCLUDES(mu_);
+  // By a leader, all three. What memtables have of the disk is given back.
+  void ReleaseReserved() REQUIRES(mu_);
+  // Of the immutable ones, to be evicted.
+  Table TakeOldest() REQUIRES(mu_);
+  // The flush of all memtables is reserved, and those that it has no room for are evicted.
+  void ReserveReturn() EXCLUDES(mu_);
 
   // ---- Resuming, pausing (db_resume.cc) ----
   // By an exclusive leader.

@@ -269,6 +269,95 @@ TEST_F(DegradedTest, MemoryIsBoundedAndWhatGoesIsTheOldest) {
   });
 }
 
+// A cache that is full to its capacity, as small as it may be.
+class TightDegradedTest : public DegradedTest {
+ protected:
+  TightDegradedTest() {
+    options_.memtable_bytes = options_.segment_bytes = 64 << 10;
+    options_.memtables_max = 3;
+    options_.flush_memtables_min = 1;
+    options_.capacity_bytes = DB::MinimumCapacity(options_) + (256 << 10);
+  }
+  uint64_t Number(const std::string& name) {
+    uint64_t value = 0;
+    EXPECT_TRUE(db_->GetIntProperty("varve." + name, &value)) << name;
+    return value;
+  }
+  static std::string Key(int i) { return "key" + std::to_string(100'000 + i); }
+  void Fill() {
+    const std::string value(1000, 'v');
+    for (int i = 0; i < 2000; ++i) ASSERT_TRUE(Put(Key(i), value).ok()) << i;
+    EXPECT_GT(Number("num-segments"), 0u);
+    EXPECT_EQ(Get(Key(0)), "NotFound");
+  }
+  void FailIntoMemory() {
+    FailLogs();
+    EXPECT_TRUE(Put("failed", "1", /*sync=*/true).IsIOError());
+    AwaitMemory();
+  }
+  void AwaitReturn() {
+    for (int i = 0; Degraded() != ""; ++i) {
+      SleepFor(kSecond);
+      ASSERT_LT(i, 60) << Degraded();
+    }
+  }
+};
+
+TEST_F(TightDegradedTest, InMemoryNothingIsReservedOnTheDisk) {
+  Run([this] {
+    Open();
+    const uint64_t standing = Number("reserved-bytes");
+    Fill();
+    const uint64_t reserved = Number("reserved-bytes");  // the flush of what is in memory, too
+    FailIntoMemory();
+    EXPECT_LT(Number("reserved-bytes"), reserved);
+    EXPECT_LE(Number("reserved-bytes"), standing);
+    for (int i = 0; i < 300; ++i) ASSERT_TRUE(Put(Key(i), std::string(1000, 'm')).ok());
+    EXPECT_LE(Number("reserved-bytes"), standing);
+    Heal();
+    AwaitReturn();
+    ASSERT_TRUE(Put("k", "@1", /*sync=*/true).ok());
+    EXPECT_GT(Number("reserved-bytes"), standing);
+    EXPECT_LE(Number("used-bytes") + Number("reserved-bytes"), options_.capacity_bytes);
+    EXPECT_EQ(Get(Key(299)), std::string(1000, 'm'));
+    ASSERT_TRUE(db_->Flush({}).ok());
+    EXPECT_EQ(Get("k"), "@1");
+  });
+}
+
+// Nobody has asked whether there is room for what is in memory, be it in batches of which one fits,
+// or under an iterator that holds what was there.
+TEST_F(TightDegradedTest, ComesBackWithAsMuchAsHasRoom) {
+  Run([this] {
+    Open();
+    Fill();
+    const auto it = db_->NewIterator({});
+    it->SeekToFirst();
+    ASSERT_TRUE(it->Valid()) << it->status().ToString();
+    FailIntoMemory();
+    for (const std::string key : {"oldest", "older", "newest"}) {
+      WriteBatch batch;
+      for (int i = 0; i < 40; ++i) {
+        ASSERT_TRUE(batch.Put(key + std::to_string(i), std::string(10'000, 'b')).ok());
+      }
+      ASSERT_TRUE(db_->Write({}, batch).ok());
+    }
+    EXPECT_EQ(Get("oldest7"), std::string(10'000, 'b'));
+    Heal();
+    AwaitReturn();
+    EXPECT_EQ(Get("newest7"), std::string(10'000, 'b'));
+    EXPECT_EQ(Get("oldest7"), "NotFound");  // 1.2 MB in all, about the capacity
+    EXPECT_LE(Number("used-bytes") + Number("reserved-bytes"), options_.capacity_bytes);
+    it->Next();
+    EXPECT_TRUE(it->status().IsAborted()) << it->status().ToString();
+    ASSERT_TRUE(Put("k", "@1", /*sync=*/true).ok());
+    Kill();
+    Open();
+    EXPECT_EQ(Get("newest7"), std::string(10'000, 'b'));
+    EXPECT_EQ(Get("k"), "@1");
+  });
+}
+
 // "If the bit cannot be made durable, writes are refused instead."
 TEST_F(DegradedTest, WithoutTheMarkWritesAreRefused) {
   Run([this] {

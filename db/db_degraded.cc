@@ -212,7 +212,12 @@ Status DBImpl::ReturnToDirectory() {
                          path_ + ": not back from memory yet: " + status.ToString());
     return status;
   }
-  in_memory_only_.store(false, std::memory_order_relaxed);
+  {
+    MutexLock lock(&mu_);
+    in_memory_only_.store(false, std::memory_order_relaxed);
+    PublishView();  // a miss has another reason now
+  }
+  reads_->epochs().Collect();
   condemned_.clear();
   AcceptWritesAgain();
   return Status::OK();

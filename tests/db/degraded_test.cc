@@ -170,6 +170,39 @@ TEST_F(DegradedTest, NothingIsDurableInMemory) {
   });
 }
 
+// DESIGN I3: a miss of what may have been on the disk is no miss of what never was.
+TEST_F(DegradedTest, AMissInACondemnedDirectoryHasItsReason) {
+  Run([this] {
+    GoIntoMemory();
+    const auto count = [this](Counter counter) { return options_.statistics->Get(counter); };
+    const uint64_t misses = count(Counter::kGetMisses);
+    const uint64_t absent = count(Counter::kMissAbsent);
+    EXPECT_EQ(count(Counter::kMissReset), 0u);
+    EXPECT_EQ(Get("cold"), "NotFound");
+    EXPECT_EQ(Get("never written"), "NotFound");  // who could tell?
+    EXPECT_EQ(count(Counter::kMissReset), 2u);
+    const Slice keys[] = {"cold", "k"};
+    PinnedValue values[2];
+    Status statuses[2];
+    db_->MultiGet({}, keys, values, statuses);
+    EXPECT_TRUE(statuses[0].IsNotFound());
+    EXPECT_TRUE(statuses[1].ok());
+    EXPECT_EQ(count(Counter::kMissReset), 3u);
+    std::string why;
+    EXPECT_TRUE(db_->GetProperty("varve.why:cold", &why));
+    EXPECT_NE(why.find("the directory is condemned"), std::string::npos) << why;
+    ASSERT_TRUE(db_->Delete({}, "k").ok());
+    EXPECT_EQ(Get("k"), "NotFound");  // memory knows why
+    EXPECT_EQ(count(Counter::kMissDeleted), 1u);
+    Heal();
+    ASSERT_TRUE(db_->Resume().ok());
+    EXPECT_EQ(Get("cold"), "NotFound");
+    EXPECT_EQ(count(Counter::kMissReset), 3u);
+    EXPECT_EQ(count(Counter::kMissAbsent), absent + 1);
+    EXPECT_EQ(count(Counter::kGetMisses), misses + 5);
+  });
+}
+
 // RULES R8.
 TEST_F(DegradedTest, NeitherARestartNorTheReturnOfTheDiskServesWhatIsOlder) {
   Run([this] {

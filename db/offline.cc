@@ -4,7 +4,9 @@
 #include <set>
 #include <utility>
 
+#include "db/cache_reset.h"
 #include "db/ghost.h"
+#include "db/restart_rules.h"
 #include "db/segment_cache.h"
 #include "db/why.h"
 #include "db/write_batch_internal.h"
@@ -191,9 +193,22 @@ Status OfflineDatabase::ReadSources() {
   return Status::OK();
 }
 
+std::optional<CacheResetReason> OfflineDatabase::NextReset() const {
+  if (!cache()) return std::nullopt;
+  const std::optional<CacheResetReason> reset =
+      ResetAtOpen(state_, options_.env.machine->BootId(), options_.after_power_loss);
+  if (!reset.has_value() && log_status_.IsCorruption()) return CacheResetReason::kDamagedLog;
+  return reset;
+}
+
 std::string OfflineDatabase::Why(Slice key) {
   std::string text;
-  if (!log_status_.ok()) text = "error: in the logs: " + log_status_.ToString() + "\n";
+  if (const auto reset = NextReset(); reset.has_value()) {
+    text = "reset: as it is now the next open empties the cache (" +
+           std::string(CacheResetReasonName(*reset)) +
+           "), and no key is there; what its files say:\n";
+  }
+  if (!log_status_.ok()) text += "error: in the logs: " + log_status_.ToString() + "\n";
   WhyTools tools;
   tools.comparator = reads_->comparator();
   tools.segments = &reads_->segments();
@@ -222,6 +237,10 @@ Status OfflineDatabase::Describe(uint64_t capacity_bytes, std::string* text) {
   Line(text, "directory",
        std::string(cache() ? "a cache" : "a database") + ", " +
            (state_.clean_close ? "closed" : "in use, or not closed"));
+  if (const auto reset = NextReset(); reset.has_value()) {
+    Line(text, "next open", std::string("empties it: ") + CacheResetReasonName(*reset));
+  }
+  if (state_.last_reset.has_value()) Line(text, "last reset", DescribeReset(*state_.last_reset));
   std::string used = BytesText(files.bytes);
   if (capacity_bytes != 0) {
     used += " of " + BytesText(capacity_bytes) + " (" +

@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "db/manifest.h"
 #include "db/read_path.h"
 #include "db/read_view.h"
+#include "varve/listener.h"
 #include "varve/options.h"
 #include "varve/slice.h"
 #include "varve/status.h"
@@ -32,7 +34,12 @@ class OfflineDatabase {
   // By which expiries are judged: the wall clock, or the manifest's mark where that is ahead.
   uint64_t now_ms() const { return now_ms_; }
 
-  // What became of a key: db/why.h.
+  // Why the next open empties the cache, as it is now and on this machine (db/restart_rules.h):
+  // what is on disk is then no answer to anything. Unset if it does not.
+  std::optional<CacheResetReason> NextReset() const;
+
+  // What became of a key: db/why.h. Before that, in a line that begins with reset, that it is gone
+  // with the next open; with error, that the logs cannot be read.
   std::string Why(Slice key);
 
   // What can be known without a process that counts, in lines for people. `capacity_bytes`: what

@@ -1,8 +1,12 @@
 // What varve_ldb tells the owner of a cache of a directory that it does not open.
 
 #include <filesystem>
+#include <memory>
+#include <string>
 
+#include "db/manifest.h"
 #include "tests/support/fixed_wall_clock.h"
+#include "tests/support/sim_env.h"
 #include "tests/tools/ldb_test_util.h"
 
 namespace varve::ldb {
@@ -11,6 +15,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 TEST_F(LdbTest, WhyOfAClosedDatabase) {
@@ -102,6 +107,90 @@ TEST_F(LdbTest, CacheStatsTellWhenWhatExpires) {
                               "2261-07-15 11:33:20.000 UTC; 2 expire whole, 1 of ")));
   EXPECT_THAT(Run({"why", "past"}).out, StartsWith("expired: at 2255-03-14 16:00:00.000 UTC, "));
   EXPECT_THAT(Run({"why", "future"}).out, HasSubstr("expires at 2261-07-15 11:33:20.000 UTC, in "));
+}
+
+// A cache that the next open empties: what is on its disk answers nothing, and that comes first.
+class LdbResetTest : public LdbTest {
+ protected:
+  LdbResetTest() {
+    make_ = Options::ForCache(uint64_t{64} << 20);
+    make_.create_if_missing = true;
+    make_.memtable_bytes = 64 << 10;
+    make_.env.machine = base_.env.machine = std::make_shared<SimMachine>(1);
+  }
+  // A manifest that says so of its directory, as a cache leaves it that went into memory.
+  void Condemn() {
+    ManifestState state;
+    FileSystem* const files = Env::Default().file_system.get();
+    ASSERT_TRUE(Manifest::Inspect(files, path(), &state).ok());
+    ManifestOptions options;
+    options.file_system = Env::Default().file_system;
+    options.machine = make_.env.machine;
+    options.comparator = state.comparator;
+    options.mode_bits = state.mode_bits;
+    std::unique_ptr<Manifest> manifest;
+    ASSERT_TRUE(Manifest::Open(options, path(), &state, &manifest).ok());
+    ManifestEdit edit;
+    edit.condemned = true;
+    ASSERT_TRUE(manifest->Commit(edit).ok());
+  }
+  static std::string ResetLine(const std::string& reason) {
+    return "reset: as it is now the next open empties the cache (" + reason +
+           "), and no key is there; what its files say:\n";
+  }
+};
+
+TEST_F(LdbResetTest, WhyTellsOfAPowerLossFirst) {
+  const auto db = Open();
+  ASSERT_TRUE(db->Put({}, "a", "1").ok());
+  EXPECT_THAT(Run({"why", "a"}).out, StartsWith("live: at sequence 1 in log "));
+  EXPECT_THAT(Run({"cache-stats"}).out, Not(HasSubstr("next open")));
+  base_.env.machine = std::make_shared<SimMachine>(2);  // who looks after the next boot
+  EXPECT_THAT(Run({"why", "a"}).out, StartsWith(ResetLine("power loss") + "live: at sequence 1 "));
+  EXPECT_THAT(Run({"why", "nobody"}).out, StartsWith(ResetLine("power loss") + "never seen: "));
+  EXPECT_THAT(Run({"cache-stats"}).out, HasSubstr("next open    empties it: power loss\n"));
+  // What would have been kept, and a clean close on whatever machine, keep it.
+  base_.after_power_loss = AfterPowerLoss::kKeepPrefix;
+  EXPECT_THAT(Run({"why", "a"}).out, StartsWith("live: "));
+  base_.after_power_loss = AfterPowerLoss::kEmpty;
+  ASSERT_TRUE(db->Close().ok());
+  EXPECT_THAT(Run({"why", "a"}).out, StartsWith("live: "));
+}
+
+TEST_F(LdbResetTest, WhyTellsOfUnloggedWritesFirst) {
+  const auto db = Open();
+  WriteOptions unlogged;
+  unlogged.disable_wal = true;
+  ASSERT_TRUE(db->Put(unlogged, "a", "1").ok());
+  EXPECT_THAT(Run({"why", "a"}).out, StartsWith(ResetLine("unlogged writes") + "never seen: "));
+  ASSERT_TRUE(db->Flush().ok());
+  EXPECT_THAT(Run({"why", "a"}).out, StartsWith("live: "));
+}
+
+TEST_F(LdbResetTest, WhyTellsOfACondemnedDirectoryFirst) {
+  auto db = Open();
+  ASSERT_TRUE(db->Put({}, "a", "1").ok());
+  ASSERT_TRUE(db->Close().ok());
+  db.reset();
+  Condemn();
+  EXPECT_THAT(Run({"why", "a"}).out, StartsWith(ResetLine("I/O failure") + "live: "));
+  EXPECT_THAT(Run({"cache-stats"}).out, HasSubstr("next open    empties it: I/O failure\n"));
+  // It is what an open does.
+  db = Open();
+  std::string value;
+  EXPECT_TRUE(db->Get({}, "a", &value).IsNotFound());
+  EXPECT_THAT(Run({"why", "a"}).out, StartsWith("never seen: "));
+  EXPECT_THAT(Run({"cache-stats"}).out, HasSubstr("last reset   I/O failure, at "));
+}
+
+// The clock's is one of them.
+TEST_F(LdbResetTest, ResetClockIsTold) {
+  auto db = Open();
+  ASSERT_TRUE(db->Put({}, "a", "1").ok());
+  ASSERT_TRUE(db->Close().ok());
+  EXPECT_THAT(Run({"reset-clock", "--yes"}).out, HasSubstr(", cache emptied\n"));
+  EXPECT_THAT(Run({"why", "a"}).out, StartsWith("never seen: "));
+  EXPECT_THAT(Run({"cache-stats"}).out, HasSubstr("last reset   clock, at "));
 }
 
 TEST_F(LdbTest, WhatIsNoDatabaseIsAnError) {

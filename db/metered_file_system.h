@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "db/space_account.h"
 #include "db/space_grant.h"
 #include "db/space_ledger.h"
 #include "varve/env.h"
@@ -39,9 +40,7 @@ namespace varve {
 // Thread safety: as FileSystem. Files keep the account alive and may outlive the object.
 class MeteredFileSystem final : public FileSystem {
  public:
-  // What a file of this size takes at most: whole blocks, and blocks of its map of extents (ext4:
-  // 340 to a block, four in the inode).
-  static uint64_t AllocationMax(uint64_t size);
+  static uint64_t AllocationMax(uint64_t size) { return varve::AllocationMax(size); }
 
   static std::shared_ptr<MeteredFileSystem> New(std::shared_ptr<FileSystem> base,
                                                 const std::string& directory,
@@ -91,12 +90,10 @@ class MeteredFileSystem final : public FileSystem {
   Status LockFile(const std::string& path, std::unique_ptr<FileLock>* lock) override;
   Status GetFreeSpace(const std::string& path, uint64_t* bytes) override;
 
-  class Account;  // shared with the files
-
  private:
-  MeteredFileSystem(std::shared_ptr<Account> account, std::shared_ptr<SpaceGrant> grant);
+  MeteredFileSystem(std::shared_ptr<SpaceAccount> account, std::shared_ptr<SpaceGrant> grant);
 
-  const std::shared_ptr<Account> account_;
+  const std::shared_ptr<SpaceAccount> account_;
   const std::shared_ptr<SpaceGrant> grant_;  // null: what is free
 };
 

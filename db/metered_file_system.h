@@ -35,7 +35,8 @@ namespace varve {
 //
 // Where the operating system says NoSpace, what it has is less than the capacity: the ledger's
 // limit becomes what is used without the growth that failed (Checklist E14). ProbeAfterFull()
-// raises it again, step by step, and the next write that needs the room is the test.
+// raises it again, and the next write that needs the room is the test: at once by what has become
+// free since then, as the file system says, and step by step where it says nothing of use.
 //
 // Thread safety: as FileSystem. Files keep the account alive and may outlive the object.
 class MeteredFileSystem final : public FileSystem {
@@ -64,8 +65,12 @@ class MeteredFileSystem final : public FileSystem {
   uint64_t unlinked_bytes() const;
   // How often the file system below had no room.
   uint64_t full_errors() const;
-  // Raises the limit by a step, a 16th of it at least, if the file system has had room for a while:
-  // for `nanos_min` the first time, and twice as long each time it failed again, up to `nanos_max`.
+  // Raises the limit after that: by what has become free, as GetFreeSpace() tells of it, but for
+  // `step_bytes`, which files on their way may account for. What was said to be free when it failed
+  // counts for nothing, as it was not to be had (kept for the superuser, over a quota). Where no
+  // more is told of: by a step, a 16th of the limit at least, if the file system has had room for a
+  // while: for `nanos_min` the first time, and twice as long each time it failed again, up to
+  // `nanos_max`.
   void ProbeAfterFull(uint64_t now_nanos, uint64_t nanos_min, uint64_t nanos_max,
                       uint64_t step_bytes);
 

@@ -212,9 +212,11 @@ uint64_t SpaceAccount::unlinked_bytes() const {
 Status SpaceAccount::Told(const FileRef& file, Status status) {
   if (!status.IsNoSpace()) [[likely]]
     return status;
+  const std::optional<uint64_t> total = TotalAfterFailure(file);
   const SpaceLedger::State state = ledger_->state();
   MutexLock lock(&mu_);
   ++full_errors_;
+  total_given_ = total;
   const uint64_t others = state.used - std::min(state.used, std::exchange(file->grown, 0));
   ledger_->SetLimit(std::min(state.limit, others));
   return status;
@@ -225,22 +227,53 @@ uint64_t SpaceAccount::full_errors() const {
   return full_errors_;
 }
 
+std::optional<uint64_t> SpaceAccount::Total() const {
+  uint64_t free = 0;
+  if (!base_->GetFreeSpace(directory_, &free).ok()) return std::nullopt;
+  const uint64_t used = ledger_->state().used;
+  return used + std::min(free, UINT64_MAX - used);
+}
+
+std::optional<uint64_t> SpaceAccount::TotalAfterFailure(const FileRef& file) const {
+  std::string path;
+  uint64_t charged = 0;
+  {
+    MutexLock lock(&mu_);
+    if (file->linked) path = file->path;
+    charged = file->charged;
+  }
+  FileInfo info;
+  const Status status = path.empty() ? Status::OK() : base_->GetFileInfo(path, &info);
+  const std::optional<uint64_t> total = Total();
+  if (!total.has_value() || path.empty() || !(status.ok() || status.IsNotFound())) return total;
+  const uint64_t takes = std::max(info.size, info.allocated_bytes);
+  return *total - std::min(*total, charged - std::min(charged, takes));
+}
+
 void SpaceAccount::ProbeAfterFull(uint64_t now, uint64_t nanos_min, uint64_t nanos_max,
                                   uint64_t step) {
-  const SpaceLedger::State state = ledger_->state();
+  if (ledger_->state().limit == SpaceLedger::kUnlimited) return;
+  const std::optional<uint64_t> total = Total();
   MutexLock lock(&mu_);
-  if (state.limit == SpaceLedger::kUnlimited) return;
+  const SpaceLedger::State state = ledger_->state();
   if (full_errors_ != full_errors_seen_) {  // since the last look
     full_errors_seen_ = full_errors_;
     probe_nanos_ = std::clamp(2 * probe_nanos_, nanos_min, nanos_max);
     probe_at_ = now + probe_nanos_;
   }
-  if (now < probe_at_) return;
-  probe_at_ = now + nanos_min;
-  const uint64_t limit = state.limit + std::max(step, state.limit / 16);
-  const bool enough = limit >= state.capacity;
+  uint64_t more = 0;
+  if (total.has_value() && total_given_.has_value() && *total > *total_given_ &&
+      *total - *total_given_ > step) {
+    more = *total - *total_given_ - step;
+  } else if (now >= probe_at_) {
+    more = std::max(step, state.limit / 16);
+    probe_at_ = now + nanos_min;
+  }
+  if (more == 0) return;
+  if (total_given_.has_value()) *total_given_ += std::min(more, UINT64_MAX - *total_given_);
+  const bool enough = state.limit >= state.capacity || more >= state.capacity - state.limit;
   if (enough) probe_nanos_ = 0;
-  ledger_->SetLimit(enough ? SpaceLedger::kUnlimited : limit);
+  ledger_->SetLimit(enough ? SpaceLedger::kUnlimited : state.limit + more);
 }
 
 Status SpaceAccount::Refused(const std::string& path) const {

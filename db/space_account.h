@@ -109,6 +109,11 @@ class SpaceAccount {
   bool Grow(const FileRef& file, uint64_t bytes) EXCLUDES(mu_);
   bool Draw(uint64_t bytes, const std::shared_ptr<SpaceGrant>& grant);
   void GiveBack(uint64_t bytes, const std::shared_ptr<SpaceGrant>& grant);
+  // What its files take, and what is free in the file system besides; unset where that says
+  // nothing.
+  std::optional<uint64_t> Total() const;
+  // The same after an operation on the file has failed: it may take less than it is charged with.
+  std::optional<uint64_t> TotalAfterFailure(const FileRef& file) const EXCLUDES(mu_);
   void TakeCharge(File* file, uint64_t* credit, std::shared_ptr<SpaceGrant>* grant) REQUIRES(mu_);
   void Unlink(File* file, uint64_t* credit, std::shared_ptr<SpaceGrant>* grant) REQUIRES(mu_);
 
@@ -123,6 +128,8 @@ class SpaceAccount {
   uint64_t unlinked_bytes_ GUARDED_BY(mu_) = 0;
   uint64_t full_errors_ GUARDED_BY(mu_) = 0;
   uint64_t full_errors_seen_ GUARDED_BY(mu_) = 0;
+  // Total() that the limit was set by: as it had no room, and what was given since.
+  std::optional<uint64_t> total_given_ GUARDED_BY(mu_);
   uint64_t probe_at_ GUARDED_BY(mu_) = 0;
   uint64_t probe_nanos_ GUARDED_BY(mu_) = 0;
 };

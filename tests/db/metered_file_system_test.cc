@@ -267,6 +267,52 @@ TEST_F(MeteredTest, AFullFileSystemIsTheCapacityUntilItHasRoomAgain) {
   EXPECT_EQ(ledger_->state().free, 56 * kPage);
 }
 
+// The file system says that there is more than when it was full: that is given at once.
+TEST_F(MeteredTest, RoomThatComesBackIsTakenAtOnce) {
+  sim_ = SimFileSystem::New({.capacity_bytes = 40 * kPage});
+  ASSERT_TRUE(sim_->CreateDirectory("/db").ok());
+  ASSERT_TRUE(sim_->CreateDirectory("/else").ok());
+  fs_ = MeteredFileSystem::New(sim_, "/db", ledger_);
+  ASSERT_TRUE(Make(sim_.get(), "/else/a", 20 * kPage).ok());
+  ASSERT_TRUE(Make(sim_.get(), "/else/b", 10 * kPage).ok());
+  ASSERT_TRUE(Make(fs_.get(), "/db/000001.seg", 6 * kPage).ok());
+  EXPECT_TRUE(Make(fs_.get(), "/db/000002.seg", 8 * kPage).IsNoSpace());
+  ASSERT_TRUE(fs_->RemoveFile("/db/000002.seg").ok());
+  EXPECT_EQ(ledger_->state().limit, 6 * kPage);
+  // What it gives back itself is nothing new, nor what was free when it was not enough.
+  ASSERT_TRUE(fs_->RemoveFile("/db/000001.seg").ok());
+  fs_->ProbeAfterFull(1000, 100, 400, kPage);
+  EXPECT_EQ(ledger_->state().limit, 6 * kPage);
+  ASSERT_TRUE(sim_->RemoveFile("/else/b").ok());
+  fs_->ProbeAfterFull(1000, 100, 400, kPage);
+  EXPECT_EQ(ledger_->state().limit, 15 * kPage);
+  fs_->ProbeAfterFull(1000, 100, 400, kPage);  // once
+  EXPECT_EQ(ledger_->state().limit, 15 * kPage);
+  // A step is counted as given.
+  fs_->ProbeAfterFull(1100, 100, 400, 4 * kPage);
+  EXPECT_EQ(ledger_->state().limit, 19 * kPage);
+  ASSERT_TRUE(sim_->RemoveFile("/else/a").ok());
+  fs_->ProbeAfterFull(1100, 100, 400, kPage);
+  EXPECT_EQ(ledger_->state().limit, 35 * kPage);
+  ASSERT_TRUE(Make(fs_.get(), "/db/000003.seg", 34 * kPage).ok());
+}
+
+// Where it says nothing of that there are the steps.
+TEST_F(MeteredTest, WithoutAWordOfWhatIsFreeTheLimitRisesByTime) {
+  auto faults = FaultFileSystem::New(sim_);
+  fs_ = MeteredFileSystem::New(faults, "/db", ledger_);
+  ASSERT_TRUE(Make(fs_.get(), "/db/000001.seg", 8 * kPage).ok());
+  faults->Inject({.op = FaultOp::kWrite, .status = Status::NoSpace("injected: disk full")});
+  EXPECT_TRUE(Make(fs_.get(), "/db/000002.seg", 4 * kPage).IsNoSpace());
+  ASSERT_TRUE(fs_->RemoveFile("/db/000002.seg").ok());
+  faults->Inject({.op = FaultOp::kOther, .forever = true});
+  fs_->ProbeAfterFull(1000, 100, 400, kPage);
+  fs_->ProbeAfterFull(1099, 100, 400, kPage);
+  EXPECT_EQ(ledger_->state().limit, 8 * kPage);
+  fs_->ProbeAfterFull(1100, 100, 400, kPage);
+  EXPECT_EQ(ledger_->state().limit, 9 * kPage);
+}
+
 // What it charges is what the disk counts, or more while something is being written, whatever is
 // done; and the disk never has more than the capacity.
 TEST_F(MeteredTest, RandomOperationsNeverPassTheCapacity) {

@@ -29,6 +29,7 @@ TEST(SalvageBudget, SavesNoMoreThanIsFilled) {
   EXPECT_GE(saved, 1000u * 10);
 }
 
+// Checklist E1: of an epoch that is not known any more, and of one that is not known yet, too.
 TEST(EpochAges, CountFromWhenAnEpochWasTheNewest) {
   EpochAges ages;
   EXPECT_EQ(ages.AgeOf(5, 1000), 0u);

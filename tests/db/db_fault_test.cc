@@ -115,7 +115,7 @@ TEST_F(DbFaultTest, FailedSyncMakesItReadOnly) {
   ReopenWithoutFaults();
 }
 
-// Checklist S3: the memtable stays readable, and the flush is tried again by itself.
+// Checklist S3, E7: the memtable stays readable, and the flush is tried again by itself.
 TEST_F(DbFaultTest, FailedFlushIsTriedAgain) {
   Open();
   ASSERT_TRUE(Put("a", "1").ok());

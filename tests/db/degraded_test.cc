@@ -434,6 +434,7 @@ TEST_F(DegradedTest, AnIteratorKeepsWhatItSaw) {
   });
 }
 
+// Checklist E7: what they could not write is kept, and read.
 TEST_F(DegradedTest, FlushesThatFailForGoodCountAsWell) {
   Run([this] {
     Open();

@@ -82,6 +82,7 @@ TEST(HitWindows, AnIntervalUnderWayIsShort) {
   EXPECT_TRUE(windows.Intervals(0, {}).empty());
 }
 
+// Checklist E1: no difference wraps.
 TEST(HitWindows, CountersThatAreSetBackBeginAnew) {
   HitWindows windows;
   windows.Advance(0, Counts(100, 100));

@@ -266,6 +266,7 @@ struct Loop {
   }
 };
 
+// Checklist E5: the rate that it sets comes to rest, from wherever it begins, at what is sustained.
 TEST(ClosedLoop, WritersGoAsFastAsCompactionSustains) {
   for (const double compaction : {30e6, 60e6, 120e6, 200e6}) {
     SCOPED_TRACE("compaction " + std::to_string(compaction));
@@ -299,6 +300,7 @@ TEST(ClosedLoop, SlowWritersAreLeftAlone) {
   EXPECT_EQ(loop.delay_ms_max, 0);
 }
 
+// Checklist E5.
 TEST(ClosedLoop, FollowsAChangeOfSpeed) {
   Loop loop;
   loop.compaction = 120e6;

@@ -254,6 +254,8 @@ TEST_P(WalChainTest, AnOversizedRecordGetsALogOfItsOwn) {
   EXPECT_EQ(Names(), (std::vector<std::string>{"000001.recycled", "000003.log"}));
 }
 
+// Checklist E1: of a log's number its lower half is kept with the durable position; the distance to
+// it is right beyond 2^32, and a log that is further away is refused.
 TEST_P(WalChainTest, LogNumbersOnlyGrow) {
   std::unique_ptr<PreparedLog> five, seven;
   ASSERT_TRUE(wal_->Prepare(5, 0, &five).ok());

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -101,6 +102,12 @@ class GhostTest : public ::testing::Test {
   void Flush() {
     ASSERT_TRUE(db_->Flush().ok());
     Note();
+  }
+
+  // A segment of puts of these keys.
+  void FlushOf(std::initializer_list<int> keys) {
+    for (const int key : keys) Put(key);
+    Flush();
   }
 
   // The live segment of the n-th flush, or what was merged in its place; 0 if there is none.

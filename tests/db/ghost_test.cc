@@ -15,11 +15,8 @@ namespace {
 // Checklist E12, and what makes FIFO free: the oldest hides nothing.
 TEST_F(GhostTest, TheOldestSegmentLeavesNoTrace) {
   Open();
-  Put(1);
-  Flush();
-  Put(1);
-  Put(2);
-  Flush();
+  FlushOf({1});
+  FlushOf({1, 2});
   const FileNumber oldest = Segment(1);
   Evict({1});
   EXPECT_EQ(evicted_.ghosts, 0u);
@@ -35,12 +32,8 @@ TEST_F(GhostTest, TheOldestSegmentLeavesNoTrace) {
 
 TEST_F(GhostTest, NoGhostStaysWhereBoundsDoNotMeet) {
   Open();
-  Put(1);
-  Put(2);
-  Flush();
-  Put(3);
-  Put(5);
-  Flush();
+  FlushOf({1, 2});
+  FlushOf({3, 5});
   Evict({2});
   EXPECT_EQ(Ghosts(), 0u);
   EXPECT_EQ(Read(), "1=v1 2=v2");
@@ -49,8 +42,7 @@ TEST_F(GhostTest, NoGhostStaysWhereBoundsDoNotMeet) {
 // RULES R2.1: segments are born with their ghost files, which a database does without.
 TEST_F(GhostTest, SegmentsOfACacheHaveAGhostFile) {
   Open();
-  Put(1);
-  Flush();
+  FlushOf({1});
   const std::optional<SegmentEntry> entry = ManifestEntry(Segment(1));
   ASSERT_TRUE(entry.has_value());
   EXPECT_NE(entry->flags & kSegmentHasGhostFile, 0u);
@@ -78,12 +70,8 @@ TEST_F(GhostTest, SegmentsOfACacheHaveAGhostFile) {
 // H18, H30, H17: in every read, and after each way to come back.
 TEST_F(GhostTest, WhatAnEvictedSegmentHadHidesWhatIsOlder) {
   Open();
-  Put(1);
-  Put(2);
-  Flush();
-  Put(1);
-  Put(3);
-  Flush();
+  FlushOf({1, 2});
+  FlushOf({1, 3});
   const FileNumber victim = Segment(2);
   Evict({2});
   EXPECT_EQ(evicted_.ghosts, 1u);
@@ -106,9 +94,7 @@ TEST_F(GhostTest, WhatAnEvictedSegmentHadHidesWhatIsOlder) {
 // H20.
 TEST_F(GhostTest, TombstonesOfAnEvictedSegmentGoOnHiding) {
   Open();
-  Put(1);
-  Put(2);
-  Flush();
+  FlushOf({1, 2});
   Delete(1);
   Flush();
   Evict({2});
@@ -135,16 +121,13 @@ TEST_F(GhostTest, RangeTombstonesOfAnEvictedSegmentGoOnHiding) {
 // H29. RULES R2.6: the snapshot saw v2; a merge drops it under the ghost, and v1 would show.
 TEST_F(GhostTest, AGhostAppliesToOlderSnapshots) {
   Open();
-  Put(1);
-  Flush();
-  Put(1);
-  Flush();
+  FlushOf({1});
+  FlushOf({1});
   const auto snapshot = db_->GetSnapshot();
   ReadOptions then;
   then.snapshot = snapshot.get();
   EXPECT_EQ(Read(then), "1=v2");
-  Put(1);
-  Flush();
+  FlushOf({1});
   Evict({3});
   EXPECT_EQ(Read(), "");
   EXPECT_EQ(Read(then), "");
@@ -160,21 +143,14 @@ TEST_F(GhostTest, EachSourceHasTheGhostsAboveIt) {
   Open();
   for (int key = 0; key < kKeys; ++key) Put(key);  // v1 to v6
   Flush();
-  Put(1);
-  Put(2);
-  Flush();
-  Put(2);
-  Put(3);
-  Flush();
-  Put(3);
-  Put(4);
-  Flush();
+  FlushOf({1, 2});
+  FlushOf({2, 3});
+  FlushOf({3, 4});
   Evict({2});  // 1 and 2
   Evict({4});  // 3 and 4
   EXPECT_EQ(Ghosts(), 2u);
   EXPECT_EQ(Read(), "0=v1 2=v9 5=v6");
-  Put(4);
-  Flush();
+  FlushOf({4});
   EXPECT_EQ(Read(), "0=v1 2=v9 4=v13 5=v6");
   Evict({3});
   EXPECT_EQ(Read(), "0=v1 4=v13 5=v6");
@@ -222,9 +198,7 @@ TEST_F(GhostTest, AGhostFileThatCannotBeReadHidesAllWithinItsBounds) {
   Open();
   for (int key = 0; key < kKeys; ++key) Put(key);
   Flush();
-  Put(1);
-  Put(3);
-  Flush();
+  FlushOf({1, 3});
   const FileNumber victim = Segment(2);
   ASSERT_TRUE(db_->PauseBackgroundWork().ok());  // or it would be helped to retire
   disk_->Damage(GhostPath(victim), 3, "x");
@@ -242,9 +216,7 @@ TEST_F(GhostTest, AGhostThatIsDamagedWhileClosedHidesMoreForGood) {
   Open();
   for (int key = 0; key < kKeys; ++key) Put(key);
   Flush();
-  Put(1);
-  Put(3);
-  Flush();
+  FlushOf({1, 3});
   Evict({2});
   const FileNumber ghost = GhostNumber(2);
   EXPECT_EQ(Read(), "0=v1 2=v3 4=v5 5=v6");
@@ -266,9 +238,7 @@ TEST_F(GhostTest, AMissingGhostFileHidesMoreForGood) {
   Open();
   for (int key = 0; key < kKeys; ++key) Put(key);
   Flush();
-  Put(1);
-  Put(3);
-  Flush();
+  FlushOf({1, 3});
   Evict({2});
   const FileNumber ghost = GhostNumber(2);
   Close();
@@ -291,10 +261,8 @@ TEST_F(GhostTest, WhatACacheRefuses) {
 
 TEST_F(GhostTest, PropertiesTellOfGhosts) {
   Open();
-  Put(1);
-  Flush();
-  Put(1);
-  Flush();
+  FlushOf({1});
+  FlushOf({1});
   std::string rate;
   ASSERT_TRUE(db_->GetProperty("varve.ghost-false-positive-rate", &rate));
   EXPECT_EQ(std::stod(rate), 0);

@@ -100,6 +100,23 @@ class RestartTest : public ::testing::Test {
     EXPECT_TRUE(db_->GetIntProperty(name, &value)) << name;
     return value;
   }
+  // All is there: k, and if it was written what else there is.
+  void OpenWarm(const std::string& k, const std::string& other = "") {
+    Open();
+    EXPECT_EQ(Get("k"), k);
+    if (!other.empty()) {
+      EXPECT_EQ(Get("other"), other);
+    }
+    EXPECT_EQ(Reset(), std::nullopt);
+  }
+  // Nothing is, for this reason.
+  void OpenEmptied(CacheResetReason reason) {
+    Open();
+    EXPECT_EQ(Get("k"), "NotFound");
+    EXPECT_EQ(Get("other"), "NotFound");
+    EXPECT_EQ(IntProperty("varve.num-segments"), 0u);
+    EXPECT_EQ(Reset(), reason);
+  }
   // k@5 in a segment and k@50 acknowledged, in a log that nobody synced.
   void WriteOverASegment() {
     Open();
@@ -133,30 +150,20 @@ TEST_F(RestartTest, ACleanCloseLosesNothing) {
   WriteOverASegment();
   Close();
   LosePower();
-  Open();
-  EXPECT_EQ(Get("k"), "@50");
-  EXPECT_EQ(Get("other"), "1");
-  EXPECT_EQ(Reset(), std::nullopt);
+  OpenWarm("@50", "1");
 }
 
 TEST_F(RestartTest, TheDeathOfTheProcessLosesNothing) {
   WriteOverASegment();
   Kill();
-  Open();
-  EXPECT_EQ(Get("k"), "@50");
-  EXPECT_EQ(Get("other"), "1");
-  EXPECT_EQ(Reset(), std::nullopt);
+  OpenWarm("@50", "1");
 }
 
 // DESIGN I2, RULES R5.7: k@5 would come back.
 TEST_F(RestartTest, AfterAPowerLossNothingOlderIsServed) {
   WriteOverASegment();
   LosePower();
-  Open();
-  EXPECT_EQ(Get("k"), "NotFound");
-  EXPECT_EQ(Get("other"), "NotFound");
-  EXPECT_EQ(IntProperty("varve.num-segments"), 0u);
-  EXPECT_EQ(Reset(), CacheResetReason::kPowerLoss);
+  OpenEmptied(CacheResetReason::kPowerLoss);
   EXPECT_EQ(resets_->last->segments, 1u);
   EXPECT_EQ(resets_->last->resets, 1u);
   EXPECT_EQ(options_.statistics->Get(Counter::kCacheResets), 1u);
@@ -167,9 +174,7 @@ TEST_F(RestartTest, AfterAPowerLossNothingOlderIsServed) {
   // It goes on as any other, and remembers.
   Put("k", "@60");
   Close();
-  Open();
-  EXPECT_EQ(Get("k"), "@60");
-  EXPECT_EQ(Reset(), std::nullopt);
+  OpenWarm("@60");
   ASSERT_TRUE(db_->GetProperty("varve.last-reset", &text));
   EXPECT_NE(text.find("power loss"), std::string::npos) << text;
 }
@@ -231,28 +236,21 @@ TEST_F(RestartTest, SyncedWritesOfIntervalModeDoNotChangeTheRule) {
   Put("k", "@50", synced);
   ASSERT_TRUE(db_->SyncWAL().ok());
   LosePower();
-  Open();
-  EXPECT_EQ(Get("k"), "NotFound");
-  EXPECT_EQ(Reset(), CacheResetReason::kPowerLoss);
+  OpenEmptied(CacheResetReason::kPowerLoss);
 }
 
 TEST_F(RestartTest, ABootIdThatIsUnknownProvesNothing) {
   Boot("");
   WriteOverASegment();
   Kill();
-  Open();
-  EXPECT_EQ(Get("k"), "NotFound");
-  EXPECT_EQ(Reset(), CacheResetReason::kPowerLoss);
+  OpenEmptied(CacheResetReason::kPowerLoss);
 }
 
 TEST_F(RestartTest, WhereEveryWriteIsSyncedNothingIsLost) {
   options_.wal_sync = WalSyncMode::kAlways;
   WriteOverASegment();
   LosePower();
-  Open();
-  EXPECT_EQ(Get("k"), "@50");
-  EXPECT_EQ(Get("other"), "1");
-  EXPECT_EQ(Reset(), std::nullopt);
+  OpenWarm("@50", "1");
 }
 
 // The run that ended says what may be lost, not the one that opens.
@@ -359,10 +357,7 @@ TEST_F(RestartTest, UnloggedWritesMakeAnyUncleanEndAReset) {
   WriteOverASegment();
   PutUnlogged("k", "@70");
   Kill();
-  Open();
-  EXPECT_EQ(Get("k"), "NotFound");
-  EXPECT_EQ(Get("other"), "NotFound");
-  EXPECT_EQ(Reset(), CacheResetReason::kUnloggedWrites);
+  OpenEmptied(CacheResetReason::kUnloggedWrites);
 }
 
 TEST_F(RestartTest, UnloggedWritesThatWereFlushedDoNot) {
@@ -376,9 +371,7 @@ TEST_F(RestartTest, UnloggedWritesThatWereFlushedDoNot) {
       Flush();
     }
     Kill();
-    Open();
-    EXPECT_EQ(Get("k"), "@50");
-    EXPECT_EQ(Reset(), std::nullopt);
+    OpenWarm("@50");
     Close();
   }
 }
@@ -389,9 +382,7 @@ TEST_F(RestartTest, UnloggedWritesAfterTheFlushCountAgain) {
   Flush();
   PutUnlogged("k", "@50");
   Kill();
-  Open();
-  EXPECT_EQ(Get("k"), "NotFound");
-  EXPECT_EQ(Reset(), CacheResetReason::kUnloggedWrites);
+  OpenEmptied(CacheResetReason::kUnloggedWrites);
 }
 
 TEST_F(RestartTest, ACleanCloseKeepsUnloggedWrites) {
@@ -400,9 +391,7 @@ TEST_F(RestartTest, ACleanCloseKeepsUnloggedWrites) {
   PutUnlogged("k", "@50");
   Close();
   LosePower();
-  Open();
-  EXPECT_EQ(Get("k"), "@50");
-  EXPECT_EQ(Reset(), std::nullopt);
+  OpenWarm("@50");
 }
 
 TEST_F(RestartTest, ADamagedLogEmptiesTheCache) {
@@ -418,14 +407,10 @@ TEST_F(RestartTest, ADamagedLogEmptiesTheCache) {
   const size_t at = bytes.find("@53");
   ASSERT_NE(at, std::string::npos);
   sim_->Damage(log, at, "!");
-  Open();
-  EXPECT_EQ(Get("k"), "NotFound");
-  EXPECT_EQ(Reset(), CacheResetReason::kDamagedLog);
+  OpenEmptied(CacheResetReason::kDamagedLog);
   Put("k", "@60");
   Kill();
-  Open();
-  EXPECT_EQ(Get("k"), "@60");
-  EXPECT_EQ(Reset(), std::nullopt);
+  OpenWarm("@60");
 }
 
 TEST_F(RestartTest, ADatabaseRefusesADamagedLog) {
@@ -445,9 +430,7 @@ TEST_F(RestartTest, ADatabaseKeepsThePrefixWhateverDied) {
   options_.capacity_bytes = 0;
   WriteOverASegment();
   LosePower();
-  Open();
-  EXPECT_EQ(Get("k"), "@5");
-  EXPECT_EQ(Reset(), std::nullopt);
+  OpenWarm("@5");
 }
 
 // Checklist N7: it never opens as empty.
@@ -498,10 +481,7 @@ TEST_F(RestartTest, AResumeMakesUpForAFailedSync) {
   ASSERT_TRUE(db_->Resume().ok());
   Put("other", "2");
   Kill();
-  Open();
-  EXPECT_EQ(Get("k"), "@50");
-  EXPECT_EQ(Get("other"), "2");
-  EXPECT_EQ(Reset(), std::nullopt);
+  OpenWarm("@50", "2");
 }
 
 // A checkpoint is whole and durable, wherever it is opened.

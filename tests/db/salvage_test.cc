@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,6 +35,10 @@ class SalvageTest : public GhostTest {
     Flush();
     numbers_.push_back(Segment(epochs_.size()));
     ASSERT_NE(numbers_.back(), 0u);
+  }
+  void FlushOf(std::initializer_list<int> keys) {
+    for (const int key : keys) Put(key);
+    FlushNoted();
   }
   // A read that finds the key.
   void Hit(int key, const ReadOptions& options = {}) {
@@ -65,8 +70,7 @@ TEST_F(SalvageTest, WhatWasHitStaysAndTheRestGoes) {
   Open();
   for (int key = 0; key < 4; ++key) Put(key);
   FlushNoted();
-  Put(5);
-  FlushNoted();
+  FlushOf({5});
   Hit(0);
   Hit(1);
   Salvage({1});
@@ -82,16 +86,12 @@ TEST_F(SalvageTest, WhatWasHitStaysAndTheRestGoes) {
 // It must be hit again to be saved again.
 TEST_F(SalvageTest, WhatWasSavedIsNotHitUntilItIsReadAgain) {
   Open();
-  Put(1);
-  Put(2);
-  FlushNoted();
-  Put(5);
-  FlushNoted();
+  FlushOf({1, 2});
+  FlushOf({5});
   Hit(1);
   Hit(2);
   Salvage({1});
-  Put(4);
-  FlushNoted();
+  FlushOf({4});
   Hit(2);
   // What was saved stands beside the second flush; whole epochs go, from the oldest on.
   DBImpl::Evicted evicted;
@@ -103,10 +103,8 @@ TEST_F(SalvageTest, WhatWasSavedIsNotHitUntilItIsReadAgain) {
 TEST_F(SalvageTest, FifoSavesNothing) {
   options_.eviction = EvictionPolicy::kFifo;
   Open();
-  Put(1);
-  FlushNoted();
-  Put(5);
-  FlushNoted();
+  FlushOf({1});
+  FlushOf({5});
   Hit(1);
   DBImpl::Evicted evicted;
   ASSERT_TRUE(impl()->EvictByPolicy(1, &evicted).ok());
@@ -116,11 +114,8 @@ TEST_F(SalvageTest, FifoSavesNothing) {
 
 TEST_F(SalvageTest, MultiGetHitsTooAndIteratorsDoNot) {
   Open();
-  Put(1);
-  Put(2);
-  FlushNoted();
-  Put(5);
-  FlushNoted();
+  FlushOf({1, 2});
+  FlushOf({5});
   const std::string name = Key(2);
   const Slice key = name;
   PinnedValue value;
@@ -139,13 +134,10 @@ TEST_F(SalvageTest, MultiGetHitsTooAndIteratorsDoNot) {
 // H13
 TEST_F(SalvageTest, WhatIsSavedDoesNotComeBeforeWhatIsNewer) {
   Open();
-  Put(1);
-  FlushNoted();
+  FlushOf({1});
   Hit(1);
-  Put(1);
-  FlushNoted();
-  Put(5);
-  FlushNoted();
+  FlushOf({1});
+  FlushOf({5});
   Salvage({1});
   EXPECT_EQ(Read(), "1=v2 5=v3");
   EXPECT_EQ(Counted(Counter::kSalvagedEntries), 0u);
@@ -154,16 +146,12 @@ TEST_F(SalvageTest, WhatIsSavedDoesNotComeBeforeWhatIsNewer) {
 // Nor before what is written later.
 TEST_F(SalvageTest, WhatIsWrittenAfterwardsIsNewer) {
   Open();
-  Put(1);
-  Put(2);
-  FlushNoted();
-  Put(5);
-  FlushNoted();
+  FlushOf({1, 2});
+  FlushOf({5});
   Hit(1);
   Hit(2);
   Salvage({1});
-  Put(1);
-  FlushNoted();
+  FlushOf({1});
   Delete(2);
   FlushNoted();
   EXPECT_EQ(Read(), "1=v4 5=v3");
@@ -178,8 +166,7 @@ TEST_F(SalvageTest, AnOlderVersionDoesNotRise) {
   const auto snapshot = db_->GetSnapshot();
   Delete(1);
   FlushNoted();
-  Put(0);
-  FlushNoted();
+  FlushOf({0});
   Hit(1, At(snapshot));
   Salvage({1});
   EXPECT_EQ(Read(), "0=v2");
@@ -188,13 +175,10 @@ TEST_F(SalvageTest, AnOlderVersionDoesNotRise) {
 // H14
 TEST_F(SalvageTest, ASnapshotDoesNotLookBeneathWhatWasLeftBehind) {
   Open();
-  Put(1);
-  FlushNoted();
-  Put(1);
-  FlushNoted();
+  FlushOf({1});
+  FlushOf({1});
   const auto snapshot = db_->GetSnapshot();
-  Put(0);
-  FlushNoted();
+  FlushOf({0});
   Salvage({2});
   EXPECT_EQ(Read(), "0=v3");
   EXPECT_EQ(Read(At(snapshot)), "");
@@ -203,12 +187,9 @@ TEST_F(SalvageTest, ASnapshotDoesNotLookBeneathWhatWasLeftBehind) {
 // H15
 TEST_F(SalvageTest, WhatIsLeftBehindHidesNothingNewer) {
   Open();
-  Put(1);
-  FlushNoted();
-  Put(1);
-  FlushNoted();
-  Put(1);
-  FlushNoted();
+  FlushOf({1});
+  FlushOf({1});
+  FlushOf({1});
   Salvage({2});
   EXPECT_EQ(Read(), "1=v3");
 }
@@ -216,14 +197,9 @@ TEST_F(SalvageTest, WhatIsLeftBehindHidesNothingNewer) {
 // H35
 TEST_F(SalvageTest, WhatIsLeftBehindUncoversNothingOlder) {
   Open();
-  Put(1);
-  Put(2);
-  FlushNoted();
-  Put(1);
-  Put(2);
-  FlushNoted();
-  Put(5);
-  FlushNoted();
+  FlushOf({1, 2});
+  FlushOf({1, 2});
+  FlushOf({5});
   Hit(2);
   Salvage({2});
   EXPECT_EQ(Read(), "2=v4 5=v5");
@@ -234,15 +210,11 @@ TEST_F(SalvageTest, WhatIsLeftBehindUncoversNothingOlder) {
 // H36, H41, Checklist E4
 TEST_F(SalvageTest, NothingRisesOverANewerVersion) {
   Open();
-  Put(1);
-  Put(2);
-  FlushNoted();
+  FlushOf({1, 2});
   Hit(1);
   Hit(2);
-  Put(1);
-  FlushNoted();
-  Put(0);
-  FlushNoted();
+  FlushOf({1});
+  FlushOf({0});
   Salvage({1});
   EXPECT_EQ(Read(), "0=v4 1=v3 2=v2");
   EXPECT_EQ(Counted(Counter::kSalvagedEntries), 1u);
@@ -257,8 +229,7 @@ TEST_F(SalvageTest, NothingRisesOverWhatDeletesIt) {
   Delete(0);
   DeleteRange(1, 3);
   FlushNoted();
-  Put(5);
-  FlushNoted();
+  FlushOf({5});
   Delete(3);
   Salvage({1});
   EXPECT_EQ(Read(), "4=v5 5=v6");
@@ -270,15 +241,11 @@ TEST_F(SalvageTest, NothingRisesOverWhatDeletesIt) {
 // H42: H10 for a salvage, R1.4.
 TEST_F(SalvageTest, NothingRisesPastAGhost) {
   Open();
-  Put(1);
-  Put(2);
-  FlushNoted();
+  FlushOf({1, 2});
   Hit(1);
   Hit(2);
-  Put(1);
-  FlushNoted();
-  Put(0);
-  FlushNoted();
+  FlushOf({1});
+  FlushOf({0});
   Salvage({2});
   EXPECT_EQ(Ghosts(), 1u);
   EXPECT_EQ(Read(), "0=v4 2=v2");
@@ -294,8 +261,7 @@ TEST_F(SalvageTest, WhatARangeTombstoneHidesDoesNotRise) {
   const auto snapshot = db_->GetSnapshot();
   DeleteRange(1, 2);
   FlushNoted();
-  Put(0);
-  FlushNoted();
+  FlushOf({0});
   Hit(1, At(snapshot));
   Hit(2);
   Salvage({1});
@@ -308,14 +274,11 @@ TEST_F(SalvageTest, WhatARangeTombstoneHidesDoesNotRise) {
 // H38
 TEST_F(SalvageTest, AnOlderVersionIsLeftBehindAndUncoversNothing) {
   Open();
-  Put(1);
-  FlushNoted();
+  FlushOf({1});
   Put(1);
   const auto snapshot = db_->GetSnapshot();
-  Put(1);
-  FlushNoted();
-  Put(0);
-  FlushNoted();
+  FlushOf({1});
+  FlushOf({0});
   Hit(1);
   Salvage({2});
   EXPECT_EQ(Read(), "0=v4 1=v3");
@@ -324,8 +287,7 @@ TEST_F(SalvageTest, AnOlderVersionIsLeftBehindAndUncoversNothing) {
 
 TEST_F(SalvageTest, TheNewestSegmentHasNowhereToRise) {
   Open();
-  Put(1);
-  FlushNoted();
+  FlushOf({1});
   Hit(1);
   Salvage({1});
   EXPECT_EQ(Read(), "");
@@ -334,13 +296,11 @@ TEST_F(SalvageTest, TheNewestSegmentHasNowhereToRise) {
 // Nothing is hit where nothing was found.
 TEST_F(SalvageTest, DeletesAreNoHits) {
   Open();
-  Put(1);
-  FlushNoted();
+  FlushOf({1});
   Delete(1);
   FlushNoted();
   EXPECT_EQ(Get(1), "NotFound");
-  Put(5);
-  FlushNoted();
+  FlushOf({5});
   Salvage({2});
   EXPECT_EQ(Read(), "5=v2");
   EXPECT_EQ(Counted(Counter::kSalvages), 0u);
@@ -358,8 +318,7 @@ TEST_F(SalvageTest, ExpiryIsKeptAndWhatHasLittleLeftIsNotSaved) {
   ASSERT_TRUE(db_->Put(hour, Key(1), "hour").ok());
   ASSERT_TRUE(db_->Put(blink, Key(2), "blink").ok());
   FlushNoted();
-  Put(5);
-  FlushNoted();
+  FlushOf({5});
   Hit(1);
   Hit(2);
   Salvage({1});
@@ -398,10 +357,8 @@ TEST_F(SalvageTest, ABudgetBoundsWhatIsSaved) {
 // A failure of what is saved is none of the eviction.
 TEST_F(SalvageTest, WhatCannotBeSavedIsEvicted) {
   Open();
-  Put(1);
-  FlushNoted();
-  Put(5);
-  FlushNoted();
+  FlushOf({1});
+  FlushOf({5});
   Hit(1);
   const size_t fault = faults_->Inject({.op = FaultOp::kCreate, .path_part = ".seg"});
   Salvage({1});

@@ -1,7 +1,9 @@
 #ifndef VARVE_DB_COUNTING_ITERATOR_H_
 #define VARVE_DB_COUNTING_ITERATOR_H_
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "util/stopwatch.h"
@@ -44,6 +46,7 @@ class CountingIterator : public Iterator {
   }
   Slice key() const override { return base_->key(); }
   Slice value() const override { return base_->value(); }
+  std::optional<uint64_t> expires_at_ms() const override { return base_->expires_at_ms(); }
   Status status() const override { return base_->status(); }
   Status Refresh() override { return base_->Refresh(); }
 

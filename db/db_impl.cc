@@ -470,6 +470,7 @@ class FailedIterator : public Iterator {
   void Prev() override {}
   Slice key() const override { return {}; }
   Slice value() const override { return {}; }
+  std::optional<uint64_t> expires_at_ms() const override { return std::nullopt; }
   Status status() const override { return status_; }
   Status Refresh() override { return status_; }
 

@@ -57,6 +57,13 @@ class DbIter final : public Iterator {
   Slice value() const override {
     return place_ == Place::kHere ? iterator_->value().substr(value_skip_) : Slice(saved_value_);
   }
+  std::optional<uint64_t> expires_at_ms() const override {
+    uint64_t expires_at = saved_expires_at_;
+    if (place_ == Place::kHere) {
+      expires_at = value_skip_ == 0 ? kNever : ExpiresAtOf(iterator_->value());
+    }
+    return expires_at == kNever ? std::nullopt : std::optional(expires_at);
+  }
   Status status() const override { return status_; }
 
   void SeekToFirst() override {
@@ -129,6 +136,9 @@ class DbIter final : public Iterator {
 
   // A seek costs as much as dozens of steps.
   static constexpr int kStepsMax = 32;
+
+  // In place of an instant.
+  static constexpr uint64_t kNever = UINT64_MAX;
 
   // From here on the key is kept of which a run of hidden entries began.
   static constexpr uint64_t kHiddenRunNoted = 64;
@@ -342,6 +352,7 @@ class DbIter final : public Iterator {
       return false;
     }
     std::swap(saved_value_, merged_value_);
+    saved_expires_at_ = kNever;
     return true;
   }
 
@@ -404,7 +415,7 @@ class DbIter final : public Iterator {
         case Visibility::kAbsent:
           has_base = *newest == Visibility::kValue;
           expiring_base = IsExpiringBase(trailer, covering);
-          if (has_base) saved_value_.assign(UserValue(trailer, iterator_->value()));
+          if (has_base) SaveValue(trailer, iterator_->value());
           if (!operands_.empty()) operands_.Begin(MergeOperands::Order::kOldestFirst);
           unknown = 0;
           break;
@@ -444,6 +455,11 @@ class DbIter final : public Iterator {
     }
     ShowSaved(Place::kBefore);
     return Passed::kShows;
+  }
+
+  void SaveValue(uint64_t trailer, Slice value) {
+    saved_value_.assign(UserValue(trailer, value));
+    saved_expires_at_ = ValueSkip(trailer) == 0 ? kNever : ExpiresAtOf(value);
   }
 
   // From a version of the saved key to the newest one to be seen; there is one.
@@ -523,7 +539,8 @@ class DbIter final : public Iterator {
   Slice user_key_;         // the current key
   std::string saved_key_;
   std::string saved_value_;
-  std::string merged_value_;  // of Merge() alone
+  uint64_t saved_expires_at_ = kNever;  // of that value
+  std::string merged_value_;            // of Merge() alone
   MergeOperands operands_;
   uint64_t hidden_ = 0;    // entries the current call has passed over
   std::string run_start_;  // the key of number kHiddenRunNoted of them

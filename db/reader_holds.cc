@@ -96,6 +96,7 @@ class RevocableIterator final : public Iterator {
   }
   Slice key() const override { return base_->key(); }
   Slice value() const override { return base_->value(); }
+  std::optional<uint64_t> expires_at_ms() const override { return base_->expires_at_ms(); }
   Status status() const override { return stopped_ ? Revoked() : base_->status(); }
   // A new view: it goes on.
   Status Refresh() override {

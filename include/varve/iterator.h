@@ -1,6 +1,9 @@
 #ifndef VARVE_INCLUDE_VARVE_ITERATOR_H_
 #define VARVE_INCLUDE_VARVE_ITERATOR_H_
 
+#include <cstdint>
+#include <optional>
+
 #include "varve/slice.h"
 #include "varve/status.h"
 
@@ -30,6 +33,9 @@ class Iterator {
   // Require Valid(). The slices live until the iterator moves next.
   virtual Slice key() const = 0;
   virtual Slice value() const = 0;
+  // When the entry expires, milliseconds since 1970; unset: never. It had not expired when the
+  // iterator was made, or refreshed last. Requires Valid().
+  virtual std::optional<uint64_t> expires_at_ms() const = 0;
 
   // OK while valid, and at either end of the keys; else the error that stopped it.
   virtual Status status() const = 0;

@@ -113,6 +113,42 @@ TEST(DbIter, EntriesShowUntilTheyExpire) {
   EXPECT_EQ(Walk(it.get(), true), "a=old c=old d=4");
 }
 
+// The keys, each with when it expires.
+std::string Expiries(Iterator* it, bool forward) {
+  std::string text;
+  for (forward ? it->SeekToFirst() : it->SeekToLast(); it->Valid();
+       forward ? it->Next() : it->Prev()) {
+    std::string entry(it->key());
+    if (const auto at = it->expires_at_ms(); at.has_value()) entry += "@" + std::to_string(*at);
+    text = forward ? text + entry + " " : entry + " " + text;
+  }
+  return text;
+}
+
+TEST(DbIter, TellsWhenAnEntryExpires) {
+  TestSource source{InternalKeyComparator(BytewiseComparator()), 2};
+  source.Add(0, {"a", 5, kExpiringValue, Expiring(100, "1")});
+  source.Add(1, {"a", 1, kExpiringValue, Expiring(200, "old")});
+  source.Add(0, {"b", 6, kExpiringValue, Expiring(UINT64_MAX, "2")});
+  source.Add(0, {"c", 8, kMerge, "x"});  // made between two that expire
+  source.Add(1, {"c", 2, kValue, "3"});
+  source.Add(0, {"d", 9, kExpiringValue, Expiring(300, "4")});
+  source.Add(1, {"e", 3, kValue, "5"});
+  // More versions than backward steps are made over.
+  for (SequenceNumber s = 10; s < 60; ++s) {
+    source.Add(0, {"f", s, kExpiringValue, Expiring(1000 + s, "6")});
+  }
+  source.Sort();
+  source.now_ms = 99;
+  const auto it = Iterate(&source);
+  EXPECT_EQ(Walk(it.get(), true), "a=1 b=2 c=3,x d=4 e=5 f=6");
+  EXPECT_EQ(Expiries(it.get(), true), "a@100 b c d@300 e f@1059 ");
+  EXPECT_EQ(Expiries(it.get(), false), "a@100 b c d@300 e f@1059 ");
+  source.at = 4;
+  ASSERT_TRUE(it->Refresh().ok());
+  EXPECT_EQ(Expiries(it.get(), false), "a@200 c e ");
+}
+
 // What they would make depends on when they are folded. A range tombstone in between ends that.
 TEST(DbIter, OperandsOverAnEntryThatExpiresAreNotSupported) {
   for (const uint64_t now : {0, 1000}) {

@@ -70,6 +70,7 @@ class TouchTest : public ::testing::Test {
     PinnedValue value;
     const Status status = db_->Get(options, key, &value);
     EXPECT_EQ(Again(options, key), status.ok() ? Text(value) : "");
+    EXPECT_EQ(ByIterator(options, key), status.ok() ? Text(value) : "");
     return status.ok() ? Text(value) : StatusCodeName(status.code());
   }
   uint64_t LastSequence() {
@@ -84,13 +85,14 @@ class TouchTest : public ::testing::Test {
   std::unique_ptr<DB> db_;
 
  private:
-  static std::string Text(const PinnedValue& value) {
-    std::string text = value.ToString();
-    if (value.expires_at_ms().has_value()) {
-      text += "@" + std::to_string((*value.expires_at_ms() - kStart) / kMinute);
+  static std::string Text(Slice value, std::optional<uint64_t> expires_at_ms) {
+    std::string text(value);
+    if (expires_at_ms.has_value()) {
+      text += "@" + std::to_string((*expires_at_ms - kStart) / kMinute);
     }
     return text;
   }
+  static std::string Text(const PinnedValue& value) { return Text(value, value.expires_at_ms()); }
   // The same by MultiGet; "" if it is not there.
   std::string Again(const ReadOptions& options, Slice key) {
     PinnedValue value;
@@ -98,6 +100,17 @@ class TouchTest : public ::testing::Test {
     Status status;
     db_->MultiGet(options, {&key, 1}, {&value, 1}, {&status, 1});
     return status.ok() ? Text(value) : "";
+  }
+  // The same by an iterator that has come from either side.
+  std::string ByIterator(const ReadOptions& options, Slice key) {
+    std::string texts[2];
+    for (const bool forward : {false, true}) {
+      const auto it = db_->NewIterator(options);
+      forward ? it->Seek(key) : it->SeekForPrev(key);
+      if (it->Valid() && it->key() == key) texts[forward] = Text(it->value(), it->expires_at_ms());
+    }
+    EXPECT_EQ(texts[0], texts[1]) << key;
+    return texts[0];
   }
 };
 

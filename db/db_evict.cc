@@ -22,8 +22,10 @@
 #include <utility>
 
 #include "db/db_impl.h"
+#include "db/evicted_segment.h"
 #include "db/ghost_budget.h"
 #include "db/key_range.h"
+#include "util/crash_site.h"
 #include "util/planted.h"
 #include "util/stopwatch.h"
 
@@ -167,8 +169,26 @@ Status DBImpl::Evict(std::span<const FileNumber> numbers, EvictionReason reason,
   return status;
 }
 
+void DBImpl::TellEviction(const Eviction& eviction, EvictionReason reason) {
+  if (!events_.enabled()) return;
+  EvictionInfo info;
+  info.job = events_.NewJob();
+  info.reason = reason;
+  auto ghost = eviction.ghosts.begin();  // in the order of the victims
+  for (const auto& victim : eviction.victims) {
+    const bool leaves_ghost =
+        ghost != eviction.ghosts.end() && (*ghost)->number() == victim->number();
+    if (leaves_ghost) ++ghost;
+    info.segments.push_back(EvictedSegment(victim->entry(), leaves_ghost));
+  }
+  events_.Eviction(info);
+}
+
 Status DBImpl::CarryOut(Eviction* eviction, EvictionReason reason, Evicted* evicted) {
+  CrashSiteScope evicting(CrashSite::kEvict);
+  CrashStepDone(CrashStep::kEvictionChosen);
   MakeGhosts(eviction);
+  TellEviction(*eviction, reason);
   const Status status = CommitEviction(*eviction);
   {
     MutexLock lock(&mu_);
@@ -183,6 +203,7 @@ Status DBImpl::CarryOut(Eviction* eviction, EvictionReason reason, Evicted* evic
     changed_.SignalAll();
   }
   if (!status.ok()) return status;
+  CrashStepDone(CrashStep::kEvictionPublished);
   CountEviction(*eviction, reason, evicted);
   eviction->version.reset();
   reads_->epochs().Collect();  // the view before
@@ -191,7 +212,10 @@ Status DBImpl::CarryOut(Eviction* eviction, EvictionReason reason, Evicted* evic
   }
   eviction->victims.clear();
   RetireGhosts();
-  if (Seal().ok()) RetireLogs();
+  if (Seal().ok()) {
+    CrashStepDone(CrashStep::kEvictionSealed);
+    RetireLogs();
+  }
   RemoveObsoleteSegments();
   return status;
 }

@@ -22,7 +22,6 @@
 #include "db/compaction_job.h"
 #include "db/compaction_picker.h"
 #include "db/event_dispatch.h"
-#include "db/eviction_reason.h"
 #include "db/expiry_ticker.h"
 #include "db/ghost.h"
 #include "db/ghost_budget.h"
@@ -322,6 +321,7 @@ class DBImpl : public DB {
   // eviction under way.
   uint64_t AppliedEvictions() const REQUIRES(mu_);
   Status CarryOut(Eviction* eviction, EvictionReason reason, Evicted* evicted) EXCLUDES(mu_);
+  void TellEviction(const Eviction& eviction, EvictionReason reason) EXCLUDES(mu_);
   void MakeGhosts(Eviction* eviction);
   Status CommitEviction(const Eviction& eviction) EXCLUDES(mu_);
   void CountEviction(const Eviction& eviction, EvictionReason reason, Evicted* evicted)

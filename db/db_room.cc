@@ -24,6 +24,8 @@
 #include <utility>
 
 #include "db/db_impl.h"
+#include "db/evicted_segment.h"
+#include "util/crash_site.h"
 #include "util/filename.h"
 #include "util/stopwatch.h"
 
@@ -461,6 +463,14 @@ bool DBImpl::EvictMemtable() {
     }
     memtable_evicting_ = true;
     table = immutables_.front();
+  }
+  CrashSiteScope evicting(CrashSite::kEvict);
+  CrashStepDone(CrashStep::kEvictionChosen);
+  if (events_.enabled()) {
+    EvictionInfo info;
+    info.job = events_.NewJob();
+    info.segments.push_back(EvictedMemtable(*table.memtable));
+    events_.Eviction(info);
   }
   // As a flush that keeps nothing (RULES R4.2). What its log covers is durable before it is passed,
   // or a power loss could take this one and leave a later one with a hole before it.

@@ -20,6 +20,7 @@
 #include "db/db_impl.h"
 #include "db/eviction_planner.h"
 #include "db/salvage_job.h"
+#include "util/crash_site.h"
 #include "util/filename.h"
 #include "util/stopwatch.h"
 
@@ -121,6 +122,7 @@ Status DBImpl::Salvage(std::span<const FileNumber> numbers, size_t* count) {
   tools.manifest = manifest_.get();
   tools.segments = &reads_->segments();
   tools.cancelled = &compactions_cancelled_;
+  CrashSiteScope salvaging(CrashSite::kSalvage);
   SalvageJob job(tools, std::move(view), victims, std::move(limits));
   Status status = job.Run();
   if (status.ok() && !job.outputs().empty()) status = InstallSalvage(&job);
@@ -170,6 +172,7 @@ Status DBImpl::InstallSalvage(SalvageJob* job) {
     salvage_budget_.Saved(bytes);
     PublishView();
   }
+  CrashStepDone(CrashStep::kSalvagePublished);
   reads_->epochs().Collect();  // the view before
   if (Statistics* const statistics = options_.statistics.get(); statistics != nullptr) {
     statistics->Add(Counter::kSalvages, 1);

@@ -76,6 +76,18 @@ const char* CacheResetReasonName(CacheResetReason reason) {
   return "unknown";
 }
 
+const char* EvictionReasonName(EvictionReason reason) {
+  switch (reason) {
+    case EvictionReason::kExpired:
+      return "expired";
+    case EvictionReason::kRoom:
+      return "for room";
+    case EvictionReason::kDamaged:
+      return "damaged";
+  }
+  return "unknown";
+}
+
 void EventDispatch::DeliverQueue() {
   MutexLock lock(&mu_);
   if (delivering_) return;

@@ -40,6 +40,7 @@ class EventDispatch {
   void CompactionEnd(const CompactionInfo& info) { Tell(&EventListener::OnCompactionEnd, info); }
   void SegmentCreated(const SegmentInfo& info) { Tell(&EventListener::OnSegmentCreated, info); }
   void SegmentRemoved(const SegmentInfo& info) { Tell(&EventListener::OnSegmentRemoved, info); }
+  void Eviction(const EvictionInfo& info) { Tell(&EventListener::OnEviction, info); }
 
   void CacheReset(const CacheResetInfo& info) { Tell(&EventListener::OnCacheReset, info); }
 

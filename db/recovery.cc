@@ -94,7 +94,7 @@ class ReplayedSegments : public LogSink {
       if (room) {
         status = WriteWithRoom();
       } else {
-        room_->Dropped(load_.entries, load_.data_bytes);
+        room_->Dropped(*memtable_, load_.data_bytes);
       }
       if (status.ok()) {
         memtable_.reset();
@@ -354,9 +354,10 @@ Status Recover(const Options& options, const std::string& directory, const Cache
   recovered->next_sequence = state.next_sequence;
   recovered->retained_sequence = state.retained_sequence;
   recovered->clock_mark_ms = state.clock_mark_ms;
+  EventDispatch events(options.listeners);
   std::optional<RecoveryRoom> room;
   if (space.metered != nullptr) {
-    room.emplace(space, directory, recovered->manifest.get(), &recovered->segments);
+    room.emplace(space, directory, recovered->manifest.get(), &recovered->segments, &events);
     // Both fresh roots are durable: nothing needs what they do not reach.
     room->SetUnreachable(Unreachable(listing, *recovered));
     status = room->BringUnder();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "db/segment_output.h"
+#include "util/crash_site.h"
 #include "util/filename.h"
 
 namespace varve {
@@ -25,6 +26,13 @@ void RecoveryRoom::Count(const SegmentEntry& victim) {
   ++evicted_.segments;
   evicted_.entries += victim.entries;
   evicted_.bytes += victim.file_bytes;
+}
+
+void RecoveryRoom::Tell(std::vector<EvictionInfo::Segment> segments) {
+  if (segments.empty()) return;
+  EvictionInfo info;
+  info.segments = std::move(segments);
+  events_->Eviction(info);
 }
 
 bool RecoveryRoom::RemoveUnreachable() {
@@ -52,6 +60,13 @@ bool RecoveryRoom::EvictOldest(uint64_t wanted, Status* status) {
     }
     edit.removed.push_back(victim.number);
   }
+  std::vector<EvictionInfo::Segment> told;
+  for (size_t i = 0; i < victims; ++i) {
+    const SegmentEntry& victim = (*live_)[i];
+    if ((victim.flags & kSegmentGhost) == 0) told.push_back(EvictedSegment(victim, false));
+  }
+  Tell(std::move(told));
+  CrashSiteScope evicting(CrashSite::kEvict);
   *status = manifest_->Commit(edit);
   if (status->ok()) *status = manifest_->Seal();
   if (!status->ok()) return false;
@@ -72,6 +87,7 @@ Status RecoveryRoom::Make(uint64_t bytes, std::vector<SegmentEntry>* made, bool*
     if (EvictOldest(bytes - state.free + state.over, &status)) continue;
     if (!status.ok()) return status;
     if (made == nullptr || made->empty()) return status;
+    Tell({EvictedSegment(made->front(), false)});
     RemoveSegments(space_.metered.get(), directory_, {&made->front(), 1});
     Count(made->front());
     made->erase(made->begin());

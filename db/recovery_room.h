@@ -6,7 +6,10 @@
 #include <vector>
 
 #include "db/cache_space.h"
+#include "db/event_dispatch.h"
+#include "db/evicted_segment.h"
 #include "db/manifest.h"
+#include "memtable/memtable.h"
 #include "varve/status.h"
 
 namespace varve {
@@ -29,10 +32,14 @@ struct EvictedAtOpen {
 // By the thread that recovers.
 class RecoveryRoom {
  public:
-  // `live`: what the manifest has, kept up to date here.
+  // `live`: what the manifest has, kept up to date here. `events` hears of what goes.
   RecoveryRoom(const CacheSpace& space, std::string directory, Manifest* manifest,
-               std::vector<SegmentEntry>* live)
-      : space_(space), directory_(std::move(directory)), manifest_(manifest), live_(live) {}
+               std::vector<SegmentEntry>* live, EventDispatch* events)
+      : space_(space),
+        directory_(std::move(directory)),
+        manifest_(manifest),
+        live_(live),
+        events_(events) {}
 
   // Names that may be removed.
   void SetUnreachable(std::vector<std::string> names) { unreachable_ = std::move(names); }
@@ -45,10 +52,11 @@ class RecoveryRoom {
   // NoSpace if it is still over.
   Status CheckUnder() const;
 
-  // What was replayed is dropped, so much of it.
-  void Dropped(uint64_t entries, uint64_t bytes) {
-    evicted_.entries += entries;
+  // What was replayed is dropped: so many bytes of it.
+  void Dropped(const MemTable& memtable, uint64_t bytes) {
+    evicted_.entries += memtable.entries();
     evicted_.bytes += bytes;
+    Tell({EvictedMemtable(memtable)});
   }
   const EvictedAtOpen& evicted() const { return evicted_; }
 
@@ -56,6 +64,7 @@ class RecoveryRoom {
   // Each false if there was nothing of its kind.
   bool RemoveUnreachable();
   bool EvictOldest(uint64_t wanted, Status* status);
+  void Tell(std::vector<EvictionInfo::Segment> segments);
   void Unlink(const NumberedFile& file);
   void Count(const SegmentEntry& victim);
 
@@ -63,6 +72,7 @@ class RecoveryRoom {
   const std::string directory_;
   Manifest* const manifest_;
   std::vector<SegmentEntry>* const live_;
+  EventDispatch* const events_;
   std::vector<std::string> unreachable_;
   EvictedAtOpen evicted_;
 };

@@ -123,6 +123,30 @@ struct CacheResetInfo {
   uint64_t resets = 0;    // of this directory since it was made, this one included
 };
 
+// Why something is taken out of a cache, or out of a database that has nothing beneath it.
+enum class EvictionReason : uint8_t {
+  kExpired = 0,  // every entry of it is past its time
+  kRoom = 1,     // the capacity, or the budget of ghosts, wants it gone
+  kDamaged = 2,  // it cannot be read
+};
+
+// Whole segments that are taken out, in one commit. It changes what is there to be found, never
+// what a find is: see docs/cache.md.
+struct EvictionInfo {
+  struct Segment {
+    uint64_t number = 0;      // 0: entries that were in memory and in no segment
+    uint64_t file_bytes = 0;  // 0 in memory
+    uint64_t entries = 0;
+    // Of its entries. All that was written between them and is in no other source goes with it.
+    uint64_t smallest_sequence = 0;
+    uint64_t largest_sequence = 0;
+    bool leaves_ghost = false;  // which goes on hiding what is older
+  };
+  uint64_t job = 0;  // see FlushInfo; 0 while the database is opened
+  EvictionReason reason = EvictionReason::kRoom;
+  std::vector<Segment> segments;
+};
+
 // Hears of what happens in the background; see Options::listeners. Every method does nothing unless
 // it is overridden.
 //
@@ -147,6 +171,10 @@ class EventListener {
   virtual void OnSegmentCreated(const SegmentInfo&) {}
   // The file of a segment was unlinked.
   virtual void OnSegmentRemoved(const SegmentInfo&) {}
+
+  // Segments are about to be taken out: the commit follows. If it fails they stay, and are told
+  // again when it is tried again. While the database is opened it may come before DB::Open returns.
+  virtual void OnEviction(const EvictionInfo&) {}
 
   // Writes begin or cease to be delayed or stopped.
   virtual void OnStallChanged(const StallInfo&) {}
@@ -175,6 +203,7 @@ const char* StallReasonName(StallReason reason);
 const char* BackgroundErrorSourceName(BackgroundErrorSource source);
 const char* DegradationName(Degradation degradation);
 const char* CacheResetReasonName(CacheResetReason reason);
+const char* EvictionReasonName(EvictionReason reason);
 
 }  // namespace varve
 

@@ -10,7 +10,8 @@ const char* CrashSiteName(CrashSite site) {
                                            "log make",       "log append",     "log sync",
                                            "log recycle",    "recovery flush", "flush",
                                            "compaction",     "checkpoint",     "ingestion",
-                                           "unlink",         "close"};
+                                           "unlink",         "evict",          "salvage",
+                                           "close"};
   static_assert(sizeof(kNames) / sizeof(kNames[0]) == static_cast<size_t>(CrashSite::kCount));
   return kNames[static_cast<int>(site)];
 }
@@ -19,7 +20,8 @@ const char* CrashStepName(CrashStep step) {
   static constexpr const char* kNames[] = {
       "group elected",        "group written",        "group synced",       "group woken",
       "log rotated",          "manifest pages taken", "manifest published", "flush published",
-      "compaction published", "recovery replayed",    "recovery committed"};
+      "compaction published", "recovery replayed",    "recovery committed", "eviction chosen",
+      "eviction published",   "eviction sealed",      "salvage published"};
   static_assert(sizeof(kNames) / sizeof(kNames[0]) == static_cast<size_t>(CrashStep::kCount));
   return kNames[static_cast<int>(step)];
 }

@@ -35,6 +35,8 @@ enum class CrashSite : uint8_t {
   kCheckpoint,
   kIngestion,
   kUnlink,  // files that neither root needs
+  kEvict,   // whole segments, their commit and the seal after it included
+  kSalvage,
   kClose,
   kCount,
 };
@@ -51,6 +53,10 @@ enum class CrashStep : uint8_t {
   kCompactionPublished,
   kRecoveryReplayed,
   kRecoveryCommitted,
+  kEvictionChosen,
+  kEvictionPublished,
+  kEvictionSealed,
+  kSalvagePublished,
   kCount,
 };
 
@@ -63,17 +69,25 @@ inline CrashSite& CurrentCrashSite() {
   return current;
 }
 
-// The calls of this thread are made there; the innermost scope counts.
+// The calls of this thread are made there; the innermost scope counts. But what an eviction or a
+// salvage commits is filed under it: commits are many, and those decide what may be missing.
 class CrashSiteScope {
  public:
   explicit CrashSiteScope(CrashSite site) : before_(CurrentCrashSite()) {
-    CurrentCrashSite() = site;
+    if (!KeepsItsCommits(before_) || !IsCommit(site)) CurrentCrashSite() = site;
   }
   ~CrashSiteScope() { CurrentCrashSite() = before_; }
   CrashSiteScope(const CrashSiteScope&) = delete;
   CrashSiteScope& operator=(const CrashSiteScope&) = delete;
 
  private:
+  static constexpr bool KeepsItsCommits(CrashSite site) {
+    return site == CrashSite::kEvict || site == CrashSite::kSalvage;
+  }
+  static constexpr bool IsCommit(CrashSite site) {
+    return site == CrashSite::kManifestPages || site == CrashSite::kManifestRoot;
+  }
+
   const CrashSite before_;
 };
 

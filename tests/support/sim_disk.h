@@ -93,7 +93,16 @@ struct SimOp {
 
 // What a power loss does to the pending items, which are numbered in a fixed order.
 struct SimLoss {
-  enum class Kind : uint8_t { kDropAll, kKeepAll, kOnly, kAllBut, kSubset, kRandom };
+  enum class Kind : uint8_t {
+    kDropAll,
+    kKeepAll,
+    kOnly,
+    kAllBut,
+    kSubset,
+    kRandom,
+    kSectors,
+    kPages
+  };
   Kind kind = Kind::kDropAll;
   uint64_t argument = 0;
 
@@ -104,10 +113,26 @@ struct SimLoss {
   static SimLoss Subset(uint64_t mask) { return {Kind::kSubset, mask}; }  // at most 64 items
   // Each item any of its outcomes, zeros and garbage included; whole files lean one way.
   static SimLoss Random(uint64_t seed) { return {Kind::kRandom, seed}; }
+  // Of eight items from `first` on, which are the sectors of a page, those in `mask`; all others or
+  // none.
+  static SimLoss Sectors(uint64_t first, uint8_t mask, bool others) {
+    return {Kind::kSectors, first << 9 | uint64_t{others} << 8 | mask};
+  }
+  // By groups (SimDisk::PendingGroups): each whole or not at all. At most 64 of them.
+  static SimLoss Pages(uint64_t mask) { return {Kind::kPages, mask}; }
 
   static const char* KindName(Kind kind);
-  std::string ToString() const;  // "drop", "keep", "only7", "but7", "set1f", "rnd5"
+  // "drop", "keep", "only7", "but7", "set1f", "rnd5", "sec10ff", "pages3"
+  std::string ToString() const;
   static bool Parse(std::string_view text, SimLoss* loss);
+};
+
+// Pending items that belong together: the sectors of a page of a file, a length, a name.
+struct SimPendingGroup {
+  InodeNumber inode = 0;  // the directory's, for a name
+  bool is_page = false;
+  uint32_t page = 0;
+  size_t first = 0, items = 0;  // numbers of the items
 };
 
 class SimDisk {
@@ -150,6 +175,7 @@ class SimDisk {
   // ---- Crashes ----------------------------------------------------------------------------
   // Items a power loss decides about now.
   size_t PendingCount() const;
+  std::vector<SimPendingGroup> PendingGroups() const;
   bool HasPending(InodeNumber inode) const;  // of its data or length
   bool HasPendingNames() const;
   std::string DescribePending() const;  // one line each
@@ -213,6 +239,7 @@ class SimDisk {
   static constexpr uint32_t kZeros = 0xfffffffe, kGarbage = 0xffffffff;
 
   std::vector<Item> Items() const;
+  static bool IsOneGroup(const Item& a, const Item& b);
   std::vector<uint32_t> Choose(const std::vector<Item>& items, const SimLoss& loss) const;
   void WriteCached(Inode* inode, uint64_t offset, Slice data);
   void ResizeCached(Inode* inode, uint64_t size);

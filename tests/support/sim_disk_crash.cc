@@ -47,6 +47,26 @@ std::vector<SimDisk::Item> SimDisk::Items() const {
 
 size_t SimDisk::PendingCount() const { return Items().size(); }
 
+std::vector<SimPendingGroup> SimDisk::PendingGroups() const {
+  std::vector<SimPendingGroup> groups;
+  const std::vector<Item> items = Items();
+  for (size_t i = 0; i < items.size(); ++i) {
+    const Item& item = items[i];
+    const bool is_page = item.kind == Item::Kind::kSector;
+    if (i > 0 && IsOneGroup(items[i - 1], item)) {
+      ++groups.back().items;
+    } else {
+      groups.push_back({item.inode, is_page, is_page ? item.page : 0, i, 1});
+    }
+  }
+  return groups;
+}
+
+bool SimDisk::IsOneGroup(const Item& a, const Item& b) {
+  return a.kind == Item::Kind::kSector && b.kind == a.kind && a.inode == b.inode &&
+         a.page == b.page;
+}
+
 bool SimDisk::HasPending(InodeNumber inode) const {
   const Inode& i = inodes_.at(inode);
   return !i.pages.empty() || !i.sizes.empty();
@@ -86,8 +106,10 @@ std::string SimDisk::DescribePending() const {
 std::vector<uint32_t> SimDisk::Choose(const std::vector<Item>& items, const SimLoss& loss) const {
   std::vector<uint32_t> chosen(items.size(), 0);
   if (loss.kind != SimLoss::Kind::kRandom) {
+    size_t group = 0;
     for (size_t i = 0; i < items.size(); ++i) {
       bool keep = false;
+      if (i > 0 && !IsOneGroup(items[i - 1], items[i])) ++group;
       switch (loss.kind) {
         case SimLoss::Kind::kDropAll:
           break;
@@ -104,6 +126,16 @@ std::vector<uint32_t> SimDisk::Choose(const std::vector<Item>& items, const SimL
           keep = i < 64 && (loss.argument >> i & 1);
           break;
         case SimLoss::Kind::kRandom:
+          break;
+        case SimLoss::Kind::kSectors: {
+          const size_t first = loss.argument >> 9;
+          keep = i >= first && i < first + kSimSectorsPerPage
+                     ? (loss.argument >> (i - first) & 1) != 0
+                     : (loss.argument >> 8 & 1) != 0;
+          break;
+        }
+        case SimLoss::Kind::kPages:
+          keep = group < 64 && (loss.argument >> group & 1);
           break;
       }
       if (keep) chosen[i] = items[i].versions;

@@ -67,28 +67,37 @@ std::string SimOp::ToString() const {
 }
 
 const char* SimLoss::KindName(Kind kind) {
-  static constexpr const char* kNames[] = {"drop", "keep", "only", "but", "set", "rnd"};
+  static constexpr const char* kNames[] = {"drop", "keep", "only", "but",
+                                           "set",  "rnd",  "sec",  "pages"};
   return kNames[static_cast<int>(kind)];
 }
+
+namespace {
+
+int BaseOf(SimLoss::Kind kind) {
+  return kind == SimLoss::Kind::kSubset || kind >= SimLoss::Kind::kSectors ? 16 : 10;
+}
+
+}  // namespace
 
 std::string SimLoss::ToString() const {
   std::string text = KindName(kind);
   if (kind == Kind::kDropAll || kind == Kind::kKeepAll) return text;
   char digits[24];
-  const int base = kind == Kind::kSubset ? 16 : 10;
-  return text.append(digits, std::to_chars(digits, digits + sizeof(digits), argument, base).ptr);
+  return text.append(digits,
+                     std::to_chars(digits, digits + sizeof(digits), argument, BaseOf(kind)).ptr);
 }
 
 bool SimLoss::Parse(std::string_view text, SimLoss* loss) {
-  for (int i = 0; i <= static_cast<int>(Kind::kRandom); ++i) {
+  for (int i = 0; i <= static_cast<int>(Kind::kPages); ++i) {
     const Kind kind = static_cast<Kind>(i);
     const std::string_view name = KindName(kind);
     if (text.substr(0, name.size()) != name) continue;
     text.remove_prefix(name.size());
     *loss = {kind, 0};
     if (kind == Kind::kDropAll || kind == Kind::kKeepAll) return text.empty();
-    const auto result = std::from_chars(text.data(), text.data() + text.size(), loss->argument,
-                                        kind == Kind::kSubset ? 16 : 10);
+    const auto result =
+        std::from_chars(text.data(), text.data() + text.size(), loss->argument, BaseOf(kind));
     return result.ec == std::errc() && result.ptr == text.data() + text.size();
   }
   return false;

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,13 @@
 DEFINE_string(budget, "60s", "how long to run: 90s, 5m, 2h");
 DEFINE_uint64(seed, 1, "seed of the first run; each run takes the next one");
 DEFINE_string(matrix, "all",
-              "what is crashed: all, or some of wal, manifest, db, and faults (the db with its "
-              "first call failing, then its second …); comma-separated");
+              "what is crashed: all, or some of wal, manifest, db, flush, compaction, checkpoint, "
+              "recovery, evict, and faults (the db with its first call failing, then its second "
+              "…); comma-separated");
+DEFINE_string(faults, "", "these kinds of crash and damage alone, as --list names them");
+DEFINE_bool(exhaustive, false,
+            "in the manifest matrix: every mixture of old and new sectors of a root that is being "
+            "written, and of pages while they are twelve at most");
 DEFINE_string(
     sync, "-",
     "sync mode of the log in the db matrix: never, interval, always; -: the seed decides");
@@ -63,15 +69,18 @@ bool ParseSeconds(const std::string& text, double* seconds) {
          (unit.empty() || unit == "s" || unit == "m" || unit == "h");
 }
 
-std::vector<std::string> ParseMatrices(const std::string& text) {
-  if (text == "all") return {"db", "wal", "db", "manifest", "db", "faults"};
+std::vector<std::string> Split(const std::string& text) {
   std::vector<std::string> names;
-  for (size_t at = 0; at <= text.size();) {
+  for (size_t at = 0; at < text.size();) {
     const size_t comma = std::min(text.find(',', at), text.size());
     names.push_back(text.substr(at, comma - at));
     at = comma + 1;
   }
   return names;
+}
+
+std::vector<std::string> ParseMatrices(const std::string& text) {
+  return text == "all" ? AllMatrices() : Split(text);
 }
 
 int Fail(const std::string& what) {
@@ -178,7 +187,13 @@ int Replay(const std::string& text, double seconds) {
 }
 
 int List() {
-  for (const Site& site : Sites()) std::printf("%-9s %s\n", site.matrix, site.place);
+  const std::vector<std::string> matrices = AllMatrices();
+  std::printf("matrices:");
+  for (const std::string& name : std::set<std::string>(matrices.begin(), matrices.end())) {
+    std::printf(" %s", name.c_str());
+  }
+  std::printf("\n\n");
+  for (const Site& site : Sites()) std::printf("%-10s %s\n", site.matrix, site.place);
   std::printf("\nfaults:");
   for (const char* fault : Faults()) std::printf(" %s", fault);
   std::printf("\n");
@@ -248,11 +263,19 @@ int Main() {
   if (!FLAGS_replay.empty()) return Replay(FLAGS_replay, options.seconds);
   if (FLAGS_kills > 0) return Kills(options.seconds);
   options.matrices = ParseMatrices(FLAGS_matrix);
+  const std::vector<std::string> known = AllMatrices();
   for (const std::string& name : options.matrices) {
-    if (name != "db" && name != "wal" && name != "manifest" && name != "faults") {
-      return Fail("--matrix: there is no '" + name + "'; say all, db, wal, manifest or faults");
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      return Fail("--matrix: there is no '" + name + "'; --list names them");
     }
   }
+  options.matrix.faults = Split(FLAGS_faults);
+  for (const std::string& name : options.matrix.faults) {
+    if (std::find(Faults().begin(), Faults().end(), name) == Faults().end()) {
+      return Fail("--faults: there is no '" + name + "'; --list names them");
+    }
+  }
+  options.matrix.exhaustive = FLAGS_exhaustive;
   if (FLAGS_sync != "-" && FLAGS_sync != "never" && FLAGS_sync != "interval" &&
       FLAGS_sync != "always") {
     return Fail("--sync: '" + FLAGS_sync + "' is not never, interval, always or -");

@@ -70,7 +70,7 @@ class ToySession : public Session {
     }
   }
 
-  Observation Observe(SimDisk disk, uint64_t, Ledger::State* state) const override {
+  Observation Observe(SimDisk disk, const CrashPoint&, Ledger::State* state) const override {
     Ledger::State found;
     if (const InodeNumber inode = disk.Find("/toy"); inode != 0) {
       std::string bytes(disk.Size(inode), '\0');

@@ -39,8 +39,9 @@ Options OptionsFor(const DbRunOptions& run, std::shared_ptr<FileSystem> fs,
 
 class DbSession : public Session {
  public:
-  explicit DbSession(const SessionOptions& options) : variant_(options.variant) {
-    run_.options = DbRunOptions::FromSeed(options.seed, variant_, /*short_run=*/false);
+  explicit DbSession(const SessionOptions& options)
+      : variant_(options.variant), focus_(options.focus) {
+    run_.options = DbRunOptions::FromSeed(options.seed, variant_, focus_, /*short_run=*/false);
     fs_ = SimFileSystem::New(
         {.seed = options.seed, .record = true, .mapped_logs = run_.options.db.wal_mapped});
     ledger_ = std::make_shared<Ledger>(run_.options.writers);
@@ -49,8 +50,8 @@ class DbSession : public Session {
 
   // Goes on after a crash of `before`.
   DbSession(const DbSession& before, SimDisk disk, uint64_t boundary, bool kill, uint64_t seed)
-      : variant_(before.variant_) {
-    run_.options = DbRunOptions::FromSeed(seed, variant_, /*short_run=*/true);
+      : variant_(before.variant_), focus_(before.focus_) {
+    run_.options = DbRunOptions::FromSeed(seed, variant_, focus_, /*short_run=*/true);
     run_.options.writers = before.run_.options.writers;
     fs_ = SimFileSystem::New(
         {.seed = seed, .record = true, .mapped_logs = run_.options.db.wal_mapped}, std::move(disk));
@@ -62,16 +63,18 @@ class DbSession : public Session {
   }
 
   bool finds_damage() const override { return true; }
-  uint64_t Context(uint64_t boundary) const override { return run_.checkpoints.Context(boundary); }
+  uint64_t Context(const CrashPoint& point) const override {
+    return run_.checkpoints.Context(point.boundary);
+  }
 
-  Observation Observe(SimDisk disk, uint64_t boundary, Ledger::State* state) const override {
+  Observation Observe(SimDisk disk, const CrashPoint& point, Ledger::State* state) const override {
     const uint64_t seed = disk.CachedHash();
     BatonScheduler scheduler({.seed = seed, .switch_one_in = 1 << 20, .spurious_one_in = 0});
     Observation observation;
     Ledger::State found;
     scheduler.Run([&] {
       observation.fault = run_.checkpoints.Judge(
-          disk, boundary, *ledger_, OptionsFor(run_.options, nullptr, scheduler, seed));
+          disk, point.boundary, *ledger_, OptionsFor(run_.options, nullptr, scheduler, seed));
       if (!observation.fault.empty()) return;
       ObserveTask(std::move(disk), seed, scheduler, &observation, &found);
     });
@@ -220,7 +223,7 @@ class DbSession : public Session {
         std::min<uint64_t>(observation->lowest_new_file, std::strtoull(name.c_str(), nullptr, 10));
   }
 
-  const std::string variant_;
+  const std::string variant_, focus_;
   mutable DbRun run_;
   bool resolve_ = false;  // the open still has to say what it found
   std::vector<std::string> keys_;

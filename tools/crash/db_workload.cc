@@ -383,7 +383,30 @@ std::vector<uint64_t> HashesOf(const Ledger::State& state, int writers, std::str
   return hashes;
 }
 
-DbRunOptions DbRunOptions::FromSeed(uint64_t seed, const std::string& variant, bool short_run) {
+void DbRunOptions::FocusOn(const std::string& focus, Random* random) {
+  if (focus == "flush" || focus == "compaction") {
+    flush_one_in = static_cast<uint32_t>(random->Between(3, 12));
+    ingest_one_in = checkpoint_one_in = 0;
+  }
+  if (focus == "compaction") {
+    db.level0_runs_trigger = 1;
+    db.tiered_runs_trigger = 2;
+  }
+  if (focus == "checkpoint") {
+    checkpoint_one_in = static_cast<uint32_t>(random->Between(3, 8));
+    ingest_one_in = 0;
+  }
+  if (focus == "recovery") {
+    // Much in logs, little in segments; what is opened again and again.
+    steps = 5 + steps / 4;
+    flush_one_in = 1000;
+    ingest_one_in = checkpoint_one_in = 0;
+    fault.nth = lie_nth = 0;
+  }
+}
+
+DbRunOptions DbRunOptions::FromSeed(uint64_t seed, const std::string& variant,
+                                    const std::string& focus, bool short_run) {
   Random random(seed ^ 0x6f7074696f6e);
   DbRunOptions options;
   Options& db = options.db;
@@ -444,6 +467,8 @@ DbRunOptions DbRunOptions::FromSeed(uint64_t seed, const std::string& variant, b
   if (options.lie_nth == 0 && options.fault.nth == 0 && random.OneIn(8)) {
     options.lie_nth = 1 + random.Uniform(40);
   }
+  options.FocusOn(focus, &random);
+  chosen.LimitSteps(&options.steps);
   return options;
 }
 

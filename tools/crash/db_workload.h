@@ -37,7 +37,11 @@ struct DbRunOptions {
   SimFault fault;                                     // nth 0: none
   uint64_t lie_nth = 0;  // the sync that persists nothing and says OK; 0: none
 
-  static DbRunOptions FromSeed(uint64_t seed, const std::string& variant, bool short_run);
+  // `focus`: "flush", "compaction", "checkpoint", "recovery": what there is to be most of; "db": of
+  // nothing.
+  static DbRunOptions FromSeed(uint64_t seed, const std::string& variant, const std::string& focus,
+                               bool short_run);
+  void FocusOn(const std::string& focus, Random* random);
 };
 
 std::string KeyOf(int writer, int key);

@@ -58,7 +58,7 @@ struct Round {
 
   explicit Round(uint64_t round_seed) : seed(round_seed) {
     Random random(seed);
-    options = DbRunOptions::FromSeed(seed, "-", false).db;
+    options = DbRunOptions::FromSeed(seed, "-", "db", false).db;
     options.wal_sync_interval_ms = static_cast<uint32_t>(random.Between(1, 5));
     writers = static_cast<int>(random.Between(1, kWritersMax));
     sync_one_in = random.OneIn(2) ? 1000 : static_cast<uint32_t>(random.Between(2, 30));

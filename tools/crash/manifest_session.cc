@@ -52,7 +52,8 @@ class ManifestSession : public Session {
     Live(seed);
   }
 
-  Observation Observe(SimDisk disk, uint64_t /*boundary*/, Ledger::State* state) const override {
+  Observation Observe(SimDisk disk, const CrashPoint& /*point*/,
+                      Ledger::State* state) const override {
     Observation observation;
     const uint64_t seed = disk.CachedHash();
     auto fs = SimFileSystem::New({.seed = seed, .track = false}, std::move(disk));

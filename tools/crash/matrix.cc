@@ -99,10 +99,13 @@ std::unique_ptr<Session> GoOn(const Session& session, const Walk& walk, const Cr
 }  // namespace
 
 std::unique_ptr<Session> StartSession(const Token& token) {
-  const SessionOptions options{.seed = token.seed, .variant = token.variant};
+  const SessionOptions options{.seed = token.seed, .variant = token.variant, .focus = token.matrix};
   if (token.matrix == "wal") return StartWalSession(options);
   if (token.matrix == "manifest") return StartManifestSession(options);
-  if (token.matrix == "db") return StartDbSession(options);
+  for (const char* of_db : {"db", "flush", "compaction", "checkpoint", "recovery"}) {
+    if (token.matrix == of_db) return StartDbSession(options);
+  }
+  if (token.matrix == "evict") return StartCacheSession(options);
   return nullptr;
 }
 
@@ -122,6 +125,10 @@ std::vector<CrashPoint> Matrix::Plan(const SimReplay& replay, const SimOp* next,
   // promised by then.
   if (after_step) return points;
   add_loss(SimLoss::KeepAll());
+  if (options_.exhaustive) {
+    PlanEveryMixture(replay, next, &points);
+    return points;
+  }
   const auto damage = [&](CrashPoint::Damage kind) {
     for (size_t i = 0; i < 3; ++i) {
       points.push_back(points[i]);
@@ -167,18 +174,64 @@ std::vector<CrashPoint> Matrix::Plan(const SimReplay& replay, const SimOp* next,
   return points;
 }
 
+Circumstances Matrix::CircumstancesOf(const Session& session, const CrashPoint& point,
+                                      bool doubtful) {
+  Circumstances how;
+  how.kill = point.kind == CrashPoint::Kind::kKill && !doubtful;
+  how.damaged = point.damage != CrashPoint::Damage::kNone;
+  // Of either kind of loss that no engine can prevent it must tell, or show less: a prefix.
+  how.decayed = point.damage >= CrashPoint::Damage::kFlip ||
+                (point.kind == CrashPoint::Kind::kLoss && session.LiedBefore(point.boundary));
+  return how;
+}
+
+void Matrix::PlanEveryMixture(const SimReplay& replay, const SimOp* next,
+                              std::vector<CrashPoint>* points) const {
+  constexpr uint32_t kRootPages = 2;  // the first two of the file, which is a manifest
+  CrashPoint point{.boundary = replay.position()};
+  point.torn = true;
+  const uint64_t sectors = next == nullptr ? 0 : SimDisk::SectorsOf(*next);
+  for (point.tear = 1; point.tear < sectors; ++point.tear) points->push_back(point);
+  point = {.boundary = replay.position(), .kind = CrashPoint::Kind::kLoss};
+  const std::vector<SimPendingGroup> groups = replay.disk().PendingGroups();
+  for (const SimPendingGroup& group : groups) {
+    if (!group.is_page || group.page >= kRootPages) continue;
+    for (const bool others : {false, true}) {
+      if (others && groups.size() == 1) continue;
+      for (uint32_t mask = 0; mask < 1u << group.items; ++mask) {
+        point.loss = SimLoss::Sectors(group.first, static_cast<uint8_t>(mask), others);
+        points->push_back(point);
+      }
+    }
+  }
+  if (groups.empty() || groups.size() > kSubsetItemsMax) return;
+  for (uint64_t mask = 0; mask < uint64_t{1} << groups.size(); ++mask) {
+    point.loss = SimLoss::Pages(mask);
+    points->push_back(point);
+  }
+}
+
+bool Matrix::IsWanted(const CrashPoint& point) const {
+  if (options_.faults.empty()) return true;
+  std::string name = point.Fault();
+  const auto chosen = [this](const std::string& fault) {
+    return std::find(options_.faults.begin(), options_.faults.end(), fault) !=
+           options_.faults.end();
+  };
+  const size_t tilde = name.find('~');
+  if (tilde != std::string::npos && !chosen(name.substr(tilde + 1))) return false;
+  return chosen(name.substr(0, tilde));
+}
+
 std::string Matrix::Judge(const Session& session, const CrashPoint& point,
                           const Observation& observation, bool doubtful,
                           uint64_t highest_file) const {
-  // Of either kind of loss that no engine can prevent it must tell, or show less: a prefix.
-  const bool decayed =
-      point.damage >= CrashPoint::Damage::kFlip ||
-      (point.kind == CrashPoint::Kind::kLoss && session.LiedBefore(point.boundary));
+  const Circumstances how = CircumstancesOf(session, point, doubtful);
   if (!observation.fault.empty()) {
-    return decayed && NamesDamage(observation.fault) ? "" : observation.fault;
+    return how.decayed && NamesDamage(observation.fault) ? "" : observation.fault;
   }
   highest_file = std::max(highest_file, session.HighestFile(point.boundary));
-  const bool numbers_kept = !decayed || point.damage != CrashPoint::Damage::kNone;
+  const bool numbers_kept = !how.decayed || how.damaged;
   if (numbers_kept && observation.lowest_new_file <= highest_file) {
     return "file number " + std::to_string(observation.lowest_new_file) + " is used again; " +
            std::to_string(highest_file) + " was taken before the crash";
@@ -187,14 +240,7 @@ std::string Matrix::Judge(const Session& session, const CrashPoint& point,
     return "sequence " + std::to_string(observation.lowest_new_sequence) + " is used again; " +
            std::to_string(session.HighestSequence(point.boundary)) + " was taken before the crash";
   }
-  const bool kill = point.kind == CrashPoint::Kind::kKill && !doubtful;
-  const Ledger& ledger = *session.ledger();
-  const bool damaged = point.damage != CrashPoint::Damage::kNone;
-  Ledger::Bounds bounds = session.BoundsAt(point.boundary, kill, damaged);
-  // Above the position that is recorded as durable, damage of the log looks like its tail (R5.3).
-  if (decayed) std::fill(bounds.low.begin(), bounds.low.end(), 0);
-  if (ledger.Judge(observation.hashes, point.boundary, bounds).legal) return "";
-  return "no legal prefix";
+  return session.JudgeState(observation, point, how);
 }
 
 std::string Matrix::Report(const Session& session, const SimReplay& replay, const CrashPoint& point,
@@ -207,10 +253,8 @@ std::string Matrix::Report(const Session& session, const SimReplay& replay, cons
     text += "  damaged: " + path + "\n";
   }
   Ledger::State state;
-  session.Observe(disk, point.boundary, &state);
-  const bool kill = point.kind == CrashPoint::Kind::kKill && !doubtful;
-  text +=
-      session.ledger()->Explain(state, point.boundary, session.ledger()->At(point.boundary, kill));
+  session.Observe(disk, point, &state);
+  text += session.Explain(state, point, CircumstancesOf(session, point, doubtful));
   text += "  crash: " + point.ToString() + (doubtful ? " (a sync had failed)" : "") +
           "; the last changes before it, and the next:\n";
   const uint64_t from = point.boundary > 12 ? point.boundary - 12 : 0;
@@ -256,15 +300,16 @@ bool Matrix::Examine(const Session& session, Token token, uint64_t images_max) {
     const bool after_step = walk.last() != nullptr && walk.last()->kind == SimOpKind::kStep;
     for (const CrashPoint& point :
          Plan(walk.replay(), walk.next(), after_step, session.finds_damage(), allowance, &random)) {
+      if (!IsWanted(point)) continue;
       current = point;
       SimDisk disk = Materialise(walk.replay(), walk.next(), point);
       const bool damaged = point.damage != CrashPoint::Damage::kNone;
       if (damaged && DamageDisk(point, session.directory(), &disk).empty()) continue;
       if (!listener_->OnImage(token)) return false;
-      const uint64_t key = Mix64(disk.CachedHash() + session.Context(point.boundary));
+      const uint64_t key = Mix64(disk.CachedHash() + session.Context(point));
       auto it = seen_.find(key);
       if (it == seen_.end()) {
-        it = seen_.emplace(key, session.Observe(std::move(disk), point.boundary, nullptr)).first;
+        it = seen_.emplace(key, session.Observe(std::move(disk), point, nullptr)).first;
         listener_->OnObserved();
       }
       const std::string wrong =
@@ -333,7 +378,7 @@ std::string Matrix::Replay(const Token& token) {
     if (depth + 1 == token.points.size()) {
       SimDisk disk = Materialise(walk.replay(), walk.next(), point);
       DamageDisk(point, session->directory(), &disk);
-      const Observation observation = session->Observe(std::move(disk), point.boundary, nullptr);
+      const Observation observation = session->Observe(std::move(disk), point, nullptr);
       const std::string wrong =
           Judge(*session, point, observation, walk.doubtful(), walk.highest_file());
       return wrong.empty() ? "" : Report(*session, walk.replay(), point, wrong, walk.doubtful());

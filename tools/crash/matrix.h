@@ -33,6 +33,11 @@ struct MatrixOptions {
   int continuations = 2;         // sessions that go on after a crash of one
   bool damage = true;            // also images that are damaged apart from the crash
   uint64_t boundary_one_in = 1;  // looks at each so many-th boundary, by chance, and at the last
+  // Of the manifest: every mixture of old and new sectors of a root that is pending, and of pages
+  // while they are twelve at most.
+  bool exhaustive = false;
+  // These alone, as CrashPoint::Fault() names them; none: all.
+  std::vector<std::string> faults = {};
 };
 
 struct Cell {
@@ -75,9 +80,14 @@ class Matrix {
   // `after_step`: the last change was none of the disk. `decays`: damage is to be found.
   std::vector<CrashPoint> Plan(const SimReplay& replay, const SimOp* next, bool after_step,
                                bool decays, uint64_t allowance, Random* random) const;
+  void PlanEveryMixture(const SimReplay& replay, const SimOp* next,
+                        std::vector<CrashPoint>* points) const;
+  bool IsWanted(const CrashPoint& point) const;
   // "" or what is wrong. `doubtful`: a sync failed, so the cache promises nothing.
   std::string Judge(const Session& session, const CrashPoint& point, const Observation& observation,
                     bool doubtful, uint64_t highest_file) const;
+  static Circumstances CircumstancesOf(const Session& session, const CrashPoint& point,
+                                       bool doubtful);
   std::string Report(const Session& session, const SimReplay& replay, const CrashPoint& point,
                      const std::string& wrong, bool doubtful) const;
 

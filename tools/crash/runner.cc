@@ -75,6 +75,12 @@ class Worker : public MatrixListener {
         matrix_options.depth = 1;
         matrix_options.boundary_one_in = 30;
       }
+      matrix_options.exhaustive = options_.matrix.exhaustive && token.matrix == "manifest";
+      if (token.matrix == "recovery") {
+        matrix_options.depth = 3;
+        matrix_options.continuations = 6;
+        matrix_options.boundary_one_in = 6;
+      }
       Matrix matrix(matrix_options, this);
       const bool goes_on = faults ? matrix.RunFaults(token) : matrix.Run(token);
       shared_->sessions.fetch_add(1, std::memory_order_relaxed);

@@ -8,6 +8,7 @@
 
 #include "tests/support/ledger.h"
 #include "tests/support/sim_file_system.h"
+#include "tools/crash/crash_point.h"
 #include "varve/status.h"
 
 // What is crashed: a part of the engine, or all of it, behind one interface.
@@ -18,6 +19,8 @@
 // and a further session can be started.
 
 namespace varve::crash {
+
+struct CacheFindings;
 
 // What was found on a crash image.
 struct Observation {
@@ -30,6 +33,15 @@ struct Observation {
   uint64_t lowest_new_file = UINT64_MAX;
   // Lowest sequence that a write after opening it takes; UINT64_MAX if not tried.
   uint64_t lowest_new_sequence = UINT64_MAX;
+  // Of a cache, in place of the hashes.
+  std::shared_ptr<const CacheFindings> cache;
+};
+
+// What counts of a crash when an observation is judged.
+struct Circumstances {
+  bool kill = false;  // nothing that was cached is lost: the process died, and no sync had failed
+  bool damaged = false;  // something besides the crash befell the disk
+  bool decayed = false;  // of a kind that no engine can make up for
 };
 
 class Session {
@@ -49,10 +61,17 @@ class Session {
   bool LiedBefore(uint64_t boundary) const { return fs_->first_lie() < boundary; }
   // Whether opening and reading must tell of any damage that counts: see MatrixOptions::damage.
   virtual bool finds_damage() const { return false; }
-  // Says what else than the disk an observation at `boundary` depends on.
-  virtual uint64_t Context(uint64_t /*boundary*/) const { return 0; }
+  // Says what else than the disk an observation after `point` depends on.
+  virtual uint64_t Context(const CrashPoint& /*point*/) const { return 0; }
   // `state`, if not null, gets the entries found. const, and callable by several threads.
-  virtual Observation Observe(SimDisk disk, uint64_t boundary, Ledger::State* state) const = 0;
+  virtual Observation Observe(SimDisk disk, const CrashPoint& point,
+                              Ledger::State* state) const = 0;
+  // "" if what was found is what the crash may leave, or what is wrong.
+  virtual std::string JudgeState(const Observation& observation, const CrashPoint& point,
+                                 const Circumstances& how) const;
+  // For people: how `state` differs from all that would be legal.
+  virtual std::string Explain(const Ledger::State& state, const CrashPoint& point,
+                              const Circumstances& how) const;
   // A session on what the crash at `boundary` left. Null if the subject knows no such thing.
   virtual std::unique_ptr<Session> Continue(SimDisk disk, uint64_t boundary, bool kill,
                                             uint64_t seed) const = 0;
@@ -81,12 +100,15 @@ class Session {
 struct SessionOptions {
   uint64_t seed = 1;
   std::string variant = "-";
+  // The matrix: what of the engine is to be busiest.
+  std::string focus = "db";
 };
 
-// The subjects, by name: "wal", "manifest", "db".
+// The subjects, by name: "wal", "manifest", "db" and what is drawn from it, "evict".
 std::unique_ptr<Session> StartWalSession(const SessionOptions& options);
 std::unique_ptr<Session> StartManifestSession(const SessionOptions& options);
 std::unique_ptr<Session> StartDbSession(const SessionOptions& options);
+std::unique_ptr<Session> StartCacheSession(const SessionOptions& options);
 
 }  // namespace varve::crash
 

@@ -69,13 +69,63 @@ constexpr Site kSites[] = {
     {"db", "ingestion: segment.create"},
     {"db", "ingestion: segment.write"},
     {"db", "ingestion: segment.sync"},
+    {"flush", "flush: segment.create"},
+    {"flush", "flush: segment.write"},
+    {"flush", "flush: segment.sync"},
+    {"flush", "flush: directory_sync"},
+    {"flush", "flush published"},
+    {"flush", "manifest root: manifest.root"},
+    {"compaction", "compaction: segment.create"},
+    {"compaction", "compaction: segment.write"},
+    {"compaction", "compaction: segment.sync"},
+    {"compaction", "compaction: directory_sync"},
+    {"compaction", "compaction published"},
+    {"compaction", "unlink: segment.unlink"},
+    {"checkpoint", "checkpoint: segment.link"},
+    {"checkpoint", "checkpoint: directory_sync"},
+    {"checkpoint", "checkpoint: other.rename"},
+    {"recovery", "open: directory_sync"},
+    {"recovery", "manifest open: manifest.root"},
+    {"recovery", "recovery flush: segment.create"},
+    {"recovery", "recovery flush: segment.write"},
+    {"recovery", "recovery flush: segment.sync"},
+    {"recovery", "recovery flush: directory_sync"},
+    {"recovery", "recovery replayed"},
+    {"recovery", "recovery committed"},
+    {"evict", "eviction chosen"},
+    {"evict", "evict: manifest.root"},
+    {"evict", "evict: manifest.sync"},
+    {"evict", "eviction published"},
+    {"evict", "eviction sealed"},
+    {"evict", "salvage: segment.create"},
+    {"evict", "salvage: segment.write"},
+    {"evict", "salvage: segment.sync"},
+    {"evict", "salvage: ghost.create"},
+    {"evict", "salvage: ghost.write"},
+    {"evict", "salvage: ghost.sync"},
+    {"evict", "salvage: directory_sync"},
+    {"evict", "salvage: manifest.root"},
+    {"evict", "salvage: manifest.sync"},
+    {"evict", "salvage published"},
+    {"evict", "unlink: segment.unlink"},
+    {"evict", "unlink: ghost.unlink"},
+    {"evict", "flush: ghost.create"},
+    {"evict", "flush: ghost.write"},
+    {"evict", "flush: ghost.sync"},
+    {"evict", "compaction: ghost.write"},
+    {"evict", "recovery flush: ghost.write"},
+    {"evict", "recovery committed"},
 };
 
-constexpr const char* kFaults[] = {"kill", "torn", "drop", "keep", "only", "but",
-                                   "set",  "rnd",  "root", "flip", "move"};
+constexpr const char* kFaults[] = {"kill", "torn", "drop",  "keep", "only", "but", "set",
+                                   "rnd",  "sec",  "pages", "root", "flip", "move"};
 
 }  // namespace
 
+std::vector<std::string> AllMatrices() {
+  return {"db",         "wal",        "evict",    "manifest", "flush", "evict",
+          "compaction", "checkpoint", "recovery", "evict",    "faults"};
+}
 std::span<const Site> Sites() { return kSites; }
 std::span<const char* const> Faults() { return kFaults; }
 

@@ -13,10 +13,12 @@
 namespace varve::crash {
 
 struct Site {
-  const char* matrix;  // "wal", "manifest", "db"
+  const char* matrix;  // one of AllMatrices()
   const char* place;   // as SimOp::Label() says
 };
 
+// Of `--matrix=all`, in the order in which they take turns; some come more often.
+std::vector<std::string> AllMatrices();
 std::span<const Site> Sites();
 // Every kind of loss that CrashPoint::Fault() names, without "~root".
 std::span<const char* const> Faults();

@@ -39,14 +39,14 @@ class WalSession : public Session {
     Run(options.seed);
   }
 
-  uint64_t Context(uint64_t boundary) const override {
-    const Root& root = RootAt(boundary);
+  uint64_t Context(const CrashPoint& point) const override {
+    const Root& root = RootAt(point.boundary);
     return Mix64(root.lowest) + Mix64(root.durable.log + root.durable.offset * 31);
   }
 
-  Observation Observe(SimDisk disk, uint64_t boundary, Ledger::State* state) const override {
+  Observation Observe(SimDisk disk, const CrashPoint& point, Ledger::State* state) const override {
     Ledger::State found;
-    const Root& root = RootAt(boundary);
+    const Root& root = RootAt(point.boundary);
     for (uint32_t i = 1; i < records_.size(); ++i) {
       if (records_[i].log < root.lowest) found[KeyOf(i)] = records_[i].digest;
     }

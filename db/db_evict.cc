@@ -189,6 +189,11 @@ Status DBImpl::CarryOut(Eviction* eviction, EvictionReason reason, Evicted* evic
   CrashStepDone(CrashStep::kEvictionChosen);
   MakeGhosts(eviction);
   TellEviction(*eviction, reason);
+  if (VARVE_PLANTED("unlinked before the eviction")) {
+    for (const auto& victim : eviction->victims) {
+      options_.env.file_system->RemoveFile(SegmentFileName(path_, victim->number())).ok();
+    }
+  }
   const Status status = CommitEviction(*eviction);
   {
     MutexLock lock(&mu_);

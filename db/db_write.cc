@@ -9,6 +9,7 @@
 #include "db/write_batch_internal.h"
 #include "util/crash_site.h"
 #include "util/hash.h"
+#include "util/planted.h"
 #include "util/stopwatch.h"
 
 namespace varve {
@@ -262,6 +263,7 @@ Status DBImpl::SealClockMark(uint64_t mark_ms) {
   ManifestEdit edit;
   edit.clock_mark_ms = mark_ms;
   const Status status = manifest_->Commit(edit);
+  if (status.ok() && VARVE_PLANTED("clock mark in one root")) return status;
   if (status.ok()) return Seal();
   if (const Status poisoned = manifest_->poisoned(); !poisoned.ok()) {
     LatchError(poisoned, BackgroundErrorSource::kManifest);
@@ -339,7 +341,7 @@ Status DBImpl::TryMakeRoom(const GroupNeeds& needs) {
   }
   if (Status status = AdmitToMemtable(needs.load); !status.ok()) return status;
   if (!needs.logged) {
-    if (options_.cache() && !unlogged_marked_) {
+    if (options_.cache() && !unlogged_marked_ && !VARVE_PLANTED("unlogged writes not marked")) {
       if (Status status = MarkUnlogged(true); !status.ok()) return status;
     }
     unlogged_in_memory_ = true;
@@ -406,7 +408,7 @@ Status DBImpl::FlushUnlogged() {
   Status status = WaitForFlush(all);
   if (status.ok() && unlogged_marked_) {
     status = MarkUnlogged(false);
-  } else if (status.ok()) {
+  } else if (status.ok() && !VARVE_PLANTED("unlogged flush not sealed")) {
     status = Seal();  // durable only in both roots (RULES R4.2)
   }
   if (status.ok()) unlogged_in_memory_ = false;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "util/planted.h"
+
 namespace varve {
 
 namespace {
@@ -30,7 +32,7 @@ EngineTime::EngineTime(const Options& options)
 void EngineTime::Begin(Source source) {
   LeaseClock::Options lease;
   lease.clock = clock_;
-  lease.mark_ms = source.mark_ms;
+  lease.mark_ms = VARVE_PLANTED("clock mark not looked at") ? 0 : source.mark_ms;
   lease.jump_max_ms = jump_max_ms_;
   lease.away_max_ms = LeaseClock::kAwayMillisMax;
   lease.doubt_ms = cache_ ? 0 : kDoubtMillis;

@@ -7,6 +7,7 @@
 #include "db/manifest_writer.h"
 #include "db/reset_record.h"
 #include "util/crash_site.h"
+#include "util/planted.h"
 
 namespace varve::manifest {
 namespace {
@@ -317,6 +318,7 @@ Status Writer::WritePages(Staged* staged) {
   // Nothing refers to these places, whatever they now hold.
   if (Status s = WriteImages(file_.get(), &staged->images); !s.ok()) return s;
   ++counts_.syncs;
+  if (VARVE_PLANTED("manifest pages not synced")) return Status::OK();
   Status s = file_->Sync();
   return s.ok() ? s : Poison(s);
 }
@@ -325,7 +327,7 @@ Status Writer::WriteRoot(const Root& root) {
   const uint32_t slot = 1 - newest_;
   ++counts_.pages_written;
   Status s = file_->Write(uint64_t{slot} * kPageBytes, EncodeRoot(root, slot));
-  if (s.ok()) {
+  if (s.ok() && !VARVE_PLANTED("root not synced")) {
     ++counts_.syncs;
     s = file_->Sync();
   }
@@ -339,6 +341,10 @@ Status Writer::WriteRoot(const Root& root) {
 void Writer::Install(Staged* staged) {
   for (const uint32_t page : waiting_) free_.Free(page);
   waiting_ = std::move(staged->pages_dropped);
+  if (VARVE_PLANTED("page freed at once")) {
+    for (const uint32_t page : waiting_) free_.Free(page);
+    waiting_.clear();
+  }
   for (const uint32_t first : staged->chains_dropped) spills_.erase(first);
   spills_.merge(staged->spills);
   {
@@ -346,6 +352,11 @@ void Writer::Install(Staged* staged) {
     released_.insert(released_.end(), removed_.begin(), removed_.end());
   }
   removed_ = std::move(staged->removed);
+  if (VARVE_PLANTED("unlinked before the seal")) {
+    MutexLock lock(&state_mutex_);
+    released_.insert(released_.end(), removed_.begin(), removed_.end());
+    removed_.clear();
+  }
   for (const auto& [number, flags] : staged->file_flags) {
     if (flags == 0) {
       file_flags_.erase(number);

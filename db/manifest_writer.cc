@@ -5,6 +5,7 @@
 
 #include "util/crash_site.h"
 #include "util/filename.h"
+#include "util/planted.h"
 
 namespace varve::manifest {
 namespace {
@@ -78,7 +79,9 @@ Status Writer::Open(ManifestState* state) {
   FileInfo info;
   if (Status s = fs->GetFileInfo(path_, &info); !s.ok()) return s;
   // A name left by a killed process may still vanish.
-  if (Status s = fs->SyncDirectory(directory_); !s.ok()) return s;
+  if (!VARVE_PLANTED("names of the killed trusted")) {
+    if (Status s = fs->SyncDirectory(directory_); !s.ok()) return s;
+  }
   MutexLock lock(&commit_mutex_);
   if (Status s = fs->NewRandomRWFile(path_, /*create=*/false, &file_); !s.ok()) return s;
   uint64_t file_bytes;
@@ -111,7 +114,7 @@ Status Writer::Open(ManifestState* state) {
   if ((root_.state.mode_bits & kCacheMode) != 0) {
     // An open that ends before it has judged what it found leaves the next one the same evidence. A
     // clean end is soon no mark of it any more, and says that all is durable.
-    root_.boot_id_is_kept = true;
+    root_.boot_id_is_kept = !VARVE_PLANTED("evidence used up by an open");
     root_.state.all_synced |= root_.state.clean_close;
     root_.state.unlogged &= !root_.state.clean_close;
   }
@@ -122,9 +125,15 @@ Status Writer::Open(ManifestState* state) {
   {
     MutexLock state_lock(&state_mutex_);
     next_file_number_ = root_.state.next_file_number;
+    if (VARVE_PLANTED("file number used again")) {
+      const bool ahead =
+          !root_.state.clean_close && next_file_number_ > options_.file_numbers_ahead;
+      next_file_number_ -= ahead ? options_.file_numbers_ahead : 0;
+    }
   }
   // The older of two roots is durable; the newest may be in the page cache only, so it goes first.
   newest_ = loaded.valid_roots == 2 ? 1 - loaded.slot : loaded.slot;
+  if (VARVE_PLANTED("fresh root over the older")) newest_ = loaded.slot;
   if (Status s = WriteFreshRoots(); !s.ok()) return s;
 
   free_ = FreePages(std::max(source.pages(), kRoots));
@@ -143,7 +152,7 @@ Status Writer::Open(ManifestState* state) {
 
 Status Writer::WriteFreshRoots() {
   root_.state.generation += options_.machine->RandomSeed() % kGenerationJump;
-  for (uint32_t i = 0; i < kRoots; ++i) {
+  for (uint32_t i = VARVE_PLANTED("one fresh root") ? 1 : 0; i < kRoots; ++i) {
     ++root_.state.generation;
     SetCounters(Counters::kAhead, &root_);
     if (Status s = WriteRoot(root_); !s.ok()) return s;
@@ -168,9 +177,14 @@ void Writer::SetCounters(Counters counters, Root* root) {
 }
 
 void Writer::Publish() {
-  sequence_limit_.store(std::min(promises_[0].next_sequence, promises_[1].next_sequence),
+  const Promise& newest = promises_[newest_];
+  sequence_limit_.store(VARVE_PLANTED("sequences reserved in one root")
+                            ? newest.next_sequence
+                            : std::min(promises_[0].next_sequence, promises_[1].next_sequence),
                         std::memory_order_release);
-  lowest_log_needed_.store(std::min(promises_[0].lowest_log, promises_[1].lowest_log),
+  lowest_log_needed_.store(VARVE_PLANTED("logs freed by one root")
+                               ? newest.lowest_log
+                               : std::min(promises_[0].lowest_log, promises_[1].lowest_log),
                            std::memory_order_release);
   counts_.generation = root_.state.generation;
   counts_.segments = root_.segments;
@@ -181,7 +195,9 @@ void Writer::Publish() {
   counts_.waiting_logs = promises_[0].lowest_log != promises_[1].lowest_log;
   counts_.tail_pages = TailToCut();
   MutexLock lock(&state_mutex_);
-  file_number_limit_ = std::min(promises_[0].next_file_number, promises_[1].next_file_number);
+  file_number_limit_ = VARVE_PLANTED("numbers reserved in one root")
+                           ? newest.next_file_number
+                           : std::min(promises_[0].next_file_number, promises_[1].next_file_number);
   stats_ = counts_;
   last_reset_ = root_.state.last_reset;
 }

@@ -16,6 +16,7 @@
 #include "memtable/memtable.h"
 #include "util/crash_site.h"
 #include "util/filename.h"
+#include "util/planted.h"
 #include "wal/replay.h"
 
 namespace varve {
@@ -275,13 +276,16 @@ Status ReplayAndCommit(const Options& options, const std::string& directory,
     SayHowItIsOpen(options, &edit);
     edit.added = segments.segments();
     if (!result.found.empty()) edit.lowest_log = result.found.back() + 1;
+    if (VARVE_PLANTED("cut log passed alone") && result.end.log != 0) {
+      edit.lowest_log = result.end.log + 1;
+    }
     edit.next_sequence = state.next_sequence;
     if (!edit.added.empty() && !HistoryRetention(options).any()) {
       edit.retained_sequence = state.next_sequence - 1;  // versions below it may have been left out
     }
     recovered->retained_sequence = std::max(state.retained_sequence, edit.retained_sequence);
     status = manifest->Commit(edit);
-    if (status.ok()) status = manifest->Seal();
+    if (status.ok() && !VARVE_PLANTED("recovery not sealed")) status = manifest->Seal();
     CrashStepDone(CrashStep::kRecoveryCommitted);
     if (!status.ok()) return status;  // either may be what a crash leaves: the segments stay
   }
@@ -368,6 +372,9 @@ Status Recover(const Options& options, const std::string& directory, const Cache
     std::string why;
     if (options.cache()) {
       reset = ResetAtOpen(state, options.env.machine->BootId(), options.after_power_loss);
+      if (VARVE_PLANTED("power loss forgiven") && reset == CacheResetReason::kPowerLoss) {
+        reset.reset();
+      }
     }
     if (!reset.has_value()) {
       bool log_is_damaged = false;

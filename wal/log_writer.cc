@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "util/planted.h"
 #include "util/scheduler.h"
 
 namespace varve::wal {
@@ -81,7 +82,8 @@ Status LogWriter::Append(std::span<const Slice> parts, uint64_t payload_bytes, L
   do {
     SchedulePoint();
     prev = tail & ~kFence;
-    start = (tail & kFence) != 0 ? RoundUpToBlock(prev) : prev;
+    const bool fenced = (tail & kFence) != 0 && !VARVE_PLANTED("synced block written again");
+    start = fenced ? RoundUpToBlock(prev) : prev;
   } while (!tail_.compare_exchange_weak(tail, start + size, std::memory_order_acq_rel,
                                         std::memory_order_relaxed));
   SchedulePoint();

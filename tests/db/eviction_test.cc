@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <memory>
+#include <string>
 #include <utility>
 
 #include "tests/db/ghost_fixture.h"
@@ -45,6 +48,46 @@ TEST_F(GhostTest, VictimsHideNothingFromEachOther) {
   Evict({5, 6});
   EXPECT_EQ(evicted_.ghosts, 2u);
   EXPECT_EQ(Read(), "3=v8");
+}
+
+// What a listener hears of evictions, and whether each was committed by then.
+class EvictionRecorder : public EventListener {
+ public:
+  explicit EvictionRecorder(std::shared_ptr<SimFileSystem> disk) : disk_(std::move(disk)) {}
+  void OnEviction(const EvictionInfo& info) override {
+    ManifestState manifest;
+    EXPECT_TRUE(Manifest::Inspect(disk_.get(), "/db", &manifest).ok());
+    for (const EvictionInfo::Segment& segment : info.segments) {
+      const bool live = std::any_of(
+          manifest.segments.begin(), manifest.segments.end(), [&](const SegmentEntry& entry) {
+            return entry.number == segment.number && (entry.flags & kSegmentGhost) == 0;
+          });
+      told += std::string(EvictionReasonName(info.reason)) + " " + std::to_string(segment.entries) +
+              " of " + std::to_string(segment.smallest_sequence) + " to " +
+              std::to_string(segment.largest_sequence) + (segment.leaves_ghost ? " ghost" : "") +
+              (live ? "" : " gone") + "\n";
+    }
+  }
+  std::string told;
+
+ private:
+  const std::shared_ptr<SimFileSystem> disk_;
+};
+
+TEST_F(GhostTest, EvictionsAreToldBeforeTheyAreCommitted) {
+  const auto recorder = std::make_shared<EvictionRecorder>(disk_);
+  options_.listeners = {recorder};
+  Open();
+  for (int flush = 0; flush < 3; ++flush) {
+    Put(1);
+    Put(2);
+    Flush();
+  }
+  Evict({2});
+  EXPECT_EQ(recorder->told, "for room 2 of 3 to 4 ghost\n");
+  recorder->told.clear();
+  ASSERT_TRUE(TryEvict({1, 3}, EvictionReason::kDamaged).ok());
+  EXPECT_EQ(recorder->told, "damaged 2 of 5 to 6\ndamaged 2 of 1 to 2\n");
 }
 
 TEST_F(GhostTest, ReasonsAreCountedApart) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "tools/crash/allocations.h"
 #include "tools/crash/kills.h"
 #include "tools/crash/matrix.h"
 #include "tools/crash/runner.h"
@@ -43,7 +44,12 @@ DEFINE_uint64(kills, 0,
               "system; the budget ends it too");
 DEFINE_bool(out_of_memory, false,
             "with --kills: in some children an allocation fails, once or for good from then on");
-DEFINE_string(kill_dir, "", "where the databases of --kills are made; default: a temporary one");
+DEFINE_uint64(allocations, 0,
+              "instead of the simulation: in short lives on the file system this allocation fails, "
+              "then the next one, until none is left; the budget ends it too");
+DEFINE_string(
+    kill_dir, "",
+    "where the databases of --kills and --allocations are made; default: a temporary one");
 DEFINE_string(replay, "", "look at the image of one token alone, and say what is wrong with it");
 DEFINE_bool(
     shrink, false,
@@ -113,6 +119,10 @@ void PrintJson(const RunnerReport& report, const std::vector<std::string>& unhit
                      ", \"seconds\": " + std::to_string(report.seconds) + ", \"tokens\": [";
   for (size_t i = 0; i < report.found.size(); ++i) {
     text += (i > 0 ? ", " : "") + Quote(report.found[i].token);
+  }
+  text += "], \"texts\": [";
+  for (size_t i = 0; i < report.found.size(); ++i) {
+    text += (i > 0 ? ", " : "") + Quote(report.found[i].text);
   }
   text += "], \"unhit\": [";
   for (size_t i = 0; i < unhit.size(); ++i) text += (i > 0 ? ", " : "") + Quote(unhit[i]);
@@ -221,14 +231,49 @@ int RunCorpus(const std::string& path, std::vector<Violation>* found) {
   return 0;
 }
 
-int Kills(double seconds) {
-  KillOptions options;
-  options.directory = FLAGS_kill_dir;
-  char made[] = "/tmp/varve_crash_XXXXXX";
-  if (options.directory.empty()) {
-    if (mkdtemp(made) == nullptr) return Fail("cannot make a temporary directory; use --kill_dir");
-    options.directory = made;
+// A directory for real files.
+class RealDirectory {
+ public:
+  RealDirectory() : path_(FLAGS_kill_dir) {
+    if (path_.empty() && mkdtemp(made_) != nullptr) path_ = made_;
   }
+  ~RealDirectory() {
+    if (FLAGS_kill_dir.empty()) rmdir(made_);  // unless a violation left something to look at
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  char made_[32] = "/tmp/varve_crash_XXXXXX";
+  std::string path_;
+};
+
+int Allocations(double seconds) {
+  const RealDirectory directory;
+  if (directory.path().empty()) return Fail("cannot make a temporary directory; use --kill_dir");
+  const AllocationReport report =
+      FailAllAllocations({.directory = directory.path(),
+                          .seconds = seconds,
+                          .first = FLAGS_allocations,
+                          .progress = !FLAGS_json && isatty(STDERR_FILENO) != 0});
+  for (const std::string& violation : report.violations) {
+    std::printf("VIOLATION  %s\n", violation.c_str());
+  }
+  std::printf(
+      "allocations to the %llu., %s: %llu runs, %llu ended by it, %llu with an error, %llu "
+      "all the same well, %zu violations, %.1f s\n",
+      static_cast<unsigned long long>(report.allocations),
+      report.complete ? "none is left" : "more are left",
+      static_cast<unsigned long long>(report.runs), static_cast<unsigned long long>(report.ended),
+      static_cast<unsigned long long>(report.errors),
+      static_cast<unsigned long long>(report.passed), report.violations.size(), report.seconds);
+  return report.violations.empty() ? 0 : 1;
+}
+
+int Kills(double seconds) {
+  const RealDirectory directory;
+  if (directory.path().empty()) return Fail("cannot make a temporary directory; use --kill_dir");
+  KillOptions options;
+  options.directory = directory.path();
   options.seed = FLAGS_seed;
   options.kills = FLAGS_kills;
   options.out_of_memory = FLAGS_out_of_memory;
@@ -249,7 +294,6 @@ int Kills(double seconds) {
               static_cast<unsigned long long>(report.out_of_memory),
               static_cast<unsigned long long>(report.batches), report.violations.size(),
               report.seconds);
-  if (FLAGS_kill_dir.empty()) rmdir(made);  // unless a violation left something to look at
   return report.violations.empty() ? 0 : 1;
 }
 
@@ -262,6 +306,7 @@ int Main() {
   if (FLAGS_shrink && FLAGS_replay.empty()) return Fail("--shrink: of which --replay?");
   if (!FLAGS_replay.empty()) return Replay(FLAGS_replay, options.seconds);
   if (FLAGS_kills > 0) return Kills(options.seconds);
+  if (FLAGS_allocations > 0) return Allocations(options.seconds);
   options.matrices = ParseMatrices(FLAGS_matrix);
   const std::vector<std::string> known = AllMatrices();
   for (const std::string& name : options.matrices) {

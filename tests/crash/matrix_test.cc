@@ -44,6 +44,31 @@ TEST(Matrix, ManifestSurvivesItsCrashes) { RunSeeds("manifest", 1, 15, 1500, 150
 // Checklist W1, W6, W7, W10, W11, W15, N8, N9, S3, S4, S7, I1, L1.
 TEST(Matrix, DatabaseSurvivesItsCrashes) { RunSeeds("db", 1, 5, 800, 1000); }
 
+// Checklist N3, N4, E2, E13, R2.1, R6.1: what a cache at its capacity gave up it has told.
+TEST(Matrix, CacheSurvivesItsCrashes) { RunSeeds("evict", 1, 6, 600, 1000); }
+
+// Every mixture of old and new sectors of a root that is being written, and of pending pages.
+TEST(Matrix, RootOfTheManifestMayBeAnyMixture) {
+  Counter counter;
+  Matrix crashes({.depth = 1, .exhaustive = true}, &counter);
+  crashes.Run({.matrix = "manifest", .seed = 2, .variant = "+s8", .points = {}});
+  EXPECT_EQ(counter.violations, 0u) << counter.first_token.ToString() << "\n" << counter.first_text;
+  uint64_t mixtures = 0;
+  for (const auto& [place, cell] : crashes.cells()) {
+    if (place.second == "sec") mixtures += cell.images;
+  }
+  EXPECT_GT(mixtures, 20u * 256);
+}
+
+TEST(Matrix, MakesTheKindsOfCrashThatAreWanted) {
+  Counter counter;
+  Matrix crashes({.images_max = 500, .faults = {"kill", "root"}}, &counter);
+  crashes.Run({.matrix = "db", .seed = 1, .variant = "-", .points = {}});
+  std::set<std::string> kinds;
+  for (const auto& [place, cell] : crashes.cells()) kinds.insert(place.second);
+  EXPECT_EQ(kinds, (std::set<std::string>{"kill", "kill~root"}));
+}
+
 // A file of records, each synced before it is acknowledged: the smallest engine. `syncs` says what
 // it forgets. Records that share a sector with a synced one are a defect of their own (RULES R5.2).
 class ToySession : public Session {
@@ -115,7 +140,7 @@ TEST(Matrix, SeesWhatAnEngineForgetsToSync) {
 
 // A token leads to the same image and the same history each time, threads of the engine included.
 TEST(Matrix, SeedGivesOneHistory) {
-  for (const char* matrix : {"wal", "manifest", "db"}) {
+  for (const char* matrix : {"wal", "manifest", "db", "evict", "compaction", "recovery"}) {
     std::set<std::string> histories;
     for (int i = 0; i < 2; ++i) {
       const auto session =
@@ -142,7 +167,8 @@ TEST(Matrix, ReplayLooksAtOneImage) {
 TEST(Token, TextRoundTrip) {
   for (const char* text :
        {"db:1f:-:", "wal:1:-:12.kill", "db:ff:always:1873.torn2.kill/44.rnd99/3.set1f",
-        "manifest:3:-:7.only12~root/0.keep", "db:1:never:5.torn3.but4"}) {
+        "manifest:3:-:7.only12~root/0.keep", "db:1:never:5.torn3.but4",
+        "manifest:1:-:9.sec107ff/2.pagesa1"}) {
     Token token;
     ASSERT_TRUE(Token::Parse(text, &token)) << text;
     EXPECT_EQ(token.ToString(), text);

@@ -76,7 +76,7 @@ class CacheOracle {
     uint64_t resets = 0;  // of the directory since it was made, as it says
     // More of what counts, by the open that was read after.
     const std::vector<LoggedEviction>* evictions = nullptr;
-    CacheTime now;
+    CacheTime now = {};
   };
 
   struct Mode {

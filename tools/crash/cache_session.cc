@@ -101,9 +101,9 @@ class CacheSession : public Session {
   }
 
   bool finds_damage() const override { return true; }
-  // Whether the machine went down too is not on the disk.
+  // Whether the machine went down too, and which boot it was, is not on the disk.
   uint64_t Context(const CrashPoint& point) const override {
-    return point.kind == CrashPoint::Kind::kKill ? 1 : 2;
+    return point.kind == CrashPoint::Kind::kKill ? boot_ : 0;
   }
 
   Observation Observe(SimDisk disk, const CrashPoint& point, Ledger::State* state) const override {

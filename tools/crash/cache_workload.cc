@@ -332,7 +332,9 @@ class Client {
 }  // namespace
 
 bool CacheRun::Explained(const char* call, const Status& status) {
-  const bool typed = status.IsIOError() || status.IsNoSpace() || status.IsAborted();
+  // Busy: the clock mark could not be sealed.
+  const bool typed =
+      status.IsIOError() || status.IsNoSpace() || status.IsAborted() || status.IsBusy();
   if (fs->calls_failed() > 0 && typed) return true;
   Fault(std::string(call) + ": " + status.ToString());
   return false;
@@ -402,7 +404,7 @@ CacheRunOptions CacheRunOptions::FromSeed(uint64_t seed, const std::string& vari
   options.ttl_one_in = static_cast<uint32_t>(random.Between(2, 8));
   options.flush_one_in = static_cast<uint32_t>(random.Between(8, 60));
   options.evict_one_in = static_cast<uint32_t>(random.Between(8, 40));
-  options.policy_one_in = static_cast<uint32_t>(random.Between(10, 60));
+  options.policy_one_in = static_cast<uint32_t>(random.Between(6, 30));
   options.compact_one_in = static_cast<uint32_t>(random.Between(20, 100));
   if (short_run || chosen.fault_nth > 0) {
     options.steps = 5 + options.steps / 8;

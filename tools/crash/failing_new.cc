@@ -6,9 +6,10 @@
 
 namespace {
 
-// Relaxed, both: which allocation is the nth does not matter to the byte.
+// Relaxed, all: which allocation is the nth does not matter to the byte.
 std::atomic<uint64_t> left{0};  // before one fails; 0: none will
 std::atomic<bool> for_good{false};
+std::atomic<uint64_t> failed{0};
 
 bool Fails() {
   uint64_t now = left.load(std::memory_order_relaxed);
@@ -16,6 +17,7 @@ bool Fails() {
   while (now > 1 && !left.compare_exchange_weak(now, now - 1, std::memory_order_relaxed)) {
   }
   if (now != 1) return false;
+  failed.fetch_add(1, std::memory_order_relaxed);
   if (!for_good.load(std::memory_order_relaxed)) left.store(0, std::memory_order_relaxed);
   return true;
 }
@@ -36,6 +38,8 @@ void FailAllocation(uint64_t nth, bool lasting) {
   for_good.store(lasting, std::memory_order_relaxed);
   left.store(nth, std::memory_order_relaxed);
 }
+
+uint64_t AllocationsFailed() { return failed.load(std::memory_order_relaxed); }
 
 }  // namespace varve::crash
 

@@ -247,6 +247,8 @@ std::string Matrix::Report(const Session& session, const SimReplay& replay, cons
                            const std::string& wrong, bool doubtful) const {
   const SimHistory& history = session.history();
   std::string text = wrong + "\n";
+  text += "  after: " + (point.boundary == 0 ? "start" : history.ops[point.boundary - 1].Label()) +
+          "\n";
   const SimOp* next = point.boundary < history.ops.size() ? &history.ops[point.boundary] : nullptr;
   SimDisk disk = Materialise(replay, next, point);
   if (const std::string path = DamageDisk(point, session.directory(), &disk); !path.empty()) {

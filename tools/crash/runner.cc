@@ -76,6 +76,11 @@ class Worker : public MatrixListener {
         matrix_options.boundary_one_in = 30;
       }
       matrix_options.exhaustive = options_.matrix.exhaustive && token.matrix == "manifest";
+      if (token.matrix == "evict") {
+        // Its runs are long, and much depends on what becomes of those that go on.
+        matrix_options.continuations = 6;
+        matrix_options.boundary_one_in = 6;
+      }
       if (token.matrix == "recovery") {
         matrix_options.depth = 3;
         matrix_options.continuations = 6;

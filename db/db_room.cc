@@ -28,6 +28,7 @@
 #include "util/crash_site.h"
 #include "util/filename.h"
 #include "util/stopwatch.h"
+#include "util/thread.h"
 
 namespace varve {
 
@@ -200,6 +201,7 @@ Status DBImpl::WaitForRoom(const GroupNeeds& needs, Status status) {
   const uint64_t wait_nanos = live_.room_wait_ms.load(std::memory_order_relaxed) * 1'000'000;
   const CapacityPlan plan = Plan();
   uint64_t waited = 0;
+  bool in_vain = false;
   while (status.IsNoSpace() && waited < wait_nanos) {
     const uint64_t missing = MissingRoom(plan, needs);
     RoomMaker::Outcome outcome = room_->Wait(missing, wait_nanos - waited, /*tell_stuck=*/true);
@@ -213,6 +215,11 @@ Status DBImpl::WaitForRoom(const GroupNeeds& needs, Status status) {
     }
     if (outcome == RoomMaker::Outcome::kStopped) break;
     status = TryMakeRoom(needs);
+    // Where the ledger has room and the file system says that there is none, which may come of any
+    // call, nobody makes more: it is not asked again at once.
+    const bool again = outcome == RoomMaker::Outcome::kMade && status.IsNoSpace();
+    if (again && in_vain) SleepFor(std::min(wait_nanos - waited, kStuckNanos));
+    in_vain = again;
     waited = clock->MonotonicNanos() - begin;
     if (outcome == RoomMaker::Outcome::kTimedOut) break;
   }

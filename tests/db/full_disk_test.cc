@@ -138,5 +138,21 @@ TEST(FullDiskTest, OnATmpfs) {
   db.reset();
 }
 
+// NoSpace may come of a call that makes nothing grow; then the account has room, and evicting makes
+// no more.
+TEST(FullDiskTest, IsNotAskedAgainAtOnceWhereTheAccountHasRoom) {
+  const auto sim = SimFileSystem::New({.track = false});
+  Options options = FullDiskOptions(sim, 8 * kMiB);
+  options.room_wait_ms = 300;
+  std::unique_ptr<DB> db;
+  ASSERT_TRUE(DB::Open(options, "/db", &db).ok());
+  sim->InjectFault({.calls = kSimDirectorySync, .forever = true, .code = Status::Code::kNoSpace});
+  EXPECT_TRUE(db->Put({}, "key", "value").IsNoSpace());
+  EXPECT_GT(sim->calls_failed(), 1u);
+  EXPECT_LT(sim->calls_failed(), 100u);
+  sim->ClearFault();
+  EXPECT_TRUE(db->Put({}, "key", "value").ok());
+}
+
 }  // namespace
 }  // namespace varve

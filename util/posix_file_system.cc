@@ -60,6 +60,7 @@ Status PosixFileSystem::GetFileInfo(const std::string& path, FileInfo* info) {
   info->size = static_cast<uint64_t>(found.st_size);
   info->allocated_bytes = static_cast<uint64_t>(found.st_blocks) * 512;  // 512 always (stat(2))
   info->is_directory = S_ISDIR(found.st_mode);
+  info->links = found.st_nlink;
   return Status::OK();
 }
 

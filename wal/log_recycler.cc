@@ -18,7 +18,9 @@ Status LogRecycler::Put(FileNumber number, bool recycled, uint64_t log_bytes) {
   FileInfo info;
   if (Status status = file_system_->GetFileInfo(path, &info); !status.ok()) return status;
   bool room = false;
-  if (info.size == log_bytes) {
+  // A power loss may have left two names of one file, where of two renames the later reached the
+  // disk alone: reused under both, it would be two logs in one place.
+  if (info.size == log_bytes && info.links == 1) {
     MutexLock lock(&mutex_);
     room = waiting_.size() + reserved_ < files_max_;
     if (room) ++reserved_;

@@ -107,6 +107,7 @@ struct FileInfo {
   uint64_t size = 0;             // bytes
   uint64_t allocated_bytes = 0;  // blocks held on the device, in bytes
   bool is_directory = false;
+  uint64_t links = 1;  // its names
 };
 
 struct LogFileOptions {

@@ -576,6 +576,7 @@ Status SimFileSystem::GetFileInfo(const std::string& path, FileInfo* info) {
   info->size = disk_.Size(inode);
   info->allocated_bytes = disk_.AllocatedBytes(inode);
   info->is_directory = disk_.IsDirectory(inode);
+  info->links = disk_.Links(inode);
   return Status::OK();
 }
 

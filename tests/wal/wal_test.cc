@@ -474,6 +474,17 @@ TEST_P(WalChainTest, AdoptsWhatEarlierRunsLeft) {
   EXPECT_EQ(Names(), (std::vector<std::string>{"000006.log", "000007.log"}));
 }
 
+// As a power loss leaves it that takes the first of two renames, and not the second.
+TEST_P(WalChainTest, OneFileOfTwoNamesIsReusedOnce) {
+  options_.recycled_files_max = 4;
+  Switch(1);
+  Reopen();
+  ASSERT_TRUE(env_.file_system->LinkFile(Path(1), Path(2)).ok());
+  ASSERT_TRUE(wal_->Adopt("000001.log").ok());
+  ASSERT_TRUE(wal_->Adopt("000002.log").ok());
+  EXPECT_EQ(Names(), (std::vector<std::string>{"000002.recycled"}));
+}
+
 // Where the disk is full their room is worth more than they are.
 TEST_P(WalChainTest, RecycledFilesAreLetGo) {
   options_.recycled_files_max = 2;

@@ -73,7 +73,7 @@ class Worker : public MatrixListener {
       if (faults) {
         token.matrix = "db";
         matrix_options.depth = 1;
-        matrix_options.boundary_one_in = 30;
+        matrix_options.boundary_one_in = 60;
       }
       matrix_options.exhaustive = options_.matrix.exhaustive && token.matrix == "manifest";
       if (token.matrix == "evict") {

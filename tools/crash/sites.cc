@@ -123,8 +123,8 @@ constexpr const char* kFaults[] = {"kill", "torn", "drop",  "keep", "only", "but
 }  // namespace
 
 std::vector<std::string> AllMatrices() {
-  return {"db",         "wal",        "evict",    "manifest", "flush", "evict",
-          "compaction", "checkpoint", "recovery", "evict",    "faults"};
+  return {"db",       "wal",   "evict",      "manifest", "flush", "evict",    "wal",   "compaction",
+          "manifest", "evict", "checkpoint", "recovery", "evict", "manifest", "faults"};
 }
 std::span<const Site> Sites() { return kSites; }
 std::span<const char* const> Faults() { return kFaults; }

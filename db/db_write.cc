@@ -263,7 +263,6 @@ Status DBImpl::SealClockMark(uint64_t mark_ms) {
   ManifestEdit edit;
   edit.clock_mark_ms = mark_ms;
   const Status status = manifest_->Commit(edit);
-  if (status.ok() && VARVE_PLANTED("clock mark in one root")) return status;
   if (status.ok()) return Seal();
   if (const Status poisoned = manifest_->poisoned(); !poisoned.ok()) {
     LatchError(poisoned, BackgroundErrorSource::kManifest);

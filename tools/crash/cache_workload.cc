@@ -398,7 +398,8 @@ CacheRunOptions CacheRunOptions::FromSeed(uint64_t seed, const std::string& vari
   options.keys = static_cast<int>(random.Between(8, 48));
   options.steps = static_cast<int>(random.Between(60, 240));
   options.lives = random.OneIn(3) ? 2 : 1;
-  options.value_bytes_max = size_t{1} << random.Between(8, 14);
+  // Of half of the runs together more than the capacity.
+  options.value_bytes_max = random.OneIn(2) ? 24'000 : size_t{1} << random.Between(8, 13);
   options.sync_one_in = random.OneIn(3) ? 2 : static_cast<uint32_t>(random.Between(4, 40));
   options.unlogged_one_in = random.OneIn(4) ? 12 : 0;
   options.ttl_one_in = static_cast<uint32_t>(random.Between(2, 8));

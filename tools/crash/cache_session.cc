@@ -292,16 +292,12 @@ class CacheSession : public Session {
     }
     if (std::string wrong = CheckFiles(fs.get()); !wrong.empty()) return fail(wrong);
     for (const std::string& name : fs->names_given()) NoteNumber(name, observation);
-    if (there) {
-      if (const uint64_t most = fs->TakeWatchedBytesMax(); most > bytes_max) {
-        return fail("its files took " + std::to_string(most) + " bytes of " +
-                    std::to_string(bytes_max));
-      }
-    }
+    if (std::string wrong = Over(there, fs.get(), bytes_max); !wrong.empty()) return fail(wrong);
 
     auto second = seed % 2 == 0
                       ? SimFileSystem::New({.seed = seed + 1, .track = false}, std::move(dead))
                       : fs;
+    if (second != fs) second->WatchDirectory(kPath);
     auto second_log =
         std::make_shared<EvictionLog>(second, kPath, run_.options.keys, [] { return UINT64_MAX; });
     s = DB::Open(OptionsFor(run_.options, second, scheduler, seed + 1, boot, second_log), kPath,
@@ -313,6 +309,15 @@ class CacheSession : public Session {
     if (wrong.empty()) wrong = Less(findings->found, again, log.get(), second_log.get());
     if (!wrong.empty()) return fail("second open: " + wrong);
     if (s = db->Close(); !s.ok()) return fail("second close: " + s.ToString());
+    wrong = Over(there || second != fs, second.get(), bytes_max);
+    if (!wrong.empty()) return fail("second open: " + wrong);
+  }
+
+  // "" if the files have taken no more than that since this was asked last.
+  static std::string Over(bool watched, SimFileSystem* fs, uint64_t bytes_max) {
+    const uint64_t most = watched ? fs->TakeWatchedBytesMax() : 0;
+    if (most <= bytes_max) return "";
+    return "its files took " + std::to_string(most) + " bytes of " + std::to_string(bytes_max);
   }
 
   static std::string CheckFiles(SimFileSystem* fs) {

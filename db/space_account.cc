@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "util/filename.h"
+#include "util/planted.h"
 #include "util/thread.h"
 
 namespace varve {
@@ -286,6 +287,7 @@ Status SpaceAccount::Refused(const std::string& path) const {
 }
 
 bool SpaceAccount::Draw(uint64_t bytes, const std::shared_ptr<SpaceGrant>& grant) {
+  if (VARVE_PLANTED("growth not charged")) return true;
   if (grant != nullptr) return grant->Draw(bytes);
   SpaceLedger::Reservation room;
   if (!ledger_->TryReserve(bytes, &room)) return false;

@@ -133,7 +133,11 @@ DBImpl::DBImpl(const Options& asked, const Options& options, const std::string& 
 
 DBImpl::~DBImpl() {
   MutexLock closing(&close_mu_);
-  if (!closed_.load(std::memory_order_acquire)) CloseParts().ok();
+  if (!closed_.load(std::memory_order_acquire)) {
+    CloseParts().ok();
+  } else if (pool_ != nullptr) {
+    pool_->Stop();  // an open that failed, or threw, may have begun something
+  }
   reads_->time().Stop();  // iterators may live on
 }
 
@@ -192,10 +196,7 @@ Status DBImpl::Start(Recovered recovered) {
                                  recovered.retained_sequence, &version, recovered.ghosts);
   if (status.ok()) status = Wal::Create(wal, &wal_);
   if (status.ok()) status = manifest_->NewFileNumber(&active_.epoch);
-  if (!status.ok()) {
-    closed_.store(true, std::memory_order_release);
-    return status;
-  }
+  if (!status.ok()) return status;
   log_supply_ = std::make_unique<LogSupply>(wal_.get(), manifest_.get());
   obsolete_ = std::make_shared<ObsoleteSegments>([this] {
     pool_->Schedule(ThreadPool::Priority::kLow, [this] { RemoveObsoleteSegments(); }).ok();
@@ -235,6 +236,7 @@ Status DBImpl::Start(Recovered recovered) {
     }
     ScheduleCompactions();
   }
+  closed_.store(false, std::memory_order_release);
   RunAhead();
   if (options_.compaction_style != CompactionStyle::kNone) {
     reads_->SetHiddenRunListener(

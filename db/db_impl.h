@@ -503,8 +503,8 @@ class DBImpl : public DB {
   LiveOptions live_;
   CacheStatistics cache_statistics_;
   WriteQueue queue_;
-  WriteStall stall_;  // its Update() and Flush*() under mu_
-  std::atomic<bool> closed_{false};
+  WriteStall stall_;                // its Update() and Flush*() under mu_
+  std::atomic<bool> closed_{true};  // until Start() has made all parts, and after Close()
   std::atomic<bool> has_background_error_{false};
   std::atomic<bool> stopped_{false};  // by OnIoFailure::kStop
   // Relaxed: what there is to do is found in reads_->damaged().

@@ -15,6 +15,9 @@ Status ThreadPool::Schedule(Priority priority, std::function<void()> job, JobId*
   if (stopping_) return Status::Aborted("the thread pool has stopped");
   const int waiting = static_cast<int>(queues_[0].size() + queues_[1].size());
   if (idle_ <= waiting && started_ < threads_max_) {
+    // Before it runs: if push_back() threw, the thread would be joined under the lock that it
+    // wants.
+    threads_.reserve(threads_.size() + 1);
     Thread thread;
     const Status status = thread.Start(name_.c_str(), [this] { Work(); });
     if (status.ok()) {

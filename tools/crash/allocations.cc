@@ -1,13 +1,11 @@
 #include "tools/crash/allocations.h"
 
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -16,6 +14,7 @@
 #include <utility>
 
 #include "tests/support/ledger.h"
+#include "tools/crash/child_process.h"
 #include "tools/crash/db_reader.h"
 #include "tools/crash/db_workload.h"
 #include "tools/crash/failing_new.h"
@@ -69,44 +68,37 @@ std::vector<Ledger::Op> BatchOf(uint32_t number) {
 
 class Failer {
  public:
-  explicit Failer(const AllocationOptions& options) : options_(options), start_(Now()) {}
+  explicit Failer(const AllocationOptions& options) : options_(options), start_(SecondsNow()) {}
 
   AllocationReport Go() {
-    void* memory =
-        mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) {
+    if (!shared_.ok()) {
       report_.violations.push_back(std::string("mmap: ") + std::strerror(errno));
       return report_;
     }
-    shared_ = static_cast<Shared*>(memory);
     path_ = options_.directory + "/allocations-" + std::to_string(getpid());
     for (uint64_t nth = options_.first; report_.violations.empty() && !report_.complete; ++nth) {
       uint64_t failed = 0;
       for (const bool cache : {false, true}) {
-        for (const bool lasting : {false, true}) failed += One(nth, cache, lasting);
+        for (const bool lasting : {false, true}) {
+          if (report_.violations.empty()) failed += One(nth, cache, lasting);
+        }
       }
       report_.allocations = nth;
       report_.complete = failed == 0;
       if (options_.progress) {
         std::fprintf(stderr, "\r\033[K%llu", static_cast<unsigned long long>(nth));
       }
-      if (Now() - start_ > options_.seconds) break;
+      if (SecondsNow() - start_ > options_.seconds) break;
     }
     if (options_.progress) std::fprintf(stderr, "\r\033[K");
-    munmap(memory, sizeof(Shared));
-    report_.seconds = Now() - start_;
+    report_.seconds = SecondsNow() - start_;
     return report_;
   }
 
  private:
-  static double Now() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-  }
-
   // Whether an allocation failed.
   bool One(uint64_t nth, bool cache, bool lasting) {
-    new (shared_) Shared();
+    shared_.Begin();
     std::fflush(nullptr);
     const pid_t pid = fork();
     if (pid < 0) {
@@ -119,13 +111,12 @@ class Failer {
       if (std::freopen("/dev/null", "w", stderr) == nullptr) _exit(3);
       bool good = false;
       FailAllocation(nth, lasting);
-      [&]() noexcept { good = Live(cache); }();  // nobody is to catch what it throws
+      // Nobody is to catch what it throws, but of an open.
+      [&]() noexcept { good = Live(cache, /*caught=*/!lasting); }();
       shared_->failed.store(AllocationsFailed());
       _exit(good ? 0 : 1);
     }
-    int status = 0;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
+    const int status = AwaitEnd(pid);
     ++report_.runs;
     const bool aborted = WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
     const bool failed = aborted || shared_->failed.load() > 0;
@@ -152,11 +143,22 @@ class Failer {
                                  (cache ? "cache" : "database") + " on " + path_ + ": " + what);
   }
 
+  // Some programs catch what an open throws, and go on. Where it is not caught the process ends at
+  // the throw.
+  bool Open(bool cache, bool caught, std::unique_ptr<DB>* db) {
+    if (!caught) return DB::Open(OptionsFor(cache), path_, db).ok();
+    try {
+      return DB::Open(OptionsFor(cache), path_, db).ok();
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+  }
+
   // In a child: two lives. False on an error.
-  bool Live(bool cache) {
+  bool Live(bool cache, bool caught) {
     for (int life = 0; life < 2; ++life) {
       std::unique_ptr<DB> db;
-      if (!DB::Open(OptionsFor(cache), path_, &db).ok()) return false;
+      if (!Open(cache, caught, &db)) return false;
       const uint32_t last = kBatches / 2 * static_cast<uint32_t>(life + 1);
       for (uint32_t number = shared_->invoked.load() + 1; number <= last; ++number) {
         const std::vector<Ledger::Op> ops = BatchOf(number);
@@ -202,7 +204,7 @@ class Failer {
 
   const AllocationOptions& options_;
   const double start_;
-  Shared* shared_ = nullptr;
+  SharedWithChildren<Shared> shared_;
   std::string path_;
   AllocationReport report_;
 };

@@ -7,8 +7,9 @@
 
 // The first allocation fails, then the second, and so on, until a run meets none that fails: each
 // in a child process that lives a short life of a database, or of a cache, on the real file system.
-// Once, and from then on. It may end the process by std::terminate or give an error of a type, and
-// nothing else; and the directory is then as after a kill: all that was acknowledged is there.
+// Once, and then an open that throws is caught; and from then on. It may end the process by
+// std::terminate or give an error of a type, and nothing else; and the directory is then as after a
+// kill: all that was acknowledged is there.
 
 namespace varve::crash {
 

@@ -12,6 +12,7 @@
 #include "tools/crash/db_reader.h"
 #include "tools/crash/db_workload.h"
 #include "tools/crash/eviction_log.h"
+#include "tools/crash/observing.h"
 #include "tools/crash/session.h"
 #include "util/hash.h"
 #include "util/thread.h"
@@ -27,9 +28,6 @@ namespace {
 constexpr char kPath[] = "/db";
 // What a lease of time may be ahead (docs/cache.md, "Clock"), and what passes in an observation.
 constexpr uint64_t kLeaseMillis = 10'000, kObservedMillis = 25'000;
-// Background work that needs no one to wait for it has ended after that much virtual time.
-constexpr uint64_t kSettleNanos = 500'000'000;
-
 class NullLogger : public Logger {
  public:
   void Log(LogLevel, Slice) override {}
@@ -288,21 +286,14 @@ class CacheSession : public Session {
     if (std::string wrong = ReadByKey(db.get(), *log, *findings); !wrong.empty()) {
       return fail(wrong);
     }
-    // The second open meets what a process leaves that dies now, or one that closed.
-    SimDisk dead = fs->disk().Kill();
-    SleepFor(kSettleNanos);
-    if (s = db->Close(); !s.ok()) return fail("close: " + s.ToString());
-    db.reset();
-    if (fs->open_files() != 0) {
-      return fail(std::to_string(fs->open_files()) + " files are open after close");
+    std::shared_ptr<SimFileSystem> second;
+    if (std::string wrong = EndFirstLife(fs, seed, &db, &second); !wrong.empty()) {
+      return fail(wrong);
     }
     if (std::string wrong = CheckFiles(fs.get()); !wrong.empty()) return fail(wrong);
-    for (const std::string& name : fs->names_given()) NoteNumber(name, observation);
+    NoteNumbers(*fs, observation);
     if (std::string wrong = Over(there, fs.get(), bytes_max); !wrong.empty()) return fail(wrong);
 
-    auto second = seed % 2 == 0
-                      ? SimFileSystem::New({.seed = seed + 1, .track = false}, std::move(dead))
-                      : fs;
     if (second != fs) second->WatchDirectory(kPath);
     auto second_log =
         std::make_shared<EvictionLog>(second, kPath, run_.options.keys, [] { return UINT64_MAX; });
@@ -384,14 +375,6 @@ class CacheSession : public Session {
                                          : " is another");
     }
     return "";
-  }
-
-  static void NoteNumber(const std::string& name, Observation* observation) {
-    const size_t dot = name.find('.');
-    if (dot == std::string::npos || dot == 0 || name[0] < '0' || name[0] > '9') return;
-    if (name.substr(dot) != ".log" && name.substr(dot) != ".seg") return;
-    observation->lowest_new_file =
-        std::min<uint64_t>(observation->lowest_new_file, std::strtoull(name.c_str(), nullptr, 10));
   }
 
   // No run takes longer, in virtual time.

@@ -10,6 +10,7 @@
 #include "tools/crash/db_reader.h"
 #include "tools/crash/db_workload.h"
 #include "tools/crash/eviction_log.h"
+#include "tools/crash/held_reads.h"
 #include "tools/crash/variant.h"
 #include "util/random.h"
 #include "util/thread.h"
@@ -21,11 +22,9 @@ constexpr uint64_t kMiB = 1 << 20;
 // Of the entries of one batch, which has to fit any cache.
 constexpr size_t kBatchBytesMax = 40'000;
 
-// A snapshot or an iterator, with the last batch that it sees.
-struct Held {
-  std::unique_ptr<Snapshot> snapshot;
-  std::unique_ptr<Iterator> iterator;
-  uint32_t view = 0;
+// What a snapshot or an iterator has to show.
+struct View {
+  uint32_t batch = 0;         // the last that it sees
   CacheOracle::Reading made;  // when
 };
 
@@ -214,55 +213,46 @@ class Client {
   }
 
   void Hold() {
-    if (held_.size() >= 3) return;
-    Held held;
-    held.view = oracle_->last_acknowledged();
-    held.made = run_->Now();
-    if (random_.OneIn(2)) {
-      held.snapshot = db_->GetSnapshot();
-    } else {
-      held.iterator = db_->NewIterator({});
-    }
-    held_.push_back(std::move(held));
+    if (held_.full()) return;
+    held_.Hold(db_, &random_, {.batch = oracle_->last_acknowledged(), .made = run_->Now()});
   }
 
   void Release() {
     if (held_.empty()) return;
-    const size_t at = random_.Uniform(held_.size());
-    Held held = std::move(held_[at]);
-    held_.erase(held_.begin() + static_cast<ptrdiff_t>(at));
+    const auto held = held_.Take(&random_);
+    const View& view = held.expected;
     CacheContents found(static_cast<size_t>(options_.keys), 0);
     if (held.snapshot != nullptr) {
       const CacheOracle::Reading now = run_->Now();
       const std::string wrong = ReadCache(db_, held.snapshot.get(), options_.keys, &found);
-      return JudgeAll("snapshot", wrong, held.view, now, found);
+      return JudgeAll("snapshot", wrong, view.batch, now, found);
     }
     Iterator* const it = held.iterator.get();
     std::string wrong;
     int key = 0;
     for (it->SeekToFirst(); it->Valid(); it->Next()) {
       const int next = CacheKeyNumber(it->key());
-      for (; key < next; ++key) Missed(held, key);
+      for (; key < next; ++key) Missed(view, key);
       wrong = CheckValue(it->key(), it->value());
       if (wrong.empty()) {
-        wrong = oracle_->JudgeKey(next, held.view, held.made, HashOfValue(it->value()));
+        wrong = oracle_->JudgeKey(next, view.batch, view.made, HashOfValue(it->value()));
       }
       if (!wrong.empty())
         return run_->Fault("held iterator: " + wrong + "\n" + oracle_->Describe(next));
       key = next + 1;
     }
     if (it->status().ok()) {
-      for (; key < options_.keys; ++key) Missed(held, key);
+      for (; key < options_.keys; ++key) Missed(view, key);
     } else if (!it->status().IsAborted()) {  // revoked
       run_->Explained("held iterator", it->status());
     }
   }
 
   // An iterator passed over the key: that must have been right when it was made.
-  void Missed(const Held& held, int key) {
-    CacheOracle::Reading reading = held.made;
+  void Missed(const View& view, int key) {
+    CacheOracle::Reading reading = view.made;
     reading.now.high = run_->Now().now.high;
-    const std::string wrong = oracle_->JudgeKey(key, held.view, reading, 0);
+    const std::string wrong = oracle_->JudgeKey(key, view.batch, reading, 0);
     if (!wrong.empty()) run_->Fault("held iterator: " + wrong + "\n" + oracle_->Describe(key));
   }
 
@@ -323,7 +313,7 @@ class Client {
   DBImpl* const db_;
   CacheOracle* const oracle_;
   Random random_;
-  std::vector<Held> held_;
+  HeldReads<View> held_;
   uint32_t values_ = 0;
   bool unlogged_ = false;
   bool may_write_ = true;

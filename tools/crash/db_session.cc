@@ -5,6 +5,7 @@
 #include "tests/support/sim_env.h"
 #include "tools/crash/db_reader.h"
 #include "tools/crash/db_workload.h"
+#include "tools/crash/observing.h"
 #include "tools/crash/session.h"
 #include "util/hash.h"
 #include "util/thread.h"
@@ -22,9 +23,6 @@ class NullLogger : public Logger {
  public:
   void Log(LogLevel, Slice) override {}
 };
-
-// Background work that needs no one to wait for it has ended after that much virtual time.
-constexpr uint64_t kSettleNanos = 60'000'000'000;
 
 Options OptionsFor(const DbRunOptions& run, std::shared_ptr<FileSystem> fs,
                    const BatonScheduler& scheduler, uint64_t seed) {
@@ -192,20 +190,13 @@ class DbSession : public Session {
     if (std::string wrong = ReadEverything(db.get(), keys_, found); !wrong.empty()) {
       return fail(wrong);
     }
-    // The second open meets what a process leaves that dies now, or one that closed.
-    SimDisk dead = fs->disk().Kill();
-    SleepFor(kSettleNanos);
-    if (s = db->Close(); !s.ok()) return fail("close: " + s.ToString());
-    db.reset();
-    if (fs->open_files() != 0) {
-      return fail(std::to_string(fs->open_files()) + " files are open after close");
+    std::shared_ptr<SimFileSystem> second;
+    if (std::string wrong = EndFirstLife(fs, seed, &db, &second); !wrong.empty()) {
+      return fail(wrong);
     }
     if (std::string wrong = CheckDirectory(fs.get(), kPath); !wrong.empty()) return fail(wrong);
-    for (const std::string& name : fs->names_given()) NoteNumber(name, observation);
+    NoteNumbers(*fs, observation);
 
-    auto second = seed % 2 == 0
-                      ? SimFileSystem::New({.seed = seed + 1, .track = false}, std::move(dead))
-                      : fs;
     s = DB::Open(OptionsFor(run_.options, second, scheduler, seed + 1), kPath, &db);
     if (!s.ok()) return fail("second open: " + s.ToString());
     Ledger::State again;
@@ -213,14 +204,6 @@ class DbSession : public Session {
     const std::string different = wrong.empty() ? Difference(again, *found) : wrong;
     if (!different.empty()) return fail("second open: " + different);
     if (s = db->Close(); !s.ok()) return fail("second close: " + s.ToString());
-  }
-
-  static void NoteNumber(const std::string& name, Observation* observation) {
-    const size_t dot = name.find('.');
-    if (dot == std::string::npos || dot == 0 || name[0] < '0' || name[0] > '9') return;
-    if (name.substr(dot) != ".log" && name.substr(dot) != ".seg") return;
-    observation->lowest_new_file =
-        std::min<uint64_t>(observation->lowest_new_file, std::strtoull(name.c_str(), nullptr, 10));
   }
 
   const std::string variant_, focus_;

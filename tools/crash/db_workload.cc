@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "tools/crash/db_reader.h"
+#include "tools/crash/held_reads.h"
 #include "tools/crash/variant.h"
 #include "util/scheduler.h"
 #include "util/thread.h"
@@ -27,13 +28,6 @@ class NewestOperand final : public MergeOperator {
     result->assign(newer);
     return true;
   }
-};
-
-// A snapshot or an iterator, with what it has to show.
-struct Held {
-  std::unique_ptr<Snapshot> snapshot;
-  std::unique_ptr<Iterator> iterator;
-  Ledger::State state;
 };
 
 class Client {
@@ -283,22 +277,12 @@ class Client {
   }
 
   void Hold() {
-    if (held_.size() >= 3) return;
-    Held held;
-    held.state = *state_;
-    if (random_.OneIn(2)) {
-      held.snapshot = db_->GetSnapshot();
-    } else {
-      held.iterator = db_->NewIterator({});
-    }
-    held_.push_back(std::move(held));
+    if (!held_.full()) held_.Hold(db_, &random_, *state_);
   }
 
   void Release() {
     if (held_.empty()) return;
-    const size_t at = random_.Uniform(held_.size());
-    Held held = std::move(held_[at]);
-    held_.erase(held_.begin() + static_cast<ptrdiff_t>(at));
+    const auto held = held_.Take(&random_);
     Ledger::State found;
     std::string wrong;
     if (held.snapshot != nullptr) {
@@ -311,7 +295,7 @@ class Client {
       if (!it->status().ok()) wrong = "iterator: " + it->status().ToString();
     }
     Check(held.snapshot != nullptr ? "snapshot" : "held iterator",
-          wrong.empty() ? Difference(found, held.state) : wrong);
+          wrong.empty() ? Difference(found, held.expected) : wrong);
   }
 
   void Flush() {
@@ -351,7 +335,7 @@ class Client {
   const std::string first_, limit_;
   Random random_;
   Ledger::State* const state_;
-  std::vector<Held> held_;
+  HeldReads<Ledger::State> held_;
   uint32_t batch_ = 0;
   bool unlogged_ = false;
   bool may_write_ = true;

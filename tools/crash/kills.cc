@@ -1,22 +1,20 @@
 #include "tools/crash/kills.h"
 
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <memory>
-#include <new>
 #include <optional>
 #include <utility>
 
 #include "tests/support/ledger.h"
+#include "tools/crash/child_process.h"
 #include "tools/crash/db_reader.h"
 #include "tools/crash/db_workload.h"
 #include "tools/crash/failing_new.h"
@@ -90,18 +88,15 @@ struct Round {
 class Killer {
  public:
   explicit Killer(const KillOptions& options)
-      : options_(options), random_(options.seed), start_(Now()) {}
+      : options_(options), random_(options.seed), start_(SecondsNow()) {}
 
   KillReport Go() {
-    void* memory =
-        mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) {
+    if (!shared_.ok()) {
       report_.violations.push_back(std::string("mmap: ") + std::strerror(errno));
       return report_;
     }
-    shared_ = static_cast<Shared*>(memory);
     for (uint64_t i = 0; report_.kills < options_.kills && report_.violations.empty() &&
-                         Now() - start_ < options_.seconds;
+                         SecondsNow() - start_ < options_.seconds;
          ++i) {
       if (i % 50 == 0) NewDatabase(i);
       One(Mix64(options_.seed + i));
@@ -111,17 +106,11 @@ class Killer {
     }
     Remove();
     if (options_.progress) std::fprintf(stderr, "\r\033[K");
-    munmap(memory, sizeof(Shared));
-    report_.seconds = Now() - start_;
+    report_.seconds = SecondsNow() - start_;
     return report_;
   }
 
  private:
-  static double Now() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-  }
-
   void NewDatabase(uint64_t number) {
     Remove();
     path_ = options_.directory + "/kill-" + std::to_string(getpid()) + "-" + std::to_string(number);
@@ -139,7 +128,7 @@ class Killer {
   // One child that writes, perhaps some that only open, and the check.
   void One(uint64_t seed) {
     const Round round(seed);
-    new (shared_) Shared();
+    shared_.Begin();
     // Mostly in its work; now and then while it still recovers. How long that takes depends on the
     // machine, so it is measured.
     const bool early = random_.OneIn(5);
@@ -179,18 +168,16 @@ class Killer {
       [&body]() noexcept { body(); }();  // nobody is to catch what it throws
       _exit(0);
     }
-    const double started = Now();
+    const double started = SecondsNow();
     while (when_open && !shared_->opened.load() && !shared_->failed.load() &&
-           Now() - started < kOpenSecondsMax && !(failing > 0 && Ended(pid))) {
+           SecondsNow() - started < kOpenSecondsMax && !(failing > 0 && Ended(pid))) {
       usleep(100);
     }
     if (when_open && shared_->opened.load())
-      open_micros_ = static_cast<uint64_t>((Now() - started) * 1e6);
+      open_micros_ = static_cast<uint64_t>((SecondsNow() - started) * 1e6);
     usleep(static_cast<useconds_t>(micros));
     kill(pid, SIGKILL);
-    int status = 0;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
+    const int status = AwaitEnd(pid);
     const bool aborted = WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
     if (failing > 0 && (aborted || shared_->failed.load())) {
       ++report_.out_of_memory;
@@ -299,7 +286,7 @@ class Killer {
   const KillOptions& options_;
   Random random_;
   const double start_;
-  Shared* shared_ = nullptr;
+  SharedWithChildren<Shared> shared_;
   std::string path_;
   uint64_t open_micros_ = 2000;       // the latest open took so long
   std::vector<Ledger::State> state_;  // by writer: what the database holds

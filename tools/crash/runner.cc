@@ -9,22 +9,18 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <new>
 
+#include "tools/crash/child_process.h"
 #include "tools/crash/live_table.h"
 #include "tools/crash/sites.h"
 #include "util/coding.h"
 
 namespace varve::crash {
 namespace {
-
-double Now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 // What a worker and its parent share. Relaxed: counters that are shown, and a token that is read
 // when the worker has ended or stands still.
@@ -101,7 +97,7 @@ class Worker : public MatrixListener {
   bool OnImage(const Token& token) override {
     Note(token);
     shared_->images.fetch_add(1, std::memory_order_relaxed);
-    return Now() < deadline_;
+    return SecondsNow() < deadline_;
   }
   void OnObserved() override { shared_->distinct.fetch_add(1, std::memory_order_relaxed); }
   void OnViolation(const Token& token, const std::string& text) override {
@@ -139,7 +135,7 @@ struct Child {
 class Parent {
  public:
   Parent(const RunnerOptions& options, bool progress)
-      : options_(options), progress_(progress), start_(Now()) {}
+      : options_(options), progress_(progress), start_(SecondsNow()) {}
 
   RunnerReport Go() {
     children_.resize(static_cast<size_t>(options_.jobs));
@@ -155,7 +151,7 @@ class Parent {
     }
     Totals();
     if (progress_) table_.Clear();
-    report_.seconds = Now() - start_;
+    report_.seconds = SecondsNow() - start_;
     return report_;
   }
 
@@ -171,7 +167,7 @@ class Parent {
     *child = Child();
     child->shared = new (memory) Shared();
     child->next = first;
-    child->heard = Now();
+    child->heard = SecondsNow();
     std::fflush(nullptr);
     child->pid = fork();
     if (child->pid < 0) {
@@ -191,11 +187,9 @@ class Parent {
 
   // Ends and reaps a worker; its counters stay.
   int End(Child* child) {
-    int status = 0;
     if (child->pid <= 0) return 0;
     kill(child->pid, SIGKILL);
-    while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR) {
-    }
+    const int status = AwaitEnd(child->pid);
     child->pid = 0;
     close(child->fd);
     child->fd = -1;
@@ -251,9 +245,7 @@ class Parent {
   }
 
   void Ended(Child* child) {
-    int status = 0;
-    while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR) {
-    }
+    const int status = AwaitEnd(child->pid);
     child->pid = 0;
     close(child->fd);
     child->fd = -1;
@@ -267,8 +259,8 @@ class Parent {
     const uint64_t images = child->shared->images.load(std::memory_order_relaxed);
     if (images != child->heartbeat) {
       child->heartbeat = images;
-      child->heard = Now();
-    } else if (Now() - child->heard > options_.hang_seconds) {
+      child->heard = SecondsNow();
+    } else if (SecondsNow() - child->heard > options_.hang_seconds) {
       End(child);
       Died(child, "it hangs");
     }
@@ -284,7 +276,8 @@ class Parent {
     const uint64_t next =
         child->next + step * (child->shared->sessions.load(std::memory_order_relaxed) + 1);
     Count(*child, &ended_);
-    if (Now() - start_ < options_.seconds && deaths_ < options_.violations_max) Start(child, next);
+    if (SecondsNow() - start_ < options_.seconds && deaths_ < options_.violations_max)
+      Start(child, next);
   }
 
   static void Count(const Child& child, RunnerReport* into) {
@@ -305,7 +298,7 @@ class Parent {
   }
 
   void Draw() {
-    const double passed = Now() - start_;
+    const double passed = SecondsNow() - start_;
     if (passed < drawn_at_ + kDrawSeconds) return;
     drawn_at_ = passed;
     const size_t rows_max = LiveTable::RowsMax();

@@ -1,0 +1,27 @@
+#ifndef VARVE_TOOLS_CRASH_OBSERVING_H_
+#define VARVE_TOOLS_CRASH_OBSERVING_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "tests/support/sim_file_system.h"
+#include "tools/crash/session.h"
+#include "varve/db.h"
+
+// What observing the image of a database and that of a cache have in common.
+
+namespace varve::crash {
+
+// Ends the first life of an image: lets background work settle, in virtual time, and closes `db`.
+// *second is what the second open meets, by the seed: what a process leaves that dies at once, or
+// `fs` as closing has left it. "" or what was wrong.
+std::string EndFirstLife(const std::shared_ptr<SimFileSystem>& fs, uint64_t seed,
+                         std::unique_ptr<DB>* db, std::shared_ptr<SimFileSystem>* second);
+
+// Notes the lowest number of the logs and segments that were made in it.
+void NoteNumbers(const SimFileSystem& fs, Observation* observation);
+
+}  // namespace varve::crash
+
+#endif  // VARVE_TOOLS_CRASH_OBSERVING_H_

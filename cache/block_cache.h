@@ -24,8 +24,7 @@
 //  1. Compare the slot's key, unpinned. Where it differs nothing was written.
 //  2. Pin: add one to `meta`, which returns the state as well.
 //  3. If the state is visible and the key still the same, that is a hit: nobody recycles a pinned
-//  slot.
-//     Otherwise take the pin back, as a release would.
+//     slot. Otherwise take the pin back, as a release would.
 // Release is one subtraction, unless the entry was erased meanwhile: then the last one frees it.
 //
 // Everything else (insert, erase, evict, grow) holds the shard's mutex; it follows or precedes I/O.

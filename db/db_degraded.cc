@@ -20,9 +20,8 @@
 //  1. A reset: one commit that removes all entries and passes all logs, a seal. The directory stays
 //     condemned. Now the files go, the logs too.
 //  2. The flush of all memtables is reserved. In memory nobody has asked whether the capacity has
-//  so
-//     much: where it has not, readers who hold open what was there are revoked, and then the oldest
-//     memtables go.
+//     so much: where it has not, readers who hold open what was there are revoked, and then the
+//     oldest memtables go.
 //  3. All memtables into one segment, in one commit, as a Resume() does (db_resume.cc).
 //  4. Only now, when what is on disk is what is in memory, the mark is taken away, in both roots;
 //     then writes are logged again. A crash before resets once more. If it is uncertain whether the

@@ -1,12 +1,10 @@
 // What becomes of segments that have expired, though nobody reads them (Checklist E6, E11, E12).
 //
 //  1. While something in the version may expire, a thread looks every 200 ms whether any segment
-//  has:
-//     whether all in it has, or much (db/garbage.h). Until then it reads clocks alone, and no time
-//     of the engine's that would have to be sealed.
+//     has: whether all in it has, or much (db/garbage.h). Until then it reads clocks alone, and no
+//     time of the engine's that would have to be sealed.
 //  2. What has expired whole is taken out without being read (DBImpl::Evict()). In a database that
-//  is
-//     done only where nothing older lies beneath: it has no ghosts that would go on hiding it.
+//     is done only where nothing older lies beneath: it has no ghosts that would go on hiding it.
 //  3. The rest is the picker's (CompactionPicker::PickExpired()).
 //
 // What may be dropped is judged by EngineTime::DropMillis().

@@ -20,8 +20,7 @@
 //  2. Versions above the sequence, and of the kept key, are passed over. The first other entry is
 //     the newest of its key: if the key is deleted it is kept instead, and the search goes on.
 //  3. If it is a merge operand, older versions are gathered down to one that is none. What they
-//  make
-//     is a copy, as is the key: the internal iterator stands behind the operands.
+//     make is a copy, as is the key: the internal iterator stands behind the operands.
 //
 // Backward, versions come oldest first, so which one counts is known only when the next lower key
 // has been reached: the iterator then stands there, on the last entry before the current key, and

@@ -2,13 +2,11 @@
 //
 //  1. PlanEviction() (db/eviction_planner.h) says which. Those that have expired go, unread.
 //  2. With kLru what was hit of the others is saved before they go (db/salvage_job.h), as far as
-//  the
-//     budget allows (cache/salvage_budget.h), in a commit of its own. The victims are busy
+//     the budget allows (cache/salvage_budget.h), in a commit of its own. The victims are busy
 //     meanwhile, so no other job has them in hand (RULES R1.5).
 //  3. Then they are evicted (db_evict.cc). What is saved needs its room before they give theirs:
-//  that
-//     of one segment, the standing reserve. So they go in groups of a segment's bytes: of more,
-//     what was hit might not find place.
+//     that of one segment, the standing reserve. So they go in groups of a segment's bytes: of
+//     more, what was hit might not find place.
 //
 // Saving is worth no failure: whatever goes wrong with it (damage, want of room), the victims go
 // plainly.

@@ -5,9 +5,8 @@
 //  2. It reads the key as anybody would, at the published sequence. An error, NotFound and an
 //     operand without an operator among them, is the answer, and nothing is written.
 //  3. The value, folded where operands made it, is committed as a group of one: logged, inserted
-//  and
-//     published like a Put. So a new version hides the old one for every later read, and a replay
-//     makes the same.
+//     and published like a Put. So a new version hides the old one for every later read, and a
+//     replay makes the same.
 //
 // Rejected: a record that changes an expiry alone. Every reader, flush and compaction would have to
 // look for one above each value, and whatever drops the value would have to know of it.

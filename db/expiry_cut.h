@@ -16,8 +16,7 @@ namespace varve {
 //  1. A first pass counts what the flush keeps, by the time that is left (db/expiry_buckets.h): at
 //     most eight outputs.
 //  2. Of these the largest is cut again, by the order of its keys and into pieces of like size,
-//  while
-//     it is over the size of a segment and there are fewer than eight pieces in all. (A flush
+//     while it is over the size of a segment and there are fewer than eight pieces in all. (A flush
 //     writes its range tombstones into each, and their room is reserved so many times.)
 //  3. The second pass gives each key its output. It must meet the same keys in the same order.
 //

@@ -23,9 +23,8 @@ namespace varve {
 // oldest is helped:
 //
 //  1. What waits for it is rewritten, segment by segment, the oldest first. Each leaves one less
-//  that
-//     waits, and no other rewrite is begun for it; nothing that is newer than the ghost can come to
-//     wait. So it ends (Checklist E3).
+//     that waits, and no other rewrite is begun for it; nothing that is newer than the ghost can
+//     come to wait. So it ends (Checklist E3).
 //  2. Where there is no room for a rewrite the oldest segment of all is evicted instead: nothing is
 //     beneath it, so it leaves no ghost.
 struct GhostBudget {

@@ -19,9 +19,8 @@ namespace varve {
 // can grow past it.
 //
 //  1. Before a file grows, what it may take then (AllocationMax) is drawn from the ledger. Where
-//  that
-//     has too little the growth is refused with NoSpace, and nothing has changed: the capacity is
-//     never passed. A log is charged whole, as it is written whole.
+//     that has too little the growth is refused with NoSpace, and nothing has changed: the capacity
+//     is never passed. A log is charged whole, as it is written whole.
 //  2. A file that is complete (closed after a sync, or a log that was made) is charged with what it
 //     really takes, the larger of size and allocated blocks.
 //  3. A file is credited after its unlink and the last close, by whichever is later. A recycled log

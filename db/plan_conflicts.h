@@ -22,8 +22,7 @@ namespace varve {
 //     that stay hold no key of the inputs, whatever their ranges (R1.3). To anything else they are
 //     in the way: what rises from their epoch takes its range tombstones above what they hold.
 //  3. Nothing sinks past a ghost that may accept its key: it would be hidden from there on. What
-//  rises
-//     past one is dropped where the ghost accepts it (db/ghost_cover.h; R1.4).
+//     rises past one is dropped where the ghost accepts it (db/ghost_cover.h; R1.4).
 //  4. No output of a running plan will come to stand there, nor ours between an input and the
 //     output of that plan (RULES R1.5). Where in its range an output has keys is not known yet, so
 //     the range of all its inputs counts.

@@ -29,9 +29,8 @@ namespace varve {
 //     that cannot be read ends it with a miss (RULES R2.3).
 //
 //  4. Before the runs of a place, the ghosts of newer places are asked: where one accepts the key
-//  it
-//     is not there, whatever the sequence, and nothing older is looked at (RULES R2.6). Ghosts are
-//     older than any memtable.
+//     it is not there, whatever the sequence, and nothing older is looked at (RULES R2.6). Ghosts
+//     are older than any memtable.
 //
 // NotFound comes with the reason, that of what decided; *miss is set with NotFound alone.
 //

@@ -19,14 +19,12 @@ namespace varve {
 // pins hold memory, not disk.
 //
 //  1. An iterator is registered before it takes its view. So whoever has published a version
-//  without
-//     a segment, and then looks here, sees everyone who may still open it.
+//     without a segment, and then looks here, sees everyone who may still open it.
 //  2. To revoke it sets a flag. The iterator looks at the flag before each step and after it, so a
 //     step that met closed files says Aborted, and nothing is shown that came of it. What it stands
 //     on stays good until then: blocks and memtables are memory.
 //  3. When nobody who is not revoked holds a segment, and the lookups of before are over, its file
-//  may
-//     be closed and unlinked.
+//     may be closed and unlinked.
 //
 // A snapshot is not here: it holds a sequence and no file, and what was evicted is gone for it too.
 // Checkpoints are, as holds that are not revoked; they end by themselves.

@@ -39,8 +39,7 @@ struct Recovered {
 //  4. once the whole replay is judged good, commit all segments made, in the same commit pass
 //     every log found, and seal. Nothing is appended to an old log, ever;
 //  5. read the ghosts. Of one that cannot be read another commit, and a seal, say that it accepts
-//  all
-//     within its bounds (db/ghost.h).
+//     all within its bounds (db/ghost.h).
 // Only then may a write be accepted, and may `unreachable` be removed.
 //
 // A cache is emptied instead of (3) and (4) where db/restart_rules.h says so, or its log is damaged

@@ -30,9 +30,8 @@ inline constexpr RoomStep kRoomSteps[] = {RoomStep::kRelease, RoomStep::kLogs,  
 //  1. A step is tried; if it got on, all begin again from the first: what it gave up may now be
 //     released. If it did not, the next one is tried.
 //  2. A step that gets on has used up something of which there is only so much (a file, an
-//  iterator,
-//     a memtable), so a round ends; where no step gets on, it ends without the room, and nothing is
-//     tried again before somebody asks or a while has passed (Checklist E3).
+//     iterator, a memtable), so a round ends; where no step gets on, it ends without the room, and
+//     nothing is tried again before somebody asks or a while has passed (Checklist E3).
 //  3. *Ahead* of writers only kRelease, kExpired and kVictims are taken: what costs readers or
 //     writers something is for when room is really wanted.
 //

@@ -19,18 +19,14 @@ namespace varve {
 // commit, as LevelDB does).
 //
 //  1. Join(): a writer puts itself at the newest end of a linked list, by one compare-and-swap.
-//  Where
-//     the list was empty it leads; otherwise it sleeps until it does, or until a leader has
+//     Where the list was empty it leads; otherwise it sleeps until it does, or until a leader has
 //     answered it; meanwhile a leader may have it insert its own entries.
 //  2. The leader takes a group: itself and those behind it that may share its fate (GroupOf).
-//  Writers
-//     link to the older one alone, so the leader first adds the links to the newer ones.
+//     Writers link to the older one alone, so the leader first adds the links to the newer ones.
 //  3. The leader logs the group. It inserts all entries itself, or calls InsertInParallel(), in
-//  which
-//     each writer of the group inserts its own.
+//     which each writer of the group inserts its own.
 //  4. The leader publishes, then Finish() answers every writer of the group with one status and
-//  makes
-//     the next one in the list the leader, or empties the list.
+//     makes the next one in the list the leader, or empties the list.
 //
 // Whoever leads is alone: what only leaders touch needs no lock. An `exclusive` writer has no
 // entries; it queues to lead alone. A writer that meets nobody takes no lock: two atomic operations

@@ -19,8 +19,7 @@ namespace varve {
 //
 //  1. Add() links an element before the newest, by one compare-and-swap.
 //  2. A reader takes the list made last. If the stack has grown since, the reader makes a new one
-//  of
-//     all elements, alone, while others that need it wait; then no reader works again until the
+//     of all elements, alone, while others that need it wait; then no reader works again until the
 //     next Add(). Deleting ranges is rare beside reading, which then costs a search.
 //  3. A list that was replaced goes when the lookups in it have ended (util/epoch.h).
 //

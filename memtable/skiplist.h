@@ -23,17 +23,14 @@
 //   entry | key size u32 | value size u32 | key | trailer | value |
 //
 //  - Nodes lie apart from entries. A search walks nodes, some 40 bytes each, so that those of 8 MiB
-//  of
-//    entries stay in a second-level cache; it reads an entry only where prefixes tie. (Those of
+//    of entries stay in a second-level cache; it reads an entry only where prefixes tie. (Those of
 //    concurrent inserts lie beside their entries, in what their thread took from the arena.)
 //  - A link carries the KeyPrefix of the node it leads to. A step down costs no look at another
-//  node,
-//    which is why branching 2 wins over the usual 4: half as many nodes are visited.
+//    node, which is why branching 2 wins over the usual 4: half as many nodes are visited.
 //  - A *directory*, a sorted array of the nodes that reach a certain level, replaces the levels
-//  above:
-//    a binary search without branches instead of one mispredicted branch a level. It is a
-//    snapshot, built anew each time the list has grown by half, and never has to be complete:
-//    a search goes on from the last node before its key, along the list.
+//    above: a binary search without branches instead of one mispredicted branch a level. It is a
+//    snapshot, built anew each time the list has grown by half, and never has to be complete: a
+//    search goes on from the last node before its key, along the list.
 //
 // Prefixes are of what follows a *common prefix*, given when the list is made, where keys are
 // expected to begin with it: eight bytes of "user/0001234" say nothing else. A key that does not is

@@ -23,8 +23,7 @@
 //     page in which the block starts has less room: the block is then cut to end in that page, as
 //     long as half of block_bytes remains.
 //  3. Before a finished block stands padding, at most kBlockPaddingMax bytes, if it then touches
-//  one
-//     device page less.
+//     one device page less.
 //  4. The separator of a block is found when the next one begins: its first key is known then.
 //  5. Finish writes filter, index, range tombstones if there are any, properties and footer.
 

@@ -25,8 +25,8 @@ namespace varve::wal {
 //  1. Append moves `tail_` past its record, from the next block on if the fence was up, which takes
 //     it down; then it copies the record; then it moves `complete_`.
 //  2. BeginSync raises the fence, which also reads the end E of what was given out before, and
-//  waits
-//     until `complete_` reaches E. Whatever is given out later starts in a later block than E - 1.
+//     waits until `complete_` reaches E. Whatever is given out later starts in a later block than E
+//     - 1.
 //
 // Thread safety: Append by one caller at a time, BeginSync by one caller at a time, both
 // concurrently; the rest from anywhere.

@@ -18,8 +18,7 @@
 // moment:
 //
 //  * a read sees every write that was acknowledged before it began, and none that had not begun
-//  when it
-//    ended (I9), so one reader never sees a key go back (I2);
+//    when it ended (I9), so one reader never sees a key go back (I2);
 //  * of a batch it sees all or nothing, by any kind of read (I4);
 //  * a snapshot and an iterator show one state, however long they live.
 //

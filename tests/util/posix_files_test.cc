@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <fstream>
 #include <memory>
 #include <string>
 
@@ -176,6 +177,31 @@ TEST(PosixWritableFile, AppendsOfAllSizesArriveInOrder) {
     ASSERT_TRUE(file->Close().ok());
     EXPECT_EQ(ReadTestFile(path), expected);
   }
+}
+
+// Where the kernel is not preempted a long call keeps its processor from whoever waits for it.
+TEST(PosixWritableFile, NoCallWritesMoreThan16KiB) {
+  const auto calls = [] {
+    std::ifstream in("/proc/self/io");
+    uint64_t count = 0;
+    for (std::string name; in >> name >> count && name != "syscw:";) count = 0;
+    return count;
+  };
+  if (calls() == 0) GTEST_SKIP() << "the kernel does not count calls";
+  TempDir dir;
+  std::unique_ptr<WritableFile> file;
+  ASSERT_TRUE(CreateWritableFile(dir.File("a"), 0, &file).ok());
+  const std::string data = Pattern(size_t{1} << 20);
+  const uint64_t before = calls();
+  ASSERT_TRUE(file->Append(data).ok());  // past the buffer
+  EXPECT_GE(calls() - before, data.size() / (16 << 10));
+  const uint64_t between = calls();
+  for (size_t at = 0; at < data.size(); at += 1000) {
+    ASSERT_TRUE(file->Append(Slice(data).substr(at, 1000)).ok());  // through it
+  }
+  EXPECT_GE(calls() - between, data.size() / (16 << 10) - 4);  // as much may be in it still
+  ASSERT_TRUE(file->Close().ok());
+  EXPECT_EQ(ReadTestFile(dir.File("a")), data + data);
 }
 
 TEST(PosixWritableFile, DestructorWritesWhatIsBuffered) {

@@ -74,6 +74,7 @@ def varve_tests(
             srcs = helpers,
             hdrs = headers,
             copts = VARVE_COPTS,
+            visibility = ["//:__subpackages__"],
             deps = all_deps,
         )
         all_deps = all_deps + [":support"]
@@ -101,8 +102,16 @@ def varve_tests(
             deps = all_deps + extra_deps.get(name, []),
         )
 
-def varve_tool(name, part, deps, testonly = False):
-    """The program <name>.cc, with the rest of its sources, in folder <part>/, as library :<part>."""
+def varve_tool(name, part, deps, program_deps = [], testonly = False):
+    """The program <name>.cc, with the rest of its sources, in folder <part>/, as library :<part>.
+
+    Args:
+      name: of the program.
+      part: the folder.
+      deps: what both use.
+      program_deps: what the program alone uses besides.
+      testonly: whether it may use what tests are made of.
+    """
     srcs = native.glob([part + "/*.cc"], allow_empty = True)
     hdrs = native.glob([part + "/*.h"], allow_empty = True)
     if srcs or hdrs:
@@ -123,5 +132,5 @@ def varve_tool(name, part, deps, testonly = False):
             srcs = [name + ".cc"],
             copts = VARVE_COPTS,
             visibility = ["//:__subpackages__"],
-            deps = deps,
+            deps = deps + program_deps,
         )

@@ -11,21 +11,15 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <iterator>
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "tests/metamorphic/generator.h"
-#include "tests/metamorphic/model_store.h"
-#include "tests/metamorphic/rocksdb_store.h"
-#include "tests/metamorphic/runner.h"
-#include "tests/metamorphic/varve_store.h"
-#include "tests/support/sim_file_system.h"
-#include "tests/support/temp_dir.h"
+#include "tests/metamorphic/differential.h"
+#include "tests/metamorphic/operation.h"
+#include "varve/env.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -46,76 +40,29 @@ DEFINE_uint64(seconds, 0, "Run seed after seed for so long.");
 DEFINE_uint64(operations, kOperations, "Operations a seed; a quarter on the real file system.");
 DEFINE_string(without, "", "Leave operations of these kinds out: merge,flush");
 DEFINE_string(replay, "", "Run the operations of this file on both file systems.");
+DEFINE_int32(option_sets, 1, "So many databases, each under options of its own.");
 DEFINE_bool(rocksdb, true, "Compare with RocksDB as well as with the model.");
 DEFINE_uint64(shrink_seconds, 60, "How long a list that fails is made shorter; 0: not at all.");
 
 namespace varve::metamorphic {
 namespace {
 
-enum class Disk { kSimulated, kReal };
-
-std::optional<Difference> RunOn(Disk disk, const std::vector<Operation>& operations) {
-  TempDir dir;
-  VarveStore varve(
-      disk == Disk::kReal ? Env::Default().file_system : SimFileSystem::New({.track = false}),
-      disk == Disk::kReal ? dir.File("db") : "/db");
-  ModelStore model;
-  std::vector<Store*> stores = {&model, &varve};
-  RocksDbStore rocksdb;
-  if (FLAGS_rocksdb) stores.push_back(&rocksdb);
-  return FindDifference(operations, stores);
-}
-
-// One seed in four runs on the real file system, where syncs take their time.
-Disk DiskOf(uint64_t seed) { return seed % 4 == 0 ? Disk::kReal : Disk::kSimulated; }
-uint64_t OperationsOf(uint64_t seed) {
-  return DiskOf(seed) == Disk::kReal ? FLAGS_operations / 4 : FLAGS_operations;
-}
-
-// Where the operations of a failure are kept.
-std::string FailurePath(uint64_t seed) {
-  const char* directory = nullptr;
-  for (const char* name : {"TEST_UNDECLARED_OUTPUTS_DIR", "TEST_TMPDIR", "TMPDIR"}) {
-    if (directory == nullptr) directory = std::getenv(name);
-  }
-  return (directory == nullptr ? std::string("/tmp") : directory) + "/metamorphic-" +
-         std::to_string(seed) + ".txt";
-}
-
-// Makes the list short that failed under `seed`, and says all there is to say.
-std::string Report(uint64_t seed, std::vector<Operation> operations, Difference difference) {
-  constexpr size_t kLinesMax = 60;
-  std::string text = difference.text + "replay: bazel run --config=opt " +
-                     "//tests/metamorphic:metamorphic_test -- --seed=" + std::to_string(seed) +
-                     " --operations=" + std::to_string(FLAGS_operations) +
-                     (FLAGS_without.empty() ? "" : " --without=" + FLAGS_without) + "\n";
-  operations.resize(std::min(difference.index + 1, operations.size()));
-  Clock* const clock = Env::Default().clock.get();
-  const uint64_t deadline = clock->MonotonicNanos() + FLAGS_shrink_seconds * 1'000'000'000;
-  std::optional<Difference> last;
-  operations = Shrink(
-      std::move(operations),
-      [&](const std::vector<Operation>& shorter) {
-        auto found = RunOn(DiskOf(seed), shorter);
-        if (found) last = found;
-        return found.has_value();
-      },
-      [&] { return clock->MonotonicNanos() >= deadline; });
-  const std::string path = FailurePath(seed);
-  std::ofstream(path) << ToText(operations);
-  text += "shrunk to " + std::to_string(operations.size()) + " operations, in " + path +
-          " (--replay=" + path + ")";
-  if (last) text += ", where\n" + last->text;
-  if (operations.size() <= kLinesMax) text += "\n" + ToText(operations);
-  return text;
+DifferentialOptions OptionsOfFlags() {
+  return {.operations = FLAGS_operations,
+          .without = FLAGS_without,
+          .rocksdb = FLAGS_rocksdb,
+          .option_sets = std::max(FLAGS_option_sets, 1),
+          .shrink_seconds = FLAGS_shrink_seconds};
 }
 
 // Empty if all went well.
 std::string RunSeed(uint64_t seed) {
-  std::vector<Operation> operations =
-      Without(FLAGS_without, Generator(seed).Generate(OperationsOf(seed)));
-  std::optional<Difference> difference = RunOn(DiskOf(seed), operations);
-  return difference ? Report(seed, std::move(operations), *difference) : "";
+  const DifferentialOptions options = OptionsOfFlags();
+  std::string replay = "bazel run --config=opt //tests/metamorphic:metamorphic_test -- --seed=" +
+                       std::to_string(seed) + " --operations=" + std::to_string(options.operations);
+  if (!options.without.empty()) replay += " --without=" + options.without;
+  if (options.option_sets > 1) replay += " --option_sets=" + std::to_string(options.option_sets);
+  return RunSeed(seed, options, replay);
 }
 
 class Metamorphic : public ::testing::TestWithParam<uint64_t> {};
@@ -135,7 +82,7 @@ int Replay(const std::string& path) {
     return 2;
   }
   for (const Disk disk : {Disk::kSimulated, Disk::kReal}) {
-    if (const auto difference = RunOn(disk, operations)) {
+    if (const auto difference = RunOn(disk, operations, OptionsOfFlags())) {
       std::cerr << difference->text;
       return 1;
     }

@@ -6,6 +6,8 @@
 #include "tests/metamorphic/iterator_cursor.h"
 #include "tests/metamorphic/live_files.h"
 #include "tests/metamorphic/varve_options.h"
+#include "util/hash.h"
+#include "util/random.h"
 #include "varve/segment_writer.h"
 
 namespace varve::metamorphic {
@@ -30,14 +32,19 @@ class VarveCursor final : public IteratorCursor<Iterator> {
 
 }  // namespace
 
-VarveStore::VarveStore(std::shared_ptr<FileSystem> file_system, std::string path)
-    : file_system_(std::move(file_system)), path_(std::move(path)) {}
+VarveStore::VarveStore(std::shared_ptr<FileSystem> file_system, std::string path,
+                       uint64_t option_set)
+    : file_system_(std::move(file_system)), path_(std::move(path)), option_set_(option_set) {}
 
 std::string VarveStore::OpenStore(const OptionMap& changes) {
   options_ = Options();
   options_.env.file_system = file_system_;
   options_.create_if_missing = true;
   Status status = ApplyOptions(changes, &options_);
+  if (status.ok() && option_set_ != 0) {
+    Random random(Mix64(option_set_) + opens_++);
+    status = ApplyOptions(DrawOptions(&random), &options_);
+  }
   if (status.ok()) status = DB::Open(options_, path_, &db_);
   return Text(status);
 }

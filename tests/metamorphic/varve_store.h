@@ -15,9 +15,13 @@ namespace varve::metamorphic {
 // has to hold exactly the live files.
 class VarveStore : public Store {
  public:
-  VarveStore(std::shared_ptr<FileSystem> file_system, std::string path);
+  // `option_set` 0: its options are those of each open. Another: it draws its own where nobody can
+  // tell from the answers, so that two databases that are not alike answer alike.
+  VarveStore(std::shared_ptr<FileSystem> file_system, std::string path, uint64_t option_set = 0);
   ~VarveStore() override { (void)Close(); }
-  const char* name() const override { return "Varve"; }
+  const char* name() const override {
+    return option_set_ == 0 ? "Varve" : "Varve under other options";
+  }
 
  protected:
   std::string OpenStore(const OptionMap& options) override;
@@ -49,6 +53,8 @@ class VarveStore : public Store {
 
   const std::shared_ptr<FileSystem> file_system_;
   const std::string path_;
+  const uint64_t option_set_;
+  uint64_t opens_ = 0;
   Options options_;
   std::unique_ptr<DB> db_;
   // What the last checkpoint held; it is to hold that still when it goes. Empty: there is none.

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "tests/support/ledger.h"
+#include "tests/support/quiet_logger.h"
 #include "tools/crash/child_process.h"
 #include "tools/crash/db_reader.h"
 #include "tools/crash/db_workload.h"
@@ -29,11 +30,6 @@ constexpr int kKeys = 12;
 constexpr uint64_t kCacheBytes = 64 << 20;  // nothing is evicted for want of room
 constexpr int kChildSecondsMax = 20;
 
-class NullLogger : public Logger {
- public:
-  void Log(LogLevel, Slice) override {}
-};
-
 // What a child has done. Sequentially consistent: it is dead when the parent reads.
 struct Shared {
   std::atomic<uint32_t> invoked, acknowledged;
@@ -47,7 +43,7 @@ Options OptionsFor(bool cache) {
   options.segment_bytes = options.level_base_bytes = uint64_t{64} << 10;
   options.block_cache_bytes = size_t{1} << 20;
   options.level0_runs_trigger = 2;
-  options.logger = std::make_shared<NullLogger>();
+  options.logger = std::make_shared<QuietLogger>();
   return options;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/support/baton_scheduler.h"
+#include "tests/support/quiet_logger.h"
 #include "tests/support/sim_env.h"
 #include "tools/crash/cache_oracle.h"
 #include "tools/crash/cache_workload.h"
@@ -16,7 +17,6 @@
 #include "tools/crash/session.h"
 #include "util/hash.h"
 #include "util/thread.h"
-#include "varve/logger.h"
 
 // A cache lives once or more often at the least capacity that there may be, or not much more: what
 // it is given evicts what it has. Of the images it is held against cache_oracle.h, and against its
@@ -28,11 +28,6 @@ namespace {
 constexpr char kPath[] = "/db";
 // What a lease of time may be ahead (docs/cache.md, "Clock"), and what passes in an observation.
 constexpr uint64_t kLeaseMillis = 10'000, kObservedMillis = 25'000;
-class NullLogger : public Logger {
- public:
-  void Log(LogLevel, Slice) override {}
-};
-
 // The machine, which has another boot id after a power loss.
 class BootedMachine : public SimMachine {
  public:
@@ -47,7 +42,7 @@ class BootedMachine : public SimMachine {
 Options OptionsFor(const CacheRunOptions& run, std::shared_ptr<FileSystem> fs,
                    const BatonScheduler& scheduler, uint64_t seed, uint64_t boot,
                    std::shared_ptr<EvictionLog> log) {
-  static const auto* const logger = new std::shared_ptr<Logger>(std::make_shared<NullLogger>());
+  static const auto* const logger = new std::shared_ptr<Logger>(std::make_shared<QuietLogger>());
   Options options = run.cache;
   options.env.file_system = std::move(fs);
   options.env.clock = scheduler.clock();
@@ -96,6 +91,7 @@ class CacheSession : public Session {
     run_.oracle =
         std::make_shared<CacheOracle>(before.run_.oracle, boundary, kill, run_.options.mode());
     run_.last_sequence = before.run_.oracle->HighestSequence(boundary);
+    run_.checkpoints.GoOn(before.run_.checkpoints, fs_->disk(), boundary, kill);
     start_ms_ = before.run_.time_high;
     boot_ = kill ? before.boot_ : Mix64(before.boot_ + boundary);
     Live(seed);
@@ -104,7 +100,8 @@ class CacheSession : public Session {
   bool finds_damage() const override { return true; }
   // Whether the machine went down too, and which boot it was, is not on the disk.
   uint64_t Context(const CrashPoint& point) const override {
-    return point.kind == CrashPoint::Kind::kKill ? boot_ : 0;
+    const uint64_t boot = point.kind == CrashPoint::Kind::kKill ? boot_ : 0;
+    return Mix64(boot) + run_.checkpoints.Context(point.boundary);
   }
 
   Observation Observe(SimDisk disk, const CrashPoint& point, Ledger::State* state) const override {
@@ -114,15 +111,12 @@ class CacheSession : public Session {
     Observation observation;
     auto findings = std::make_shared<CacheFindings>();
     scheduler.Run([&] {
+      observation.fault = JudgeCheckpoints(disk, point, scheduler, seed);
+      if (!observation.fault.empty()) return;
       ObserveTask(std::move(disk), seed, kill ? boot_ : Mix64(seed), point, scheduler, &observation,
                   findings.get());
     });
-    if (state != nullptr) {
-      for (int key = 0; key < run_.options.keys && !findings->found.empty(); ++key) {
-        const uint64_t value = findings->found[static_cast<size_t>(key)];
-        if (value != 0) (*state)[CacheKey(key)] = std::to_string(value);
-      }
-    }
+    if (state != nullptr) *state = ToState(findings->found);
     observation.cache = std::move(findings);
     return observation;
   }
@@ -181,6 +175,7 @@ class CacheSession : public Session {
 
   void LiveTask(uint64_t seed, const BatonScheduler& scheduler) {
     if (run_.options.fault.nth > 0) fs_->InjectFault(run_.options.fault);
+    if (run_.options.lie_nth > 0) fs_->LieAboutSync(run_.options.lie_nth);
     const SimDisk at_first = fs_->disk();
     if (at_first.Find(kPath) == 0) {
       if (!fs_->CreateDirectory(kPath).ok() || !fs_->SyncDirectory("/").ok()) return;
@@ -207,6 +202,7 @@ class CacheSession : public Session {
     auto log = std::make_shared<EvictionLog>(fs_, kPath, run_.options.keys,
                                              [this] { return run_.last_sequence; });
     log->OnEach([this](const LoggedEviction& eviction) { run_.oracle->Evicted(eviction); });
+    run_.opened = CheckpointOptions(scheduler, seed);
     std::unique_ptr<DB> db;
     const Status opened =
         DB::Open(OptionsFor(run_.options, fs_, scheduler, seed, boot_, log), kPath, &db);
@@ -252,6 +248,27 @@ class CacheSession : public Session {
   }
 
   // ---- Observing ----
+  // With room for what opening one makes: it evicts nothing.
+  Options CheckpointOptions(const BatonScheduler& scheduler, uint64_t seed) const {
+    Options options = OptionsFor(run_.options, nullptr, scheduler, seed, boot_, nullptr);
+    options.listeners.clear();
+    options.capacity_bytes *= 2;
+    return options;
+  }
+
+  std::string JudgeCheckpoints(const SimDisk& disk, const CrashPoint& point,
+                               const BatonScheduler& scheduler, uint64_t seed) const {
+    // They share their files with the cache that was damaged.
+    if (point.damage >= CrashPoint::Damage::kFlip) return "";
+    Checkpoints::Rules rules;
+    rules.may_go = [this](const std::string& key, const std::string& value) {
+      CacheOracle::Reading reading;
+      reading.now = TimeOf(CacheOracle::kNever);
+      return run_.oracle->MayGo(CacheKeyNumber(key), std::stoull(value), reading);
+    };
+    return run_.checkpoints.Judge(disk, point.boundary, rules, CheckpointOptions(scheduler, seed));
+  }
+
   void ObserveTask(SimDisk disk, uint64_t seed, uint64_t boot, const CrashPoint& point,
                    const BatonScheduler& scheduler, Observation* observation,
                    CacheFindings* findings) const {

@@ -55,6 +55,9 @@ class Client {
     if (random_.OneIn(options_.evict_one_in)) return EvictSome();
     if (random_.OneIn(options_.policy_one_in)) return EvictByPolicy();
     if (random_.OneIn(options_.compact_one_in)) return Compact();
+    if (options_.checkpoint_one_in > 0 && random_.OneIn(options_.checkpoint_one_in)) {
+      return Checkpoint();
+    }
     if (random_.OneIn(50)) return SyncLog();
     if (random_.OneIn(5)) return Read();
     if (random_.OneIn(20)) return Hold();
@@ -304,6 +307,25 @@ class Client {
     if (!s.ok() && !s.IsNoSpace()) run_->Explained("CompactRange", s);
   }
 
+  // Holds what there was when it was asked for, less what went while it was made.
+  void Checkpoint() {
+    const uint32_t acknowledged = oracle_->last_acknowledged();
+    const CacheOracle::Reading made = run_->Now();
+    const std::string path = run_->checkpoints.Begin(run_->fs->disk(), {}, made.position);
+    const Status s = db_->Checkpoint(path);
+    const uint64_t position = run_->fs->op_count();
+    Ledger::State held;
+    const std::string wrong =
+        run_->checkpoints.Returned(path, s.ok(), run_->fs->disk(), position, run_->opened, &held);
+    if (!s.ok()) {
+      run_->Explained("Checkpoint", s);
+      return;
+    }
+    oracle_->AllDurable(acknowledged, /*flushed=*/true, position);
+    if (!wrong.empty()) return run_->Fault(wrong);
+    JudgeAll("checkpoint", "", acknowledged, made, ToContents(held, options_.keys));
+  }
+
   void Must(const char* what, const Status& s) {
     if (!s.ok()) run_->Fault(std::string(what) + ": " + s.ToString());
   }
@@ -328,6 +350,29 @@ bool CacheRun::Explained(const char* call, const Status& status) {
   if (fs->calls_failed() > 0 && typed) return true;
   Fault(std::string(call) + ": " + status.ToString());
   return false;
+}
+
+Ledger::State ToState(const CacheContents& contents) {
+  Ledger::State state;
+  for (size_t key = 0; key < contents.size(); ++key) {
+    if (contents[key] != 0) state[CacheKey(static_cast<int>(key))] = std::to_string(contents[key]);
+  }
+  return state;
+}
+
+CacheContents ToContents(const Ledger::State& state, int keys) {
+  CacheContents contents(static_cast<size_t>(keys), 0);
+  for (const auto& [key, value] : state) {
+    contents[static_cast<size_t>(CacheKeyNumber(key))] = std::stoull(value);
+  }
+  return contents;
+}
+
+std::string CacheRun::ReadCheckpoint(DB* of, Ledger::State* state) {
+  CacheContents found;
+  const std::string wrong = ReadCache(of, nullptr, kCacheKeysMax, &found);
+  *state = ToState(found);
+  return wrong;
 }
 
 CacheOracle::Reading CacheRun::Now() const {
@@ -413,6 +458,15 @@ CacheRunOptions CacheRunOptions::FromSeed(uint64_t seed, const std::string& vari
     options.fault.forever = random.OneIn(2);
   }
   if (random.OneIn(3)) options.fault.code = Status::Code::kNoSpace;
+  options.lie_nth = chosen.lie_nth;
+  if (options.lie_nth == 0 && options.fault.nth == 0 && random.OneIn(8)) {
+    options.lie_nth = 1 + random.Uniform(40);
+  }
+  // Of one whose sync lied nothing is promised.
+  if (options.lie_nth == 0 && random.OneIn(3)) {
+    options.checkpoint_one_in =
+        static_cast<uint32_t>(random.Between(5, options.steps < 40 ? 10 : 60));
+  }
   return options;
 }
 

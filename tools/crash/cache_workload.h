@@ -7,6 +7,7 @@
 
 #include "tests/support/sim_file_system.h"
 #include "tools/crash/cache_oracle.h"
+#include "tools/crash/checkpoints.h"
 #include "varve/db.h"
 
 // What the one client of a crashed cache did: writes with and without a time to live, reads that
@@ -25,7 +26,9 @@ struct CacheRunOptions {
   uint32_t unlogged_one_in = 0;  // sections without a log begin so often; 0: never
   uint32_t ttl_one_in = 3;       // puts that expire
   uint32_t flush_one_in = 60, evict_one_in = 30, policy_one_in = 40, compact_one_in = 60;
-  SimFault fault;  // nth 0: none
+  uint32_t checkpoint_one_in = 0;  // 0: never
+  SimFault fault;                  // nth 0: none
+  uint64_t lie_nth = 0;            // this sync persists nothing, and says OK; 0: none does
 
   static CacheRunOptions FromSeed(uint64_t seed, const std::string& variant, bool short_run);
   CacheOracle::Mode mode() const {
@@ -38,7 +41,9 @@ struct CacheRun {
   CacheRunOptions options;
   std::shared_ptr<SimFileSystem> fs;
   std::shared_ptr<CacheOracle> oracle;
+  Checkpoints checkpoints{ReadCheckpoint};
   DB* db = nullptr;
+  Options opened;              // what a checkpoint of `db` is opened with
   uint64_t last_sequence = 0;  // that is known to have been given out
   uint64_t time_high = 0;      // the engine's time is not past it, in all of this session
   std::string fault;           // the first thing that went wrong
@@ -49,11 +54,18 @@ struct CacheRun {
   // Whether an error is one that an injected fault explains; a fault otherwise.
   bool Explained(const char* call, const Status& status);
   CacheOracle::Reading Now() const;
+
+ private:
+  static std::string ReadCheckpoint(DB* of, Ledger::State* state);
 };
 
 // `options.steps` operations on `run->db`. False once a write failed: nothing must be written after
 // it.
 bool RunCacheClient(CacheRun* run, uint64_t seed);
+
+// As a state of a ledger, which has texts for values, and back.
+Ledger::State ToState(const CacheContents& contents);
+CacheContents ToContents(const Ledger::State& state, int keys);
 
 // All that an iterator of now gives: by key, and what is wrong, or "".
 std::string ReadCache(DB* db, const Snapshot* snapshot, int keys, CacheContents* found);

@@ -8,7 +8,6 @@
 #include "tools/crash/db_workload.h"
 #include "util/filename.h"
 #include "util/hash.h"
-#include "varve/db.h"
 
 namespace varve::crash {
 
@@ -33,17 +32,16 @@ std::string Checkpoints::Begin(const SimDisk& disk, std::vector<Ledger::BatchNum
 }
 
 std::string Checkpoints::Returned(const std::string& path, bool ok, const SimDisk& disk,
-                                  uint64_t position, const Options& options) {
-  Ledger::State state;
-  const std::string wrong = ok ? Read(disk.Kill(), path, options, &state) : "";
+                                  uint64_t position, const Options& options, Ledger::State* state) {
+  const std::string wrong = ok ? Read(disk.Kill(), path, options, state) : "";
   MutexLock lock(&mutex_);
   for (const auto& record : records_) {
     if (record->path != path) continue;
     record->ended_at = position;
     if (!ok) continue;
     record->durable_at = position;
-    for (const auto& [key, value] : state) record->hash += Ledger::HashEntry(key, value);
-    record->state = std::move(state);
+    for (const auto& [key, value] : *state) record->hash += Ledger::HashEntry(key, value);
+    record->state = *state;
   }
   return wrong.empty() ? "" : path + ", when it was made: " + wrong;
 }
@@ -73,7 +71,7 @@ uint64_t Checkpoints::Context(uint64_t boundary) const {
   return context;
 }
 
-std::string Checkpoints::Judge(const SimDisk& disk, uint64_t boundary, const Ledger& ledger,
+std::string Checkpoints::Judge(const SimDisk& disk, uint64_t boundary, const Rules& rules,
                                const Options& options) const {
   std::vector<std::shared_ptr<Record>> records;
   {
@@ -98,7 +96,7 @@ std::string Checkpoints::Judge(const SimDisk& disk, uint64_t boundary, const Led
       }
     }
     if (!known) {
-      wrong = JudgeOne(*record, disk, ledger, options);
+      wrong = JudgeOne(*record, disk, rules, options);
       MutexLock lock(&mutex_);
       judged_[content] = wrong;
     }
@@ -107,14 +105,23 @@ std::string Checkpoints::Judge(const SimDisk& disk, uint64_t boundary, const Led
   return "";
 }
 
-std::string Checkpoints::JudgeOne(const Record& record, const SimDisk& disk, const Ledger& ledger,
-                                  const Options& options) {
+std::string Checkpoints::JudgeOne(const Record& record, const SimDisk& disk, const Rules& rules,
+                                  const Options& options) const {
   const bool failed = !record.state.has_value();
   if (failed && disk.Find(ManifestFileName(record.path)) == 0) return "";  // it is no database
   Ledger::State state;
   std::string wrong = Read(disk, record.path, options, &state);
   if (!wrong.empty()) return wrong;
-  if (!failed) return Difference(state, *record.state);
+  if (!failed) {
+    Ledger::State expected = *record.state;
+    std::erase_if(expected, [&](const auto& entry) {
+      return !state.contains(entry.first) && rules.may_go &&
+             rules.may_go(entry.first, entry.second);
+    });
+    return Difference(state, expected);
+  }
+  if (rules.ledger == nullptr) return "";
+  const Ledger& ledger = *rules.ledger;
   const auto hashes = HashesOf(state, ledger.writers(), &wrong);
   const Ledger::Bounds bounds{record.low, ledger.At(UINT64_MAX - 1, false).high};
   if (wrong.empty() && !ledger.Judge(hashes, record.ended_at, bounds).legal) {
@@ -145,13 +152,13 @@ void Checkpoints::GoOn(const Checkpoints& before, const SimDisk& disk, uint64_t 
 }
 
 std::string Checkpoints::Read(SimDisk disk, const std::string& path, Options options,
-                              Ledger::State* state) {
+                              Ledger::State* state) const {
   const auto fs = SimFileSystem::New({.track = false}, std::move(disk));
   options.env.file_system = fs;
   options.create_if_missing = false;
   std::unique_ptr<DB> db;
   if (const Status s = DB::Open(options, path, &db); !s.ok()) return "open: " + s.ToString();
-  std::string wrong = ReadEverything(db.get(), {}, state);
+  std::string wrong = read_(db.get(), state);
   const Status closed = db->Close();
   if (wrong.empty() && !closed.ok()) wrong = "close: " + closed.ToString();
   return wrong.empty() ? CheckDirectory(fs.get(), path) : wrong;

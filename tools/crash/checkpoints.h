@@ -2,16 +2,18 @@
 #define VARVE_TOOLS_CRASH_CHECKPOINTS_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/support/ledger.h"
 #include "tests/support/sim_disk.h"
 #include "util/mutex.h"
-#include "varve/options.h"
+#include "varve/db.h"
 
 // The checkpoints that the clients of a run take, and what a crash may leave of them.
 //
@@ -21,6 +23,8 @@
 //  2. On a crash image a checkpoint that had returned OK is there; one that had not is there whole
 //     or is no database (DB::Checkpoint). Where it is there it opens, and holds exactly what (1)
 //     found; if the call failed, so that nobody read it, then some legal prefix.
+//  3. That of a cache holds the same, less what has expired; what it may hold, the oracle of the
+//     cache says of the state that Returned() gives.
 //
 // Whoever opens an image looks at most of the checkpoints for nothing, as crashes rarely change
 // them: what was found is kept by the content of the directory.
@@ -31,13 +35,25 @@ namespace varve::crash {
 
 class Checkpoints {
  public:
+  // Reads an open database: "" and its state, or what is wrong.
+  using Reader = std::function<std::string(DB*, Ledger::State*)>;
+  // By what they are judged.
+  struct Rules {
+    const Ledger* ledger = nullptr;  // null: what nobody has read may be anything
+    // Whether an entry that was there may be missing later; null: none may.
+    std::function<bool(const std::string& key, const std::string& value)> may_go = {};
+  };
+
+  explicit Checkpoints(Reader read) : read_(std::move(read)) {}
+
   // Before the call. A name that nothing on `disk` has; `acknowledged`: what must be in it.
   std::string Begin(const SimDisk& disk, std::vector<Ledger::BatchNumber> acknowledged,
                     uint64_t position);
-  // When it returned, and left `disk`. Reads it if it is there. "" or what is wrong. Runs under a
-  // scheduler, as Judge() does; `options`: for opening one, whatever the file system.
+  // When it returned, and left `disk`. Reads it if it is there. "" and what it holds, or what is
+  // wrong. Runs under a scheduler, as Judge() does; `options`: for opening one, whatever the file
+  // system.
   std::string Returned(const std::string& path, bool ok, const SimDisk& disk, uint64_t position,
-                       const Options& options);
+                       const Options& options, Ledger::State* state);
 
   // "" or which of them holds what is no prefix.
   std::string Verify(const Ledger& ledger) const;
@@ -45,7 +61,7 @@ class Checkpoints {
   // What an image at `boundary` has to say of them: differs if Judge() may.
   uint64_t Context(uint64_t boundary) const;
   // "" or what is wrong with them on `disk`, the image of a crash at `boundary`.
-  std::string Judge(const SimDisk& disk, uint64_t boundary, const Ledger& ledger,
+  std::string Judge(const SimDisk& disk, uint64_t boundary, const Rules& rules,
                     const Options& options) const;
   // Of `before`, for a run that begins on `disk`, the image of a crash at `boundary`.
   void GoOn(const Checkpoints& before, const SimDisk& disk, uint64_t boundary, bool kill);
@@ -66,11 +82,12 @@ class Checkpoints {
 
   // What `disk` holds under a record's name, if that is a database: "" and its state, or what is
   // wrong.
-  static std::string Read(SimDisk disk, const std::string& path, Options options,
-                          Ledger::State* state);
-  static std::string JudgeOne(const Record& record, const SimDisk& disk, const Ledger& ledger,
-                              const Options& options);
+  std::string Read(SimDisk disk, const std::string& path, Options options,
+                   Ledger::State* state) const;
+  std::string JudgeOne(const Record& record, const SimDisk& disk, const Rules& rules,
+                       const Options& options) const;
 
+  const Reader read_;
   mutable Mutex mutex_;
   // A record does not change any more when the run has ended.
   std::vector<std::shared_ptr<Record>> records_ GUARDED_BY(mutex_);

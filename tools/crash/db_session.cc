@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "tests/support/baton_scheduler.h"
+#include "tests/support/quiet_logger.h"
 #include "tests/support/sim_env.h"
 #include "tools/crash/db_reader.h"
 #include "tools/crash/db_workload.h"
@@ -9,7 +10,6 @@
 #include "tools/crash/session.h"
 #include "util/hash.h"
 #include "util/thread.h"
-#include "varve/logger.h"
 
 // The whole engine: a database lives once or more often under clients that write, read and flush,
 // all threads under one seed's interleaving.
@@ -19,14 +19,9 @@ namespace {
 
 constexpr char kPath[] = "/db";
 
-class NullLogger : public Logger {
- public:
-  void Log(LogLevel, Slice) override {}
-};
-
 Options OptionsFor(const DbRunOptions& run, std::shared_ptr<FileSystem> fs,
                    const BatonScheduler& scheduler, uint64_t seed) {
-  static const auto* const logger = new std::shared_ptr<Logger>(std::make_shared<NullLogger>());
+  static const auto* const logger = new std::shared_ptr<Logger>(std::make_shared<QuietLogger>());
   Options options = run.db;
   options.env = MakeSimEnv(nullptr, seed);
   options.env.file_system = std::move(fs);
@@ -71,8 +66,9 @@ class DbSession : public Session {
     Observation observation;
     Ledger::State found;
     scheduler.Run([&] {
-      observation.fault = run_.checkpoints.Judge(
-          disk, point.boundary, *ledger_, OptionsFor(run_.options, nullptr, scheduler, seed));
+      observation.fault =
+          run_.checkpoints.Judge(disk, point.boundary, {.ledger = ledger_.get()},
+                                 OptionsFor(run_.options, nullptr, scheduler, seed));
       if (!observation.fault.empty()) return;
       ObserveTask(std::move(disk), seed, scheduler, &observation, &found);
     });

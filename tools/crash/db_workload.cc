@@ -247,8 +247,9 @@ class Client {
     const uint64_t position = run_->fs->op_count();
     if (!s.ok()) run_->Explained("Checkpoint", s);
     if (s.ok()) run_->ledger->AllDurable(acknowledged, position);  // it flushed
+    Ledger::State held;
     const std::string wrong =
-        run_->checkpoints.Returned(path, s.ok(), run_->fs->disk(), position, run_->opened);
+        run_->checkpoints.Returned(path, s.ok(), run_->fs->disk(), position, run_->opened, &held);
     if (!wrong.empty()) run_->Fault(wrong);
   }
 

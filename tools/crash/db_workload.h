@@ -11,6 +11,7 @@
 #include "tests/support/ledger.h"
 #include "tests/support/sim_file_system.h"
 #include "tools/crash/checkpoints.h"
+#include "tools/crash/db_reader.h"
 #include "tools/crash/import_device.h"
 #include "util/mutex.h"
 #include "util/random.h"
@@ -56,7 +57,8 @@ struct DbRun {
   std::shared_ptr<SimFileSystem> fs;
   std::shared_ptr<Ledger> ledger;
   std::shared_ptr<ImportDevice> imports;
-  Checkpoints checkpoints;
+  Checkpoints checkpoints{
+      [](DB* of, Ledger::State* state) { return ReadEverything(of, {}, state); }};
   DB* db = nullptr;
   Options opened;  // what `db` was opened with
 

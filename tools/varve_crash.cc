@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "tests/metamorphic/differential.h"
 #include "tools/crash/allocations.h"
+#include "tools/crash/child_process.h"
 #include "tools/crash/kills.h"
 #include "tools/crash/matrix.h"
 #include "tools/crash/runner.h"
@@ -44,9 +46,18 @@ DEFINE_uint64(kills, 0,
               "system; the budget ends it too");
 DEFINE_bool(out_of_memory, false,
             "with --kills: in some children an allocation fails, once or for good from then on");
+DEFINE_bool(short_transfers, false,
+            "with --kills: in some children the system reads and writes less than it was asked to, "
+            "or is interrupted, now and then");
+DEFINE_string(of, "db", "with --kills: what is killed, db or cache");
 DEFINE_uint64(allocations, 0,
               "instead of the simulation: in short lives on the file system this allocation fails, "
               "then the next one, until none is left; the budget ends it too");
+DEFINE_uint64(differential, 0,
+              "instead of crashes: the same random operations, of so many seeds, on a database, on "
+              "another under other options, on an ordered map and on RocksDB, which must answer "
+              "alike; the budget ends it too");
+DEFINE_uint64(operations, 10000, "with --differential: operations of a seed");
 DEFINE_string(
     kill_dir, "",
     "where the databases of --kills and --allocations are made; default: a temporary one");
@@ -270,31 +281,60 @@ int Allocations(double seconds) {
 }
 
 int Kills(double seconds) {
+  if (FLAGS_of != "db" && FLAGS_of != "cache") return Fail("--of: db or cache");
   const RealDirectory directory;
   if (directory.path().empty()) return Fail("cannot make a temporary directory; use --kill_dir");
   KillOptions options;
   options.directory = directory.path();
   options.seed = FLAGS_seed;
   options.kills = FLAGS_kills;
+  options.cache = FLAGS_of == "cache";
   options.out_of_memory = FLAGS_out_of_memory;
+  options.short_transfers = FLAGS_short_transfers;
   options.seconds = seconds;
   options.progress = !FLAGS_json && isatty(STDERR_FILENO) != 0;
   const KillReport report = RunKills(options);
   for (const std::string& violation : report.violations) {
     std::fprintf(FLAGS_json ? stderr : stdout, "VIOLATION  %s\n", violation.c_str());
   }
-  std::printf(FLAGS_json ? "{\"kills\": %llu, \"recovery_kills\": %llu, \"out_of_memory\": %llu, "
-                           "\"batches\": %llu, "
-                           "\"violations\": %zu, \"seconds\": %.1f}\n"
-                         : "%llu kills while writing, %llu while opening, %llu of them out of "
-                           "memory, %llu batches found, %zu "
-                           "violations, %.1f s\n",
+  std::printf(FLAGS_json
+                  ? "{\"kills\": %llu, \"recovery_kills\": %llu, \"out_of_memory\": %llu, "
+                    "\"batches\": %llu, \"evictions\": %llu, \"violations\": %zu, "
+                    "\"seconds\": %.1f}\n"
+                  : "%llu kills while writing, %llu while opening, %llu of them out of memory, "
+                    "%llu batches found, %llu evictions, %zu violations, %.1f s\n",
               static_cast<unsigned long long>(report.kills),
               static_cast<unsigned long long>(report.recovery_kills),
               static_cast<unsigned long long>(report.out_of_memory),
-              static_cast<unsigned long long>(report.batches), report.violations.size(),
+              static_cast<unsigned long long>(report.counts.batches),
+              static_cast<unsigned long long>(report.counts.evictions), report.violations.size(),
               report.seconds);
   return report.violations.empty() ? 0 : 1;
+}
+
+int Differential(double seconds) {
+  const double started = SecondsNow();
+  uint64_t seeds = 0;
+  std::vector<Violation> found;
+  for (; seeds < FLAGS_differential && found.empty() && SecondsNow() - started < seconds; ++seeds) {
+    const std::string seed = std::to_string(FLAGS_seed + seeds);
+    const std::string replay = "varve_crash --differential=1 --seed=" + seed +
+                               " --operations=" + std::to_string(FLAGS_operations);
+    const std::string wrong = metamorphic::RunSeed(
+        FLAGS_seed + seeds, {.operations = FLAGS_operations, .option_sets = 2}, replay);
+    if (!wrong.empty()) found.push_back({"seed " + seed, wrong});
+  }
+  for (const Violation& violation : found) {
+    std::fprintf(FLAGS_json ? stderr : stdout, "VIOLATION  %s\n%s\n", violation.token.c_str(),
+                 violation.text.c_str());
+  }
+  std::printf(FLAGS_json ? "{\"seeds\": %llu, \"operations\": %llu, \"violations\": %zu, "
+                           "\"seconds\": %.1f}\n"
+                         : "%llu seeds of %llu operations, %zu violations, %.1f s\n",
+              static_cast<unsigned long long>(seeds),
+              static_cast<unsigned long long>(FLAGS_operations), found.size(),
+              SecondsNow() - started);
+  return found.empty() ? 0 : 1;
 }
 
 int Main() {
@@ -307,6 +347,7 @@ int Main() {
   if (!FLAGS_replay.empty()) return Replay(FLAGS_replay, options.seconds);
   if (FLAGS_kills > 0) return Kills(options.seconds);
   if (FLAGS_allocations > 0) return Allocations(options.seconds);
+  if (FLAGS_differential > 0) return Differential(options.seconds);
   options.matrices = ParseMatrices(FLAGS_matrix);
   const std::vector<std::string> known = AllMatrices();
   for (const std::string& name : options.matrices) {

@@ -24,11 +24,9 @@ int CacheKeyNumber(Slice key) {
   return CacheKey(number) == key ? number : -1;
 }
 
-uint64_t KeysOfGhost(const SimDisk& disk, const std::string& directory, uint64_t number, int keys) {
+uint64_t KeysOfGhost(FileSystem* files, const std::string& directory, uint64_t number, int keys) {
   const uint64_t all = keys == 64 ? UINT64_MAX : (uint64_t{1} << keys) - 1;
   const std::string path = GhostFileName(directory, number);
-  // Not on the file system itself, whose calls may be counted and made to fail.
-  const auto files = SimFileSystem::New({.track = false}, disk);
   std::unique_ptr<RandomAccessFile> file;
   if (!files->NewRandomAccessFile(path, /*direct=*/false, &file).ok()) return all;
   std::unique_ptr<GhostReader> ghost;
@@ -44,13 +42,15 @@ uint64_t KeysOfGhost(const SimDisk& disk, const std::string& directory, uint64_t
 }
 
 void EvictionLog::OnEviction(const EvictionInfo& info) {
-  const SimDisk disk = fs_->disk();
+  // Not on the file system itself, whose calls may be counted and made to fail.
+  const auto files = SimFileSystem::New({.track = false}, fs_->disk());
   for (const EvictionInfo::Segment& segment : info.segments) {
     LoggedEviction eviction;
     eviction.position = fs_->op_count();
     eviction.number = segment.number;
-    eviction.keys =
-        segment.number == 0 ? UINT64_MAX : KeysOfGhost(disk, directory_, segment.number, keys_);
+    eviction.keys = segment.number == 0
+                        ? UINT64_MAX
+                        : KeysOfGhost(files.get(), directory_, segment.number, keys_);
     eviction.smallest_sequence = segment.smallest_sequence;
     eviction.largest_sequence = segment.largest_sequence;
     eviction.sequence_then = newest_();

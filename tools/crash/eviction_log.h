@@ -51,7 +51,7 @@ class EvictionLog : public EventListener {
 
 // Of the ghost file of segment `number`: which of the keys it accepts. All of them where it cannot
 // be read, as then the bounds count alone.
-uint64_t KeysOfGhost(const SimDisk& disk, const std::string& directory, uint64_t number, int keys);
+uint64_t KeysOfGhost(FileSystem* files, const std::string& directory, uint64_t number, int keys);
 
 // Numbers of the live segments, ghosts left out.
 std::set<uint64_t> LiveSegments(const ManifestState& manifest);

@@ -4,94 +4,42 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <memory>
-#include <optional>
-#include <utility>
+#include <string>
 
-#include "tests/support/ledger.h"
 #include "tools/crash/child_process.h"
-#include "tools/crash/db_reader.h"
-#include "tools/crash/db_workload.h"
 #include "tools/crash/failing_new.h"
+#include "tools/crash/kill_subject.h"
+#include "tools/crash/short_transfers.h"
 #include "util/hash.h"
 #include "util/random.h"
-#include "util/thread.h"
 
 namespace varve::crash {
 namespace {
 
-constexpr int kWritersMax = 3;
-constexpr int kKeys = 30;
 constexpr double kOpenSecondsMax = 20;
 
-// What a child has done. Both sides take the batches of a writer from one seed, so two numbers say
-// which they were. Sequentially consistent: the child is dead when the parent reads.
+// How a child fares. Sequentially consistent: it is dead when the parent reads.
 struct Shared {
-  std::atomic<uint32_t> invoked[kWritersMax];
-  std::atomic<uint32_t> acknowledged[kWritersMax];
   std::atomic<bool> opened;
   std::atomic<bool> failed;
   char error[400];
 };
 
-struct Batch {
-  std::vector<Ledger::Op> ops;
-  bool logged = true;
-  bool sync = false;
-  bool flush_after = false;
-};
-
-// The options of a round, and how its writers go on.
-struct Round {
-  uint64_t seed;
-  int writers;
-  Options options;
-  uint32_t sync_one_in;
-  bool unlogged;
-
-  explicit Round(uint64_t round_seed) : seed(round_seed) {
-    Random random(seed);
-    options = DbRunOptions::FromSeed(seed, "-", "db", false).db;
-    options.wal_sync_interval_ms = static_cast<uint32_t>(random.Between(1, 5));
-    writers = static_cast<int>(random.Between(1, kWritersMax));
-    sync_one_in = random.OneIn(2) ? 1000 : static_cast<uint32_t>(random.Between(2, 30));
-    unlogged = random.OneIn(4);
-  }
-
-  // Batch `number` (from 1) of a writer.
-  Batch BatchOf(int writer, uint32_t number) const {
-    Random random(Mix64(seed + static_cast<uint64_t>(writer)) + number);
-    Batch batch;
-    const uint64_t count = random.OneIn(4) ? random.Between(2, 5) : 1;
-    for (uint32_t i = 0; i < count; ++i) {
-      std::string key = KeyOf(writer, static_cast<int>(random.Uniform(kKeys)));
-      if (random.OneIn(6)) {
-        batch.ops.push_back({std::move(key), std::nullopt});
-        continue;
-      }
-      const size_t bytes = random.OneIn(30) ? random.Uniform(30000) : random.Uniform(400);
-      std::string value = MakeValue(key, writer, number, i, bytes);
-      batch.ops.push_back({std::move(key), std::move(value)});
-    }
-    batch.logged = !unlogged || (number / 16) % 2 == 0;
-    batch.sync = batch.logged && random.OneIn(sync_one_in);
-    batch.flush_after = random.OneIn(400);
-    return batch;
-  }
-};
-
 class Killer {
  public:
   explicit Killer(const KillOptions& options)
-      : options_(options), random_(options.seed), start_(SecondsNow()) {}
+      : options_(options),
+        subject_(options.cache ? NewCacheKillSubject() : NewDbKillSubject()),
+        random_(options.seed),
+        start_(SecondsNow()) {}
 
   KillReport Go() {
-    if (!shared_.ok()) {
+    if (!shared_.ok() || !subject_->ok()) {
       report_.violations.push_back(std::string("mmap: ") + std::strerror(errno));
       return report_;
     }
@@ -114,7 +62,7 @@ class Killer {
   void NewDatabase(uint64_t number) {
     Remove();
     path_ = options_.directory + "/kill-" + std::to_string(getpid()) + "-" + std::to_string(number);
-    state_.assign(kWritersMax, {});
+    subject_->NewDirectory(path_, Mix64(options_.seed) + number);
   }
   void Remove() {
     if (!path_.empty()) DB::Destroy(Options(), path_).ok();
@@ -127,13 +75,13 @@ class Killer {
 
   // One child that writes, perhaps some that only open, and the check.
   void One(uint64_t seed) {
-    const Round round(seed);
+    subject_->BeginRound(seed);
     shared_.Begin();
     // Mostly in its work; now and then while it still recovers. How long that takes depends on the
     // machine, so it is measured.
     const bool early = random_.OneIn(5);
     const uint64_t micros = random_.Uniform(early ? open_micros_ + 1 : options_.run_micros_max);
-    if (!RunAndKill(/*when_open=*/!early, micros, [&] { Write(round); })) {
+    if (!RunAndKill(/*when_open=*/!early, micros, [&] { Write(); })) {
       return Violation(seed, "fork failed");
     }
     ++report_.kills;
@@ -141,11 +89,11 @@ class Killer {
     while (random_.OneIn(2)) {
       shared_->opened.store(false);
       const uint64_t micros_of_open = random_.Uniform(open_micros_ * 5 / 4 + 1);
-      if (!RunAndKill(false, micros_of_open, [&] { OpenOnly(round); })) break;
+      if (!RunAndKill(false, micros_of_open, [&] { OpenOnly(); })) break;
       ++report_.recovery_kills;
       if (shared_->failed.load()) return Violation(seed, shared_->error);
     }
-    const std::string wrong = Check(round);
+    const std::string wrong = subject_->Check(&report_.counts);
     if (!wrong.empty()) Violation(seed, wrong);
   }
 
@@ -156,6 +104,8 @@ class Killer {
     // The allocation that fails; few, as the later ones happen while it writes.
     const uint64_t failing =
         options_.out_of_memory && random_.OneIn(4) ? 1 + random_.Skewed(14) : 0;
+    const bool short_transfers = options_.short_transfers && random_.OneIn(2);
+    const uint64_t seed_of_transfers = random_.Next();
     std::fflush(nullptr);
     const pid_t pid = fork();
     if (pid < 0) return false;
@@ -165,6 +115,7 @@ class Killer {
         if (std::freopen("/dev/null", "w", stderr) == nullptr) _exit(0);
         FailAllocation(failing, failing % 2 == 0);
       }
+      if (short_transfers) ShortenTransfers(seed_of_transfers);
       [&body]() noexcept { body(); }();  // nobody is to catch what it throws
       _exit(0);
     }
@@ -200,96 +151,29 @@ class Killer {
     shared_->failed.store(true);
   }
 
-  bool OpenDb(const Round& round, std::unique_ptr<DB>* db) {
-    const Status s = DB::Open(round.options, path_, db);
+  // In a child.
+  bool Open(std::unique_ptr<DB>* db) {
+    const Status s = subject_->Open(db);
     if (!s.ok()) Fail("open: " + s.ToString());
     shared_->opened.store(s.ok());
     return s.ok();
   }
-
-  // In a child.
-  void OpenOnly(const Round& round) {
+  void OpenOnly() {
     std::unique_ptr<DB> db;
-    if (OpenDb(round, &db)) pause();
+    if (Open(&db)) pause();
   }
-  void Write(const Round& round) {
+  void Write() {
     std::unique_ptr<DB> db;
-    if (!OpenDb(round, &db)) return;
-    std::vector<Thread> threads;
-    for (int w = 0; w < round.writers; ++w) {
-      threads.emplace_back("writer", [this, &round, &db, w] { WriteAs(round, db.get(), w); });
-    }
-    threads.clear();
-  }
-  void WriteAs(const Round& round, DB* db, int writer) {
-    for (uint32_t number = 1;; ++number) {
-      const Batch batch = round.BatchOf(writer, number);
-      WriteBatch write;
-      for (const Ledger::Op& op : batch.ops) {
-        (op.value.has_value() ? write.Put(op.key, *op.value) : write.Delete(op.key)).ok();
-      }
-      shared_->invoked[writer].store(number);
-      const Status s = db->Write({.sync = batch.sync, .disable_wal = !batch.logged}, write);
-      if (!s.ok()) return Fail("write: " + s.ToString());
-      shared_->acknowledged[writer].store(number);
-      if (batch.flush_after) {
-        if (Status f = db->Flush({.wait = number % 2 == 0}); !f.ok()) {
-          return Fail("flush: " + f.ToString());
-        }
-      }
-    }
-  }
-
-  // "" or what is wrong with what the child left; what is there is where the next one begins.
-  std::string Check(const Round& round) {
-    Ledger ledger(kWritersMax);
-    for (int w = 0; w < kWritersMax; ++w) {
-      std::vector<Ledger::Op> before;
-      for (auto& [key, value] : state_[static_cast<size_t>(w)]) before.push_back({key, value});
-      ledger.Acknowledge(w, ledger.Begin(w, std::move(before), true, 0), true, 0);
-    }
-    // Nobody knows what came before what of different writers: all begin before any is answered.
-    for (int w = 0; w < kWritersMax; ++w) {
-      for (uint32_t number = 1; number <= shared_->invoked[w].load(); ++number) {
-        Batch batch = round.BatchOf(w, number);
-        ledger.Begin(w, std::move(batch.ops), batch.logged, 1);
-      }
-    }
-    for (int w = 0; w < kWritersMax; ++w) {
-      for (uint32_t number = 1; number <= shared_->acknowledged[w].load(); ++number) {
-        ledger.Acknowledge(w, number + 1, false, 1);  // 1 is what was there before
-      }
-    }
-    std::unique_ptr<DB> db;
-    if (Status s = DB::Open(round.options, path_, &db); !s.ok()) return "open: " + s.ToString();
-    Ledger::State found;
-    std::string wrong = ReadEverything(db.get(), ledger.Keys(), &found);
-    if (wrong.empty()) {
-      if (Status s = db->Close(); !s.ok()) wrong = "close: " + s.ToString();
-    }
-    if (!wrong.empty()) return wrong;
-    std::vector<uint64_t> hashes(kWritersMax, 0);
-    for (auto& state : state_) state.clear();
-    for (const auto& [key, value] : found) {
-      const int w = WriterOf(key);
-      if (w < 0 || w >= kWritersMax) return "key '" + key + "' was never written";
-      hashes[static_cast<size_t>(w)] += Ledger::HashEntry(key, value);
-      state_[static_cast<size_t>(w)][key] = value;
-    }
-    const Ledger::Bounds bounds = ledger.At(1, /*kill=*/true);
-    const Ledger::Verdict verdict = ledger.Judge(hashes, 1, bounds);
-    if (!verdict.legal) return "no legal prefix\n" + ledger.Explain(found, 1, bounds);
-    for (const Ledger::BatchNumber n : verdict.prefix) report_.batches += n - 1;
-    return "";
+    if (Open(&db)) Fail(subject_->Write(db.get()));
   }
 
   const KillOptions& options_;
+  const std::unique_ptr<KillSubject> subject_;
   Random random_;
   const double start_;
   SharedWithChildren<Shared> shared_;
   std::string path_;
-  uint64_t open_micros_ = 2000;       // the latest open took so long
-  std::vector<Ledger::State> state_;  // by writer: what the database holds
+  uint64_t open_micros_ = 2000;  // the latest open took so long
   KillReport report_;
 };
 

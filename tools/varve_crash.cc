@@ -125,7 +125,7 @@ std::string Quote(const std::string& text) {
 void PrintJson(const RunnerReport& report, const std::vector<std::string>& unhit) {
   std::string text = "{\"images\": " + std::to_string(report.images) +
                      ", \"distinct\": " + std::to_string(report.distinct) +
-                     ", \"violations\": " + std::to_string(report.violations) +
+                     ", \"violations\": " + std::to_string(report.violations) + ", \"kills\": 0" +
                      ", \"runs\": " + std::to_string(report.sessions) +
                      ", \"seconds\": " + std::to_string(report.seconds) + ", \"tokens\": [";
   for (size_t i = 0; i < report.found.size(); ++i) {
@@ -298,7 +298,8 @@ int Kills(double seconds) {
     std::fprintf(FLAGS_json ? stderr : stdout, "VIOLATION  %s\n", violation.c_str());
   }
   std::printf(FLAGS_json
-                  ? "{\"kills\": %llu, \"recovery_kills\": %llu, \"out_of_memory\": %llu, "
+                  ? "{\"images\": 0, \"distinct\": 0, \"unhit\": [], \"cells\": [], \"kills\": "
+                    "%llu, \"recovery_kills\": %llu, \"out_of_memory\": %llu, "
                     "\"batches\": %llu, \"evictions\": %llu, \"violations\": %zu, "
                     "\"seconds\": %.1f}\n"
                   : "%llu kills while writing, %llu while opening, %llu of them out of memory, "

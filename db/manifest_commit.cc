@@ -177,6 +177,8 @@ Status Writer::Stage(const ManifestEdit& edit, Counters counters, Staged* staged
   if (Status s = StageState(edit, &staged->root); !s.ok()) return s;
   next_sequence_ = std::max(next_sequence_, edit.next_sequence);
   if (edit.reset.has_value()) {
+    // That log may be gone, so that no listing shows it. It must not be missed again.
+    state.lowest_log = std::max<FileNumber>(state.lowest_log, state.durable_log.log + 1);
     ManifestEdit removal;
     removal.removed = AllNumbers();
     if (Status s = StageChanges(removal, staged); !s.ok()) return s;

@@ -15,6 +15,7 @@
 #include "tests/db/sim_database.h"
 #include "tests/support/sim_file_system.h"
 #include "util/filename.h"
+#include "util/thread.h"
 #include "varve/db.h"
 #include "varve/listener.h"
 
@@ -408,6 +409,41 @@ TEST_F(RestartTest, ADamagedLogEmptiesTheCache) {
   ASSERT_NE(at, std::string::npos);
   sim_->Damage(log, at, "!");
   OpenEmptied(CacheResetReason::kDamagedLog);
+  Put("k", "@60");
+  Kill();
+  OpenWarm("@60");
+}
+
+// Found by varve_crash: the reset passed the logs that were listed, and the one that was known to
+// be durable was missed again by each open, until some commit named a later one.
+TEST_F(RestartTest, ALogThatIsGoneEmptiesTheCacheOnce) {
+  Open();
+  Put("k", "@5");
+  Flush();
+  WriteOptions synced;
+  synced.sync = true;
+  // The commit of the flush of @50 says how far the log with @51 is durable.
+  ASSERT_TRUE(db_->PauseBackgroundWork().ok());
+  Put("k", "@50", synced);
+  ASSERT_TRUE(db_->Flush({.wait = false}).ok());
+  Put("k", "@51", synced);
+  ASSERT_TRUE(db_->ContinueBackgroundWork().ok());
+  while (IntProperty("varve.num-segments") < 2) SleepFor(1'000'000);
+  const std::string log = LogWith("@51");
+  Kill();
+  std::vector<std::string> names;
+  ASSERT_TRUE(sim_->ListDirectory("/db", &names).ok());
+  for (const std::string& name : names) {
+    if (name.ends_with(".log") && "/db/" + name >= log) {
+      ASSERT_TRUE(sim_->RemoveFile("/db/" + name).ok());
+    }
+  }
+  ASSERT_TRUE(sim_->SyncDirectory("/db").ok());
+  OpenEmptied(CacheResetReason::kDamagedLog);
+  Kill();
+  resets_->last.reset();
+  Open();
+  EXPECT_EQ(Reset(), std::nullopt);
   Put("k", "@60");
   Kill();
   OpenWarm("@60");

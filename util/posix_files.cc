@@ -71,7 +71,7 @@ class PosixRandomAccessFile final : public RandomAccessFile {
 
 class PosixWritableFile final : public WritableFile {
  public:
-  // Large enough that a call costs little beside the copy, small enough to stay in the L2 cache.
+  // Small enough to stay in the L2 cache.
   static constexpr size_t kBufferBytes = 64 << 10;
   // The most that one call writes. A kernel that is not preempted keeps its processor until the
   // copy into the page cache is done, which takes 2 to 3 ns a byte where the pages are new: 192 KiB

@@ -35,7 +35,7 @@ TEST(Kill, EverythingAcknowledgedSurvivesShortTransfers) {
 // Of a cache what is missing was evicted, or may have expired; nothing stale shows.
 TEST(Kill, WhatACacheLacksItHasToldOf) {
   const KillReport report = KillAndCheck({.seed = 22, .kills = 300, .cache = true});
-  EXPECT_GT(report.counts.evictions, 100u);
+  EXPECT_GT(report.counts.evictions, report.kills / 2);
 }
 
 TEST(ShortTransfers, HappenAndAreMadeUpFor) {
@@ -43,6 +43,9 @@ TEST(ShortTransfers, HappenAndAreMadeUpFor) {
   const std::string path = directory.File("a");
   const std::string data(1 << 20, 'x');
   FileSystem* const files = Env::Default().file_system.get();
+  struct Stop {
+    ~Stop() { StopShortTransfers(); }
+  } const stop;
   ShortenTransfers(5);
   std::unique_ptr<WritableFile> out;
   ASSERT_TRUE(files->NewWritableFile(path, 0, &out).ok());
@@ -58,7 +61,6 @@ TEST(ShortTransfers, HappenAndAreMadeUpFor) {
     ASSERT_EQ(Slice(read.data(), size), Slice(data));
   }
   EXPECT_GT(TransfersShortened(), 10u);
-  StopShortTransfers();
 }
 
 }  // namespace

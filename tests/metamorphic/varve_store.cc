@@ -42,7 +42,10 @@ std::string VarveStore::OpenStore(const OptionMap& changes) {
   options_.create_if_missing = true;
   Status status = ApplyOptions(changes, &options_);
   if (status.ok() && option_set_ != 0) {
-    Random random(Mix64(option_set_) + opens_++);
+    // By those of the list, so that each open has others, and a part of the list the same.
+    uint64_t seed = Mix64(option_set_);
+    for (const auto& [name, value] : changes) seed = Mix64(seed + Hash64(name + "=" + value));
+    Random random(seed);
     status = ApplyOptions(DrawOptions(&random), &options_);
   }
   if (status.ok()) status = DB::Open(options_, path_, &db_);

@@ -54,7 +54,6 @@ class VarveStore : public Store {
   const std::shared_ptr<FileSystem> file_system_;
   const std::string path_;
   const uint64_t option_set_;
-  uint64_t opens_ = 0;
   Options options_;
   std::unique_ptr<DB> db_;
   // What the last checkpoint held; it is to hold that still when it goes. Empty: there is none.

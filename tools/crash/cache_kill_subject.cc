@@ -47,9 +47,7 @@ class Journal {
     LoggedEviction eviction = {};  // kEvicted
   };
 
-  // User-provided, so that a new one does not fill the events.
-  Journal() {}  // NOLINT(modernize-use-equals-default)
-
+  void Clear() { size_.store(0); }
   // False: there is no room for more. One thread at a time.
   bool Append(const Event& event) {
     const uint32_t at = size_.load();
@@ -75,6 +73,10 @@ struct Batch {
 
 class CacheKillSubject : public KillSubject {
  public:
+  CacheKillSubject() {
+    if (journal_.ok()) journal_.Begin();
+  }
+
   bool ok() const override { return journal_.ok(); }
 
   void NewDirectory(const std::string& path, uint64_t seed) override {
@@ -93,7 +95,8 @@ class CacheKillSubject : public KillSubject {
     run_.cache.after_power_loss = first_.cache.after_power_loss;
     run_.cache.wal_sync_interval_ms = std::min<uint32_t>(run_.cache.wal_sync_interval_ms, 5);
     run_.cache.use_direct_reads = seed % 3 == 0;
-    journal_.Begin();
+    journal_->Clear();
+    last_sequence_ = UINT64_MAX;
   }
 
   Status Open(std::unique_ptr<DB>* db) override {
@@ -102,56 +105,45 @@ class CacheKillSubject : public KillSubject {
     });
   }
 
-  std::string Write(DB* db) override {
+  void Write(DB* db, const Fail& fail) override {
     Random random(seed_);
     last_sequence_ = LastSequence(db);
     for (uint32_t number = 1;; ++number) {
-      if (const std::string wrong = WriteOne(db, number); !wrong.empty()) return wrong;
+      if (const std::string wrong = WriteOne(db, number); !wrong.empty()) return fail(wrong);
       PinnedValue value;
       if (random.OneIn(4)) {
         const int key = static_cast<int>(random.Uniform(static_cast<uint64_t>(run_.keys)));
         (void)db->Get({}, CacheKey(key), &value);
       }
       if (Status s = Upkeep(static_cast<DBImpl*>(db), &random); !s.ok() && !s.IsNoSpace()) {
-        return s.ToString();
+        return fail("upkeep: " + s.ToString());
       }
     }
   }
 
   std::string Check(KillCounts* counts) override {
     TakeEvents(counts);
+    if (std::string wrong = TooMuch("before it is opened"); !wrong.empty()) return wrong;
     auto next = std::make_shared<CacheOracle>(oracle_, position_, /*kill=*/true, run_.mode());
     position_ = 1;
+    last_sequence_ = UINT64_MAX;
     std::unique_ptr<DB> db;
+    // Evictions go on in the background: they are told to the oracle under its lock.
     const Status opened = OpenTold(&db, [&](LoggedEviction eviction) {
+      MutexLock lock(&mutex_);
       eviction.position = ++position_;
       next->Evicted(eviction);
     });
     if (!opened.ok()) return "open: " + opened.ToString();
     last_sequence_ = LastSequence(db.get());
-    CacheContents found;
-    if (std::string wrong = ReadCache(db.get(), nullptr, run_.keys, &found); !wrong.empty()) {
-      return wrong;
-    }
-    ManifestState manifest;
-    FileSystem* const files = Env::Default().file_system.get();
-    if (Status s = Manifest::Inspect(files, path_, &manifest); !s.ok()) return s.ToString();
-    CacheOracle::Reading reading;
-    reading.kill = true;
-    reading.position = ++position_;
-    if (manifest.last_reset.has_value()) reading.resets = manifest.last_reset->resets;
-    reading.now = {0, WallMillis() + kDayMillis / 24};
-    std::string wrong = next->Opened(1, reading, found, LiveSegments(manifest));
-    if (wrong.empty()) wrong = GetAll(db.get(), found);
-    if (wrong.empty()) wrong = TooMuch();
+    std::string wrong = CheckOpen(db.get(), next.get());
     const uint32_t last = next->last_acknowledged();
     if (const Status s = db->Close(); wrong.empty() && !s.ok()) wrong = "close: " + s.ToString();
-    db.reset();
+    db.reset();  // from here on nobody else tells of anything
     next->AllDurable(last, /*flushed=*/true, ++position_);
-    if (wrong.empty()) wrong = TooMuch();
-    if (wrong.empty()) wrong = CheckDirectory(files, path_);
     oracle_ = std::move(next);
-    return wrong;
+    if (wrong.empty()) wrong = TooMuch("after it was closed");
+    return wrong.empty() ? CheckDirectory(Env::Default().file_system.get(), path_) : wrong;
   }
 
  private:
@@ -165,7 +157,7 @@ class CacheKillSubject : public KillSubject {
       for (const EvictionInfo::Segment& segment : info.segments) {
         LoggedEviction eviction;
         eviction.number = segment.number;
-        eviction.keys = segment.number == 0
+        eviction.keys = segment.number == 0 || info.reason == EvictionReason::kDamaged
                             ? UINT64_MAX
                             : KeysOfGhost(Env::Default().file_system.get(), subject_->path_,
                                           segment.number, subject_->run_.keys);
@@ -173,7 +165,6 @@ class CacheKillSubject : public KillSubject {
         eviction.largest_sequence = segment.largest_sequence;
         eviction.sequence_then = subject_->last_sequence_.load();
         eviction.leaves_ghost = segment.leaves_ghost;
-        MutexLock lock(&mutex_);
         call_(eviction);
       }
     }
@@ -181,7 +172,6 @@ class CacheKillSubject : public KillSubject {
    private:
     const CacheKillSubject* const subject_;
     const std::function<void(const LoggedEviction&)> call_;
-    Mutex mutex_;
   };
 
   Status OpenTold(std::unique_ptr<DB>* db, std::function<void(const LoggedEviction&)> call) {
@@ -235,9 +225,7 @@ class CacheKillSubject : public KillSubject {
     }
     if (random->OneIn(150)) {
       ManifestState manifest;
-      if (!Manifest::Inspect(Env::Default().file_system.get(), path_, &manifest).ok()) {
-        return Status::OK();  // it is being written
-      }
+      if (Status s = InspectManifest(&manifest); !s.ok()) return s;
       std::vector<FileNumber> numbers;
       for (const uint64_t number : LiveSegments(manifest)) {
         if (random->OneIn(4) && numbers.size() < 3) numbers.push_back(number);
@@ -280,6 +268,46 @@ class CacheKillSubject : public KillSubject {
   }
 
   // ---- In the parent ----
+  std::string CheckOpen(DB* db, CacheOracle* next) {
+    CacheContents found;
+    if (std::string wrong = ReadCache(db, nullptr, run_.keys, &found); !wrong.empty()) {
+      return wrong;
+    }
+    ManifestState manifest;
+    if (Status s = InspectManifest(&manifest); !s.ok()) return "manifest: " + s.ToString();
+    CacheOracle::Reading reading;
+    reading.kill = true;
+    if (manifest.last_reset.has_value()) reading.resets = manifest.last_reset->resets;
+    reading.now = {0, WallMillis() + kDayMillis / 24};
+    {
+      MutexLock lock(&mutex_);
+      reading.position = ++position_;
+      std::string wrong = next->Opened(1, reading, found, LiveSegments(manifest));
+      if (!wrong.empty()) return wrong;
+    }
+    for (int key = 0; key < run_.keys; ++key) {
+      PinnedValue value;
+      const Status s = db->Get({}, CacheKey(key), &value);
+      if (!s.ok() && !s.IsNotFound()) return "Get: " + s.ToString();
+      MutexLock lock(&mutex_);
+      reading.position = position_;
+      const std::string wrong = next->JudgeKey(key, next->last_acknowledged(), reading,
+                                               s.ok() ? HashOfValue(value.slice()) : 0);
+      if (!wrong.empty()) return "Get: " + wrong + "\n" + next->Describe(key);
+    }
+    return "";
+  }
+
+  // It may be written meanwhile: then a page is another than when its root was read.
+  Status InspectManifest(ManifestState* manifest) const {
+    Status status;
+    for (int i = 0; i < 10; ++i) {
+      status = Manifest::Inspect(Env::Default().file_system.get(), path_, manifest);
+      if (status.ok()) break;
+    }
+    return status;
+  }
+
   // What the children of the round have done, in the order in which it was.
   void TakeEvents(KillCounts* counts) {
     uint32_t number = 0;
@@ -302,23 +330,8 @@ class CacheKillSubject : public KillSubject {
     }
   }
 
-  // "" if Get shows what the iterator has shown, or less: it may have been evicted since.
-  std::string GetAll(DB* db, const CacheContents& found) const {
-    for (int key = 0; key < run_.keys; ++key) {
-      PinnedValue value;
-      const Status s = db->Get({}, CacheKey(key), &value);
-      if (s.IsNotFound()) continue;
-      if (!s.ok()) return "Get: " + s.ToString();
-      if (HashOfValue(value.slice()) != found[static_cast<size_t>(key)]) {
-        return "Get shows another value of key " + std::to_string(key) + " than the iterator\n" +
-               oracle_->Describe(key);
-      }
-    }
-    return "";
-  }
-
-  // "" if its files take no more than they may.
-  std::string TooMuch() const {
+  // "" if its files take no more than they may, while nobody has it open.
+  std::string TooMuch(const char* when) const {
     std::vector<std::string> names;
     uint64_t bytes = 0;
     if (!Env::Default().file_system->ListDirectory(path_, &names).ok()) return "";
@@ -330,7 +343,7 @@ class CacheKillSubject : public KillSubject {
     }
     if (bytes <= run_.cache.capacity_bytes) return "";
     return "its files take " + std::to_string(bytes) + " bytes of " +
-           std::to_string(run_.cache.capacity_bytes);
+           std::to_string(run_.cache.capacity_bytes) + " " + when;
   }
 
   SharedWithChildren<Journal> journal_;
@@ -339,7 +352,7 @@ class CacheKillSubject : public KillSubject {
   uint64_t seed_ = 0;
   int round_ = 0;
   std::atomic<uint64_t> last_sequence_{0};
-  Mutex mutex_;  // of the journal's end, in a child
+  Mutex mutex_;  // in a child of the journal's end, in the parent of the oracle and the position
   std::shared_ptr<CacheOracle> oracle_;
   uint64_t position_ = 0;
 };

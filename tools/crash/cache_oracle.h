@@ -73,6 +73,9 @@ class CacheOracle {
     bool kill = false;
     // What the cache has is damaged: whatever may be missing.
     bool decayed = false;
+    // Reading a file may have failed: a segment that cannot be read hides all within its bounds
+    // (RULES R2.3), from the first read that fails on, while taking it out comes later.
+    bool unreadable = false;
     uint64_t resets = 0;  // of the directory since it was made, as it says
     // More of what counts, by the open that was read after.
     const std::vector<LoggedEviction>* evictions = nullptr;

@@ -26,8 +26,10 @@ namespace varve::crash {
 namespace {
 
 constexpr char kPath[] = "/db";
-// What a lease of time may be ahead (docs/cache.md, "Clock"), and what passes in an observation.
-constexpr uint64_t kLeaseMillis = 10'000, kObservedMillis = 25'000;
+// What a lease of time may be ahead (docs/cache.md, "Clock"), and what passes in an observation, in
+// which two opens are.
+constexpr uint64_t kLeaseMillis = 10'000;
+constexpr uint64_t kObservedMillis = kSettleMillis + 2 * kLeaseMillis + 5'000;
 // The machine, which has another boot id after a power loss.
 class BootedMachine : public SimMachine {
  public:
@@ -107,14 +109,14 @@ class CacheSession : public Session {
   Observation Observe(SimDisk disk, const CrashPoint& point, Ledger::State* state) const override {
     const bool kill = point.kind == CrashPoint::Kind::kKill;
     const uint64_t seed = Mix64(disk.CachedHash() + kill);
+    const uint64_t boot = kill ? boot_ : Mix64(seed);
     BatonScheduler scheduler({.seed = seed, .switch_one_in = 1 << 20, .spurious_one_in = 0});
     Observation observation;
     auto findings = std::make_shared<CacheFindings>();
     scheduler.Run([&] {
-      observation.fault = JudgeCheckpoints(disk, point, scheduler, seed);
+      observation.fault = JudgeCheckpoints(disk, point, scheduler, seed, boot);
       if (!observation.fault.empty()) return;
-      ObserveTask(std::move(disk), seed, kill ? boot_ : Mix64(seed), point, scheduler, &observation,
-                  findings.get());
+      ObserveTask(std::move(disk), seed, boot, point, scheduler, &observation, findings.get());
     });
     if (state != nullptr) *state = ToState(findings->found);
     observation.cache = std::move(findings);
@@ -139,7 +141,7 @@ class CacheSession : public Session {
   std::string Explain(const Ledger::State& state, const CrashPoint&,
                       const Circumstances&) const override {
     return "  " + std::to_string(state.size()) + " of " + std::to_string(run_.options.keys) +
-           " keys are found; capacity " + std::to_string(run_.options.cache.capacity_bytes) + "\n";
+           " keys are found; " + run_.options.ToString() + "\n";
   }
 
   std::unique_ptr<Session> Continue(SimDisk disk, uint64_t boundary, bool kill,
@@ -202,7 +204,7 @@ class CacheSession : public Session {
     auto log = std::make_shared<EvictionLog>(fs_, kPath, run_.options.keys,
                                              [this] { return run_.last_sequence; });
     log->OnEach([this](const LoggedEviction& eviction) { run_.oracle->Evicted(eviction); });
-    run_.opened = CheckpointOptions(scheduler, seed);
+    run_.opened = CheckpointOptions(scheduler, seed, boot_);
     std::unique_ptr<DB> db;
     const Status opened =
         DB::Open(OptionsFor(run_.options, fs_, scheduler, seed, boot_, log), kPath, &db);
@@ -249,15 +251,16 @@ class CacheSession : public Session {
 
   // ---- Observing ----
   // With room for what opening one makes: it evicts nothing.
-  Options CheckpointOptions(const BatonScheduler& scheduler, uint64_t seed) const {
-    Options options = OptionsFor(run_.options, nullptr, scheduler, seed, boot_, nullptr);
+  Options CheckpointOptions(const BatonScheduler& scheduler, uint64_t seed, uint64_t boot) const {
+    Options options = OptionsFor(run_.options, nullptr, scheduler, seed, boot, nullptr);
     options.listeners.clear();
     options.capacity_bytes *= 2;
     return options;
   }
 
   std::string JudgeCheckpoints(const SimDisk& disk, const CrashPoint& point,
-                               const BatonScheduler& scheduler, uint64_t seed) const {
+                               const BatonScheduler& scheduler, uint64_t seed,
+                               uint64_t boot) const {
     // They share their files with the cache that was damaged.
     if (point.damage >= CrashPoint::Damage::kFlip) return "";
     Checkpoints::Rules rules;
@@ -266,7 +269,8 @@ class CacheSession : public Session {
       reading.now = TimeOf(CacheOracle::kNever);
       return run_.oracle->MayGo(CacheKeyNumber(key), std::stoull(value), reading);
     };
-    return run_.checkpoints.Judge(disk, point.boundary, rules, CheckpointOptions(scheduler, seed));
+    return run_.checkpoints.Judge(disk, point.boundary, rules,
+                                  CheckpointOptions(scheduler, seed, boot));
   }
 
   void ObserveTask(SimDisk disk, uint64_t seed, uint64_t boot, const CrashPoint& point,

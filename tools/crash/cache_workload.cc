@@ -206,6 +206,9 @@ class Client {
     }
     CacheOracle::Reading reading = run_->Now();
     reading.now.low = made.now.low;
+    for (size_t key = static_cast<size_t>(options_.keys); key < found.size(); ++key) {
+      if (found[key] != 0) return run_->Fault(std::string(what) + ": FOREIGN: a key of no write");
+    }
     for (int key = 0; key < options_.keys; ++key) {
       const std::string bad =
           oracle_->JudgeKey(key, view, reading, found[static_cast<size_t>(key)]);
@@ -323,7 +326,7 @@ class Client {
     }
     oracle_->AllDurable(acknowledged, /*flushed=*/true, position);
     if (!wrong.empty()) return run_->Fault(wrong);
-    JudgeAll("checkpoint", "", acknowledged, made, ToContents(held, options_.keys));
+    JudgeAll("checkpoint", "", acknowledged, made, ToContents(held));
   }
 
   void Must(const char* what, const Status& s) {
@@ -360,8 +363,8 @@ Ledger::State ToState(const CacheContents& contents) {
   return state;
 }
 
-CacheContents ToContents(const Ledger::State& state, int keys) {
-  CacheContents contents(static_cast<size_t>(keys), 0);
+CacheContents ToContents(const Ledger::State& state) {
+  CacheContents contents(kCacheKeysMax, 0);
   for (const auto& [key, value] : state) {
     contents[static_cast<size_t>(CacheKeyNumber(key))] = std::stoull(value);
   }
@@ -379,6 +382,7 @@ CacheOracle::Reading CacheRun::Now() const {
   CacheOracle::Reading reading;
   reading.position = fs->op_count();
   reading.kill = true;
+  reading.unreadable = fs->calls_failed() > 0 && (options.fault.calls & (kSimOpen | kSimRead)) != 0;
   reading.now = {oracle->TimeAt(CacheOracle::kNever), time_high};
   return reading;
 }
@@ -402,6 +406,18 @@ std::string ReadCache(DB* db, const Snapshot* snapshot, int keys, CacheContents*
 }
 
 bool RunCacheClient(CacheRun* run, uint64_t seed) { return Client(run, seed).Run(); }
+
+std::string CacheRunOptions::ToString() const {
+  static constexpr const char* kModes[] = {"never", "interval", "always"};
+  std::string text = "capacity " + std::to_string(cache.capacity_bytes) + ", synced " +
+                     kModes[static_cast<size_t>(cache.wal_sync)] +
+                     (mode().keeps_prefix ? ", keeps a prefix" : ", empty after a power loss");
+  if (lie_nth > 0) text += ", sync " + std::to_string(lie_nth) + " lies";
+  if (fault.nth > 0) {
+    text += ", call " + std::to_string(fault.nth) + " fails" + (fault.forever ? " for good" : "");
+  }
+  return text + (checkpoint_one_in > 0 ? ", with checkpoints" : "");
+}
 
 CacheRunOptions CacheRunOptions::FromSeed(uint64_t seed, const std::string& variant,
                                           bool short_run) {

@@ -31,6 +31,8 @@ struct CacheRunOptions {
   uint64_t lie_nth = 0;            // this sync persists nothing, and says OK; 0: none does
 
   static CacheRunOptions FromSeed(uint64_t seed, const std::string& variant, bool short_run);
+  // What matters most of it, for people.
+  std::string ToString() const;
   CacheOracle::Mode mode() const {
     return {cache.wal_sync == WalSyncMode::kAlways,
             cache.after_power_loss == AfterPowerLoss::kKeepPrefix};
@@ -65,7 +67,7 @@ bool RunCacheClient(CacheRun* run, uint64_t seed);
 
 // As a state of a ledger, which has texts for values, and back.
 Ledger::State ToState(const CacheContents& contents);
-CacheContents ToContents(const Ledger::State& state, int keys);
+CacheContents ToContents(const Ledger::State& state);  // of kCacheKeysMax keys
 
 // All that an iterator of now gives: by key, and what is wrong, or "".
 std::string ReadCache(DB* db, const Snapshot* snapshot, int keys, CacheContents* found);

@@ -11,7 +11,6 @@
 #include "tools/crash/db_workload.h"
 #include "tools/crash/kill_subject.h"
 #include "util/hash.h"
-#include "util/mutex.h"
 #include "util/random.h"
 #include "util/thread.h"
 
@@ -96,19 +95,12 @@ class DbKillSubject : public KillSubject {
 
   Status Open(std::unique_ptr<DB>* db) override { return DB::Open(round_.options, path_, db); }
 
-  std::string Write(DB* db) override {
-    Mutex mutex;
-    std::string wrong;
+  void Write(DB* db, const Fail& fail) override {
     std::vector<Thread> threads;
     for (int w = 0; w < round_.writers; ++w) {
-      threads.emplace_back("writer", [this, db, w, &mutex, &wrong] {
-        std::string why = WriteAs(db, w);
-        MutexLock lock(&mutex);
-        if (wrong.empty()) wrong = std::move(why);
-      });
+      threads.emplace_back("writer", [this, db, w, &fail] { fail(WriteAs(db, w)); });
     }
     threads.clear();  // joins them
-    return wrong;
   }
 
   std::string Check(KillCounts* counts) override {

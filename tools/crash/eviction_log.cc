@@ -48,9 +48,9 @@ void EvictionLog::OnEviction(const EvictionInfo& info) {
     LoggedEviction eviction;
     eviction.position = fs_->op_count();
     eviction.number = segment.number;
-    eviction.keys = segment.number == 0
-                        ? UINT64_MAX
-                        : KeysOfGhost(files.get(), directory_, segment.number, keys_);
+    // The ghost of one that cannot be read accepts all within its bounds.
+    const bool all = segment.number == 0 || info.reason == EvictionReason::kDamaged;
+    eviction.keys = all ? UINT64_MAX : KeysOfGhost(files.get(), directory_, segment.number, keys_);
     eviction.smallest_sequence = segment.smallest_sequence;
     eviction.largest_sequence = segment.largest_sequence;
     eviction.sequence_then = newest_();

@@ -2,6 +2,7 @@
 #define VARVE_TOOLS_CRASH_KILL_SUBJECT_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -15,7 +16,7 @@ namespace varve::crash {
 
 // What the rounds came to, all together.
 struct KillCounts {
-  uint64_t batches = 0;    // that were acknowledged, and found
+  uint64_t batches = 0;    // found in a database; acknowledged by a cache
   uint64_t evictions = 0;  // of segments, and from memory, that a cache told of
 };
 
@@ -32,8 +33,10 @@ class KillSubject {
 
   // In a child: opens what is to be killed.
   virtual Status Open(std::unique_ptr<DB>* db) = 0;
-  // In a child: writes until it is killed. Returns what went wrong.
-  virtual std::string Write(DB* db) = 0;
+  // In a child: writes until it is killed. Tells `fail` at once what goes wrong, from any thread,
+  // and returns only then.
+  using Fail = std::function<void(const std::string& what)>;
+  virtual void Write(DB* db, const Fail& fail) = 0;
 
   // After the last child of a round: opens what they left. "" or what is wrong with it.
   virtual std::string Check(KillCounts* counts) = 0;

@@ -16,6 +16,7 @@
 #include "tools/crash/kill_subject.h"
 #include "tools/crash/short_transfers.h"
 #include "util/hash.h"
+#include "util/mutex.h"
 #include "util/random.h"
 
 namespace varve::crash {
@@ -27,6 +28,7 @@ constexpr double kOpenSecondsMax = 20;
 struct Shared {
   std::atomic<bool> opened;
   std::atomic<bool> failed;
+  std::atomic<uint64_t> allocations_failed;  // by then
   char error[400];
 };
 
@@ -120,23 +122,38 @@ class Killer {
       _exit(0);
     }
     const double started = SecondsNow();
-    while (when_open && !shared_->opened.load() && !shared_->failed.load() &&
-           SecondsNow() - started < kOpenSecondsMax && !(failing > 0 && Ended(pid))) {
+    bool hangs = false;
+    while (when_open && !hangs && !shared_->opened.load() && !shared_->failed.load() &&
+           !Ended(pid)) {
       usleep(100);
+      hangs = SecondsNow() - started > kOpenSecondsMax;
     }
     if (when_open && shared_->opened.load())
       open_micros_ = static_cast<uint64_t>((SecondsNow() - started) * 1e6);
     usleep(static_cast<useconds_t>(micros));
     kill(pid, SIGKILL);
-    const int status = AwaitEnd(pid);
+    JudgeEnd(AwaitEnd(pid), failing > 0);
+    if (hangs) Fail("open hangs");
+    return true;
+  }
+
+  // Children end by SIGKILL alone, but for one that ran out of memory, which may abort, or have
+  // got an error.
+  void JudgeEnd(int status, bool out_of_memory) {
     const bool aborted = WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
-    if (failing > 0 && (aborted || shared_->failed.load())) {
+    const bool error = shared_->failed.load();
+    const bool explained = shared_->allocations_failed.load() > 0 &&
+                           std::strstr(shared_->error, "Corruption") == nullptr;
+    if (out_of_memory && (aborted || (error && explained))) {
       ++report_.out_of_memory;
       shared_->failed.store(false);
-    } else if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) {
+    } else if (error) {
+      return;
+    } else if (WIFEXITED(status)) {
+      Fail("the child ended by itself, with " + std::to_string(WEXITSTATUS(status)));
+    } else if (WTERMSIG(status) != SIGKILL) {
       Fail(std::string("the child died: ") + strsignal(WTERMSIG(status)));
     }
-    return true;
   }
 
   // Whether the child is a zombie already, which it stays.
@@ -146,7 +163,11 @@ class Killer {
            info.si_pid == pid;
   }
 
+  // The first of them counts.
   void Fail(const std::string& what) {
+    MutexLock lock(&mutex_);
+    if (shared_->failed.load()) return;
+    shared_->allocations_failed.store(AllocationsFailed());
     std::strncpy(shared_->error, what.c_str(), sizeof(shared_->error) - 1);
     shared_->failed.store(true);
   }
@@ -164,7 +185,9 @@ class Killer {
   }
   void Write() {
     std::unique_ptr<DB> db;
-    if (Open(&db)) Fail(subject_->Write(db.get()));
+    if (!Open(&db)) return;
+    subject_->Write(db.get(), [this](const std::string& what) { Fail(what); });
+    pause();
   }
 
   const KillOptions& options_;
@@ -173,6 +196,7 @@ class Killer {
   const double start_;
   SharedWithChildren<Shared> shared_;
   std::string path_;
+  Mutex mutex_;                  // of the error, in a child
   uint64_t open_micros_ = 2000;  // the latest open took so long
   KillReport report_;
 };

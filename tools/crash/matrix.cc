@@ -312,7 +312,8 @@ bool Matrix::Examine(const Session& session, Token token, uint64_t images_max) {
       auto it = seen_.find(key);
       if (it == seen_.end()) {
         it = seen_.emplace(key, session.Observe(std::move(disk), point, nullptr)).first;
-        listener_->OnObserved();
+        // One that told of damage was not opened twice.
+        if (it->second.fault.empty() && counted_.insert(key).second) listener_->OnObserved();
       }
       const std::string wrong =
           Judge(session, point, it->second, walk.doubtful(), walk.highest_file());
@@ -346,11 +347,13 @@ bool Matrix::Examine(const Session& session, Token token, uint64_t images_max) {
 
 bool Matrix::Run(const Token& token) {
   seen_.clear();  // values differ between seeds: nothing would be found again
+  counted_.clear();
   const std::unique_ptr<Session> session = StartSession(token);
   return session == nullptr || Examine(*session, token, options_.images_max);
 }
 
 bool Matrix::RunFaults(const Token& token) {
+  counted_.clear();
   for (const char* lasting : {"o", "g"}) {
     bool met = true;
     for (uint64_t nth = 1; met; ++nth) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -50,7 +51,7 @@ class MatrixListener {
   virtual ~MatrixListener() = default;
   // Before each image, so that a hang or an abort can be traced. False ends the run.
   virtual bool OnImage(const Token& token) = 0;
-  virtual void OnObserved() = 0;  // the image was one never seen before
+  virtual void OnObserved() = 0;  // the image was one never seen before, and passed
   virtual void OnViolation(const Token& token, const std::string& text) = 0;
 };
 
@@ -94,6 +95,7 @@ class Matrix {
   const MatrixOptions options_;
   MatrixListener* const listener_;
   std::unordered_map<uint64_t, Observation> seen_;
+  std::unordered_set<uint64_t> counted_;  // of this token, whichever call failed
   std::map<std::pair<std::string, std::string>, Cell> cells_;
 };
 

@@ -7,17 +7,11 @@
 #include "util/thread.h"
 
 namespace varve::crash {
-namespace {
-
-// Background work that needs no one to wait for it has ended after that much virtual time.
-constexpr uint64_t kSettleNanos = 60'000'000'000;
-
-}  // namespace
 
 std::string EndFirstLife(const std::shared_ptr<SimFileSystem>& fs, uint64_t seed,
                          std::unique_ptr<DB>* db, std::shared_ptr<SimFileSystem>* second) {
   SimDisk dead = fs->disk().Kill();
-  SleepFor(kSettleNanos);
+  SleepFor(kSettleMillis * 1'000'000);
   if (Status s = (*db)->Close(); !s.ok()) return "close: " + s.ToString();
   db->reset();
   if (const int open = fs->open_files(); open != 0) {

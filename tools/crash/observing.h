@@ -13,6 +13,9 @@
 
 namespace varve::crash {
 
+// Background work that needs no one to wait for it has ended after that much virtual time.
+inline constexpr uint64_t kSettleMillis = 60'000;
+
 // Ends the first life of an image: lets background work settle, in virtual time, and closes `db`.
 // *second is what the second open meets, by the seed: what a process leaves that dies at once, or
 // `fs` as closing has left it. "" or what was wrong.

@@ -115,6 +115,10 @@ constexpr Site kSites[] = {
     {"evict", "compaction: ghost.write"},
     {"evict", "recovery flush: ghost.write"},
     {"evict", "recovery committed"},
+    {"evict", "checkpoint: segment.link"},
+    {"evict", "checkpoint: ghost.link"},
+    {"evict", "checkpoint: directory_sync"},
+    {"evict", "checkpoint: other.rename"},
 };
 
 constexpr const char* kFaults[] = {"kill", "torn", "drop",  "keep", "only", "but", "set",

@@ -267,7 +267,15 @@ int Allocations(double seconds) {
                           .first = FLAGS_allocations,
                           .progress = !FLAGS_json && isatty(STDERR_FILENO) != 0});
   for (const std::string& violation : report.violations) {
-    std::printf("VIOLATION  %s\n", violation.c_str());
+    std::fprintf(FLAGS_json ? stderr : stdout, "VIOLATION  %s\n", violation.c_str());
+  }
+  if (FLAGS_json) {
+    std::printf(
+        "{\"allocations\": %llu, \"complete\": %s, \"runs\": %llu, \"violations\": %zu, "
+        "\"seconds\": %.1f}\n",
+        static_cast<unsigned long long>(report.allocations), report.complete ? "true" : "false",
+        static_cast<unsigned long long>(report.runs), report.violations.size(), report.seconds);
+    return report.violations.empty() ? 0 : 1;
   }
   std::printf(
       "allocations to the %llu., %s: %llu runs, %llu ended by it, %llu with an error, %llu "

@@ -184,6 +184,12 @@ bool CacheOracle::MayGo(int key, uint64_t value, const Reading& reading) const {
              [&](const LoggedEviction& eviction) { return Covers(eviction, key, *version); });
 }
 
+bool CacheOracle::MayHold(int key, uint32_t view, uint64_t value, uint64_t time_low) const {
+  if (key < 0 || key >= keys()) return false;
+  const Version* const version = Newest(key, view);
+  return version != nullptr && version->value == value && version->expires.high > time_low;
+}
+
 std::string CacheOracle::JudgeKey(int key, uint32_t view, const Reading& reading,
                                   uint64_t found) const {
   const Version* const version = Newest(key, view);

@@ -123,6 +123,9 @@ class CacheOracle {
   std::string Judge(const Reading& reading, const CacheContents& found) const;
   // The same of one key during the run: `view` is the number of the last batch that is seen.
   std::string JudgeKey(int key, uint32_t view, const Reading& reading, uint64_t found) const;
+  // Whether a copy that was made when `view` was the last batch may show this value of `key`, where
+  // the engine's time was no earlier then.
+  bool MayHold(int key, uint32_t view, uint64_t value, uint64_t time_low) const;
   // Whether what was found at one moment may be missing at a later one, or in another open.
   bool MayGo(int key, uint64_t value, const Reading& reading) const;
   bool MayReset(uint64_t position, bool kill) const;

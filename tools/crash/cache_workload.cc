@@ -22,12 +22,6 @@ constexpr uint64_t kMiB = 1 << 20;
 // Of the entries of one batch, which has to fit any cache.
 constexpr size_t kBatchBytesMax = 40'000;
 
-// What a snapshot or an iterator has to show.
-struct View {
-  uint32_t batch = 0;         // the last that it sees
-  CacheOracle::Reading made;  // when
-};
-
 class Client {
  public:
   Client(CacheRun* run, uint64_t seed)
@@ -226,7 +220,7 @@ class Client {
   void Release() {
     if (held_.empty()) return;
     const auto held = held_.Take(&random_);
-    const View& view = held.expected;
+    const CacheView& view = held.expected;
     CacheContents found(static_cast<size_t>(options_.keys), 0);
     if (held.snapshot != nullptr) {
       const CacheOracle::Reading now = run_->Now();
@@ -255,7 +249,7 @@ class Client {
   }
 
   // An iterator passed over the key: that must have been right when it was made.
-  void Missed(const View& view, int key) {
+  void Missed(const CacheView& view, int key) {
     CacheOracle::Reading reading = view.made;
     reading.now.high = run_->Now().now.high;
     const std::string wrong = oracle_->JudgeKey(key, view.batch, reading, 0);
@@ -315,6 +309,7 @@ class Client {
     const uint32_t acknowledged = oracle_->last_acknowledged();
     const CacheOracle::Reading made = run_->Now();
     const std::string path = run_->checkpoints.Begin(run_->fs->disk(), {}, made.position);
+    run_->checkpoint_views[path] = {acknowledged, made};
     const Status s = db_->Checkpoint(path);
     const uint64_t position = run_->fs->op_count();
     Ledger::State held;
@@ -338,7 +333,7 @@ class Client {
   DBImpl* const db_;
   CacheOracle* const oracle_;
   Random random_;
-  HeldReads<View> held_;
+  HeldReads<CacheView> held_;
   uint32_t values_ = 0;
   bool unlogged_ = false;
   bool may_write_ = true;

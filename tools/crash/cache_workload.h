@@ -2,6 +2,7 @@
 #define VARVE_TOOLS_CRASH_CACHE_WORKLOAD_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -39,11 +40,19 @@ struct CacheRunOptions {
   }
 };
 
+// What a snapshot, an iterator or a checkpoint has to show.
+struct CacheView {
+  uint32_t batch = 0;         // the last that it sees
+  CacheOracle::Reading made;  // when
+};
+
 struct CacheRun {
   CacheRunOptions options;
   std::shared_ptr<SimFileSystem> fs;
   std::shared_ptr<CacheOracle> oracle;
   Checkpoints checkpoints{ReadCheckpoint};
+  // When each was asked for, by its path.
+  std::map<std::string, CacheView> checkpoint_views;
   DB* db = nullptr;
   Options opened;              // what a checkpoint of `db` is opened with
   uint64_t last_sequence = 0;  // that is known to have been given out

@@ -23,8 +23,8 @@
 //  2. On a crash image a checkpoint that had returned OK is there; one that had not is there whole
 //     or is no database (DB::Checkpoint). Where it is there it opens, and holds exactly what (1)
 //     found; if the call failed, so that nobody read it, then some legal prefix.
-//  3. That of a cache holds the same, less what has expired; what it may hold, the oracle of the
-//     cache says of the state that Returned() gives.
+//  3. That of a cache holds the same, less what has expired, and what had expired only when it was
+//     read. What it may hold at all the oracle of the cache says.
 //
 // Whoever opens an image looks at most of the checkpoints for nothing, as crashes rarely change
 // them: what was found is kept by the content of the directory.
@@ -39,8 +39,12 @@ class Checkpoints {
   using Reader = std::function<std::string(DB*, Ledger::State*)>;
   // By what they are judged.
   struct Rules {
-    const Ledger* ledger = nullptr;  // null: what nobody has read may be anything
-    // Whether an entry that was there may be missing later; null: none may.
+    const Ledger* ledger = nullptr;
+    // Of a cache, in place of the ledger: what one may hold, and what may be missing later. Each
+    // open of one begins with the time at which it was made, so that what had expired when it was
+    // read may show in a later open.
+    std::function<bool(const std::string& path, const std::string& key, const std::string& value)>
+        may_hold = {};
     std::function<bool(const std::string& key, const std::string& value)> may_go = {};
   };
 

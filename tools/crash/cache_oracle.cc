@@ -186,6 +186,7 @@ bool CacheOracle::MayGo(int key, uint64_t value, const Reading& reading) const {
 
 bool CacheOracle::MayHold(int key, uint32_t view, uint64_t value, uint64_t time_low) const {
   if (key < 0 || key >= keys()) return false;
+  if (opened_at_ == kNever) return before_->MayHold(key, view, value, time_low);
   const Version* const version = Newest(key, view);
   return version != nullptr && version->value == value && version->expires.high > time_low;
 }

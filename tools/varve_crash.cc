@@ -74,7 +74,7 @@ DEFINE_bool(cells, false, "print the table of places and faults");
 namespace varve::crash {
 namespace {
 
-constexpr uint64_t kRunsToComeEverywhere = 8;  // of each place in the order of matrices
+constexpr uint64_t kRunsToComeEverywhere = 12;  // of each place in the order of matrices
 
 bool ParseSeconds(const std::string& text, double* seconds) {
   char* end = nullptr;

@@ -297,11 +297,13 @@ void SimDisk::Damage(InodeNumber number, uint64_t offset, Slice bytes) {
   for (std::shared_ptr<const Content>* image : {&inode.durable, &inode.cached}) {
     if (*image == nullptr) continue;
     auto content = std::make_shared<Content>(**image);
-    for (size_t i = 0; i < bytes.size(); ++i) {
-      const uint64_t at = offset + i;
-      if (at >= content->size) break;
+    for (size_t done = 0; done < bytes.size() && offset + done < content->size;) {
+      const uint64_t at = offset + done, in_page = at % kSimPageBytes;
+      const size_t n =
+          std::min<uint64_t>({bytes.size() - done, content->size - at, kSimPageBytes - in_page});
       SimPageRef* slot = PageSlot(&content->pages, at / kSimPageBytes);
-      OwnPage(slot)->bytes[at % kSimPageBytes] = bytes[i];
+      std::memcpy(&OwnPage(slot)->bytes[in_page], bytes.data() + done, n);
+      done += n;
     }
     *image = std::move(content);
   }

@@ -215,6 +215,7 @@ void SimFileSystem::InjectFault(const SimFault& fault) {
   fault_ = fault;
   fault_set_ = true;
   calls_counted_ = calls_failed_ = 0;
+  first_failure_ = UINT64_MAX;
 }
 
 void SimFileSystem::ClearFault() {
@@ -225,6 +226,11 @@ void SimFileSystem::ClearFault() {
 uint64_t SimFileSystem::calls_counted() const {
   std::lock_guard<std::mutex> lock(mutex_);
   return calls_counted_;
+}
+
+uint64_t SimFileSystem::first_failure() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return first_failure_;
 }
 
 uint64_t SimFileSystem::calls_failed() const {
@@ -290,7 +296,7 @@ Status SimFileSystem::Check(SimCall call, const std::string& path) {
   if (calls_counted_ < fault_.nth || (calls_counted_ > fault_.nth && !fault_.forever)) {
     return Status::OK();
   }
-  ++calls_failed_;
+  if (calls_failed_++ == 0) first_failure_ = options_.record ? history_.ops.size() : disk_.clock();
   return Status(fault_.code, path + ": injected fault");
 }
 

@@ -90,6 +90,8 @@ class SimFileSystem : public FileSystem, public std::enable_shared_from_this<Sim
   // Matching calls since InjectFault, and how many of them failed.
   uint64_t calls_counted() const;
   uint64_t calls_failed() const;
+  // How many changes the history had when the first did; UINT64_MAX: none has.
+  uint64_t first_failure() const;
   // Puts a step that the engine came to into the history: see BatonScheduler::OnStep().
   void Did(CrashStep step);
   // The so many-th sync from now on, of a file or a directory, persists nothing and says OK.
@@ -180,7 +182,7 @@ class SimFileSystem : public FileSystem, public std::enable_shared_from_this<Sim
   InodeNumber watched_ = 0;  // 0: no directory
   uint64_t watched_bytes_max_ = 0;
   uint64_t syncs_to_lie_ = 0;  // 0: none will
-  uint64_t first_lie_ = UINT64_MAX;
+  uint64_t first_lie_ = UINT64_MAX, first_failure_ = UINT64_MAX;
   std::vector<std::string> names_given_;
   std::map<InodeNumber, std::string> paths_;  // each file's latest name
   std::map<InodeNumber, int> open_;

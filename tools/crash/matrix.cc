@@ -273,7 +273,7 @@ std::string Matrix::Report(const Session& session, const SimReplay& replay, cons
   return text;
 }
 
-bool Matrix::Examine(const Session& session, Token token, uint64_t images_max) {
+bool Matrix::Examine(const Session& session, Token token, uint64_t images_max, uint64_t from) {
   const size_t depth = token.points.size();
   token.points.emplace_back();
   CrashPoint& current = token.points.back();
@@ -292,8 +292,9 @@ bool Matrix::Examine(const Session& session, Token token, uint64_t images_max) {
   Reservoir any(&random, options_.continuations - options_.continuations / 2);
   Reservoir unsynced_names(&random, options_.continuations / 2);
   for (Walk walk(session);; walk.Step()) {
-    const bool wanted = walk.next() == nullptr || options_.boundary_one_in <= 1 ||
-                        random.OneIn(options_.boundary_one_in);
+    const bool wanted = walk.replay().position() >= from &&
+                        (walk.next() == nullptr || options_.boundary_one_in <= 1 ||
+                         random.OneIn(options_.boundary_one_in));
     if (ChangesNothing(walk.last()) || !wanted) {
       if (walk.next() == nullptr) break;
       continue;
@@ -356,13 +357,18 @@ bool Matrix::RunFaults(const Token& token) {
   counted_.clear();
   for (const char* lasting : {"o", "g"}) {
     bool met = true;
+    uint64_t from = 0;
     for (uint64_t nth = 1; met; ++nth) {
       Token faulty = token;
       faulty.variant += "+f" + std::to_string(nth) + lasting;
       seen_.clear();
       const std::unique_ptr<Session> session = StartSession(faulty);
       met = session->met_injected_error();
-      if (!Examine(*session, faulty, options_.images_max)) return false;
+      // Up to there it is as when a later call fails: each of these boundaries is examined once.
+      const bool lasts = lasting == std::string("g");
+      if (lasts) from = session->first_injected_error();
+      if (!Examine(*session, faulty, options_.images_max, from)) return false;
+      if (!lasts) from = session->first_injected_error();
     }
   }
   return true;

@@ -77,7 +77,8 @@ class Matrix {
   const std::map<std::pair<std::string, std::string>, Cell>& cells() const { return cells_; }
 
  private:
-  bool Examine(const Session& session, Token token, uint64_t images_max);
+  // `from`: those before it have been examined.
+  bool Examine(const Session& session, Token token, uint64_t images_max, uint64_t from = 0);
   // `after_step`: the last change was none of the disk. `decays`: damage is to be found.
   std::vector<CrashPoint> Plan(const SimReplay& replay, const SimOp* next, bool after_step,
                                bool decays, uint64_t allowance, Random* random) const;

@@ -54,6 +54,8 @@ class Session {
   const std::string& fault() const { return fault_; }
   // Whether an injected error was met.
   bool met_injected_error() const { return fs_->calls_failed() > 0; }
+  // The boundary after which it was met first; UINT64_MAX: it was not.
+  uint64_t first_injected_error() const { return fs_->first_failure(); }
 
   // Where the subject's files are.
   const char* directory() const { return "/db"; }

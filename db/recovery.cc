@@ -301,6 +301,10 @@ Status ReplayAndCommit(const Options& options, const std::string& directory,
 // Step 5.
 Status ReadGhosts(const Options& options, const std::string& directory, Recovered* recovered) {
   ManifestEdit edit;
+  uint64_t last_eviction = 0;
+  for (const SegmentEntry& entry : recovered->segments) {
+    last_eviction = std::max({last_eviction, entry.evicted, entry.applied_to});
+  }
   for (SegmentEntry& entry : recovered->segments) {
     if ((entry.flags & kSegmentGhost) == 0 || (entry.flags & kSegmentHasGhostFile) == 0) continue;
     std::shared_ptr<const GhostReader> reader;
@@ -314,6 +318,9 @@ Status ReadGhosts(const Options& options, const std::string& directory, Recovere
                         "ghost " + std::to_string(entry.number) +
                             " hides all within its bounds from now on: " + status.ToString());
     entry = WideGhostEntry(entry);
+    // A new eviction: what has applied the one that could be read has not applied this one, and
+    // must before it retires. Until then merges drop what it hides, tombstones too.
+    entry.evicted = ++last_eviction;
     edit.removed.push_back(entry.number);
     edit.added.push_back(entry);
   }

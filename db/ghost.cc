@@ -10,11 +10,12 @@ SegmentEntry GhostEntry(const SegmentEntry& segment, uint64_t evicted, bool has_
   ghost.evicted = evicted;
   ghost.file_bytes = ghost.ghost_bytes;
   ghost.ghost_bytes = 0;
-  return has_file ? ghost : WideGhostEntry(ghost);
+  return has_file ? ghost : WideGhostEntry(ghost, evicted);
 }
 
-SegmentEntry WideGhostEntry(const SegmentEntry& ghost) {
+SegmentEntry WideGhostEntry(const SegmentEntry& ghost, uint64_t evicted) {
   SegmentEntry wide = ghost;
+  wide.evicted = evicted;
   wide.flags &= ~uint64_t{kSegmentHasGhostFile};
   wide.file_bytes = 0;
   return wide;

@@ -67,8 +67,10 @@ class Ghost {
 // The entry that takes the place of an evicted segment's. `has_file`: that of the segment, if it
 // has one, can be read.
 SegmentEntry GhostEntry(const SegmentEntry& segment, uint64_t evicted, bool has_file);
-// The entry of a ghost that has lost its file.
-SegmentEntry WideGhostEntry(const SegmentEntry& ghost);
+// The entry of a ghost that has lost its file. It is a new eviction, of number `evicted`: what has
+// applied the one that could be read kept what that one did not accept, and must apply this one
+// before it retires. Until then merges drop what it hides, tombstones too.
+SegmentEntry WideGhostEntry(const SegmentEntry& ghost, uint64_t evicted);
 
 // Reads the ghost file that has the number of `entry`, which may still be that of the segment, and
 // checks it against the entry. Any error means that the ghost is to be wide.

@@ -317,10 +317,7 @@ Status ReadGhosts(const Options& options, const std::string& directory, Recovere
     options.logger->Log(LogLevel::kWarning,
                         "ghost " + std::to_string(entry.number) +
                             " hides all within its bounds from now on: " + status.ToString());
-    entry = WideGhostEntry(entry);
-    // A new eviction: what has applied the one that could be read has not applied this one, and
-    // must before it retires. Until then merges drop what it hides, tombstones too.
-    entry.evicted = ++last_eviction;
+    entry = WideGhostEntry(entry, ++last_eviction);
     edit.removed.push_back(entry.number);
     edit.added.push_back(entry);
   }

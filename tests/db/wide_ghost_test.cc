@@ -75,5 +75,37 @@ TEST_F(WideGhostTest, StaysWideOnceAnOpenFoundItSo) {
   EXPECT_EQ(Read(), "");
 }
 
+// H44. The oldest has applied the ghost that could be read, which does not accept key 2. An open
+// makes it accept all, and a rewrite of the second drops the deletion of key 2: so the oldest has
+// to apply the ghost once more before it goes. (Found by varve_crash.)
+TEST_F(WideGhostTest, IsAppliedAnewOnceItIsWide) {
+  Open();
+  Put(0);
+  Put(2);
+  Flush();
+  Delete(2);
+  Put(4);
+  Flush();
+  Put(1);
+  Put(3);
+  Flush();
+  Evict({3});
+  const std::string ghost = GhostPath(GhostNumber(3));
+  CompactRangeOptions rewrite;
+  rewrite.rewrite_deepest = true;
+  ASSERT_TRUE(db_->CompactRange(rewrite, Slice("key0"), Slice("key1")).ok());
+  EXPECT_EQ(ManifestEntry(Segment(1))->applied_to, 1u);
+  EXPECT_EQ(ManifestEntry(Segment(2))->applied_to, 0u);
+  EXPECT_EQ(Read(), "0=v1 4=v3");
+  Close();
+  disk_->Damage(ghost, 3, "x");
+  Open();
+  AwaitGhosts(0);
+  AwaitQuiet();
+  EXPECT_EQ(Read(), "0=v1 4=v3");
+  Reopen();
+  EXPECT_EQ(Read(), "0=v1 4=v3");
+}
+
 }  // namespace
 }  // namespace varve

@@ -312,7 +312,7 @@ class CacheKillSubject : public KillSubject {
   void TakeEvents(KillCounts* counts) {
     uint32_t number = 0;
     for (uint32_t i = 0; i < journal_->size(); ++i) {
-      const Journal::Event& event = (*journal_.operator->())[i];
+      const Journal::Event& event = (*journal_)[i];
       ++position_;
       if (event.kind == Journal::Event::kInvoked) {
         const Batch batch = BatchOf(event.batch, event.wall_ms);

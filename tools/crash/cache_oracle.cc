@@ -331,7 +331,9 @@ std::string CacheOracle::Opened(uint64_t begun_at, const Reading& reading,
     const bool by_this_open =
         std::any_of(of_open.begin(), of_open.end(),
                     [&](const LoggedEviction& eviction) { return Covers(eviction, key, newest); });
-    if (reset || !by_this_open) newest.lost_at = std::min(newest.lost_at, reading.position);
+    // What could not be read may be there the next time.
+    if (reset || (!by_this_open && !reading.unreadable))
+      newest.lost_at = std::min(newest.lost_at, reading.position);
   }
   resets_ = reading.resets;
   if (!reset) {

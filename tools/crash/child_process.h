@@ -32,6 +32,7 @@ class SharedWithChildren {
   bool ok() const { return memory_ != MAP_FAILED; }
   // A new one, in the place of the one before.
   void Begin() { new (memory_) T(); }
+  T& operator*() { return *static_cast<T*>(memory_); }
   T* operator->() { return static_cast<T*>(memory_); }
 
  private:

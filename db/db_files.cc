@@ -140,10 +140,10 @@ Status DBImpl::InstallIngestion(Ingestion* ingestion, SequenceNumber sequence) {
   Status status;
   if (!active_.memtable->empty()) status = SwitchMemtable();
   if (!status.ok()) return status;
-  uint64_t all;
+  FlushGoal all;
   {
     MutexLock lock(&mu_);
-    all = tables_switched_;
+    all = FlushOfAll();
   }
   status = WaitForFlush(all);
   // What is there in place of all the files hold was perhaps written after the first flush.

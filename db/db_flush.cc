@@ -368,13 +368,16 @@ Status DBImpl::Seal() {
   return status;
 }
 
-Status DBImpl::WaitForFlush(uint64_t flushed_tables) {
+DBImpl::FlushGoal DBImpl::FlushOfAll() {
+  flush_wanted_ = std::max(flush_wanted_, tables_switched_);
+  return {.tables = tables_switched_, .failures = flush_failures_};
+}
+
+Status DBImpl::WaitForFlush(const FlushGoal& goal) {
   MutexLock lock(&mu_);
-  flush_wanted_ = std::max(flush_wanted_, flushed_tables);
-  const uint64_t failures = flush_failures_;
-  while (tables_flushed_ < flushed_tables) {
+  while (tables_flushed_ < goal.tables) {
     if (!errors_.read_only().ok()) return errors_.read_only();
-    if (flush_failures_ != failures) return flush_error_;
+    if (flush_failures_ != goal.failures && !flush_error_.ok()) return flush_error_;
     if (closing_) return Status::Aborted(path_ + ": closed");
     ScheduleFlush();
     changed_.Wait(&mu_);
@@ -385,16 +388,16 @@ Status DBImpl::WaitForFlush(uint64_t flushed_tables) {
 Status DBImpl::Flush(const FlushOptions& options) {
   if (Status status = CheckOpen(); !status.ok()) return status;
   bool unlogged = false;
-  uint64_t all = 0, times_in_memory_only = 0;
+  FlushGoal all;
+  uint64_t times_in_memory_only = 0;
   Status status = Lead([&] {
     if (!active_.memtable->empty()) {
       if (Status switched = SwitchMemtable(); !switched.ok()) return switched;
     }
     unlogged = unlogged_in_memory_;
     MutexLock lock(&mu_);
-    all = tables_switched_;
+    all = FlushOfAll();
     times_in_memory_only = times_in_memory_only_;
-    flush_wanted_ = std::max(flush_wanted_, all);
     ScheduleFlush();
     return Status::OK();
   });
@@ -412,7 +415,7 @@ Status DBImpl::Flush(const FlushOptions& options) {
     bool written_since = active_.unlogged;
     {
       MutexLock lock(&mu_);
-      written_since |= tables_switched_ != all;
+      written_since |= tables_switched_ != all.tables;
     }
     return written_since ? Seal() : FlushUnlogged();
   });

@@ -249,8 +249,15 @@ class DBImpl : public DB {
   // Adds to the statistics what the manifest has done since the last call, and lets their minutes
   // go by.
   void CountManifest() EXCLUDES(mu_);
-  // Waits until the first `flushed_tables` memtables of this run are in segments.
-  Status WaitForFlush(uint64_t flushed_tables) EXCLUDES(mu_);
+  // All memtables switched so far, and how many attempts had failed by then: one that fails before
+  // anybody waits ends the wait too.
+  struct FlushGoal {
+    uint64_t tables = 0;
+    uint64_t failures = 0;
+  };
+  FlushGoal FlushOfAll() REQUIRES(mu_);
+  // Waits until they are in segments, or the next attempt has failed.
+  Status WaitForFlush(const FlushGoal& goal) EXCLUDES(mu_);
   // Who is no writer calls reads_->epochs().Collect() when the lock is released.
   void PublishView() REQUIRES(mu_);
 

@@ -399,10 +399,10 @@ Status DBImpl::FlushUnlogged() {
   if (active_.unlogged) {
     if (Status status = SwitchMemtable(); !status.ok()) return status;
   }
-  uint64_t all;
+  FlushGoal all;
   {
     MutexLock lock(&mu_);
-    all = tables_switched_;
+    all = FlushOfAll();
   }
   Status status = WaitForFlush(all);
   if (status.ok() && unlogged_marked_) {

@@ -5,8 +5,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <initializer_list>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/metamorphic/differential.h"
@@ -49,6 +51,9 @@ DEFINE_bool(out_of_memory, false,
 DEFINE_bool(short_transfers, false,
             "with --kills: in some children the system reads and writes less than it was asked to, "
             "or is interrupted, now and then");
+DEFINE_bool(failing_calls, false,
+            "with --kills: in some children a call of the system fails, once or for good from then "
+            "on, with EIO, ENOSPC, EDQUOT, EMFILE, ENOMEM or EAGAIN");
 DEFINE_string(of, "db", "with --kills: what is killed, db or cache");
 DEFINE_uint64(allocations, 0,
               "instead of the simulation: in short lives on the file system this allocation fails, "
@@ -242,6 +247,16 @@ int RunCorpus(const std::string& path, std::vector<Violation>* found) {
   return 0;
 }
 
+// What is counted where nothing is simulated, as JSON with the keys that all modes have.
+void PrintJsonCounts(std::initializer_list<std::pair<const char*, uint64_t>> counts,
+                     size_t violations, double seconds) {
+  std::printf("{\"images\": 0, \"distinct\": 0, \"unhit\": [], \"cells\": [], ");
+  for (const auto& [name, count] : counts) {
+    std::printf("\"%s\": %llu, ", name, static_cast<unsigned long long>(count));
+  }
+  std::printf("\"violations\": %zu, \"seconds\": %.1f}\n", violations, seconds);
+}
+
 // A directory for real files.
 class RealDirectory {
  public:
@@ -270,11 +285,11 @@ int Allocations(double seconds) {
     std::fprintf(FLAGS_json ? stderr : stdout, "VIOLATION  %s\n", violation.c_str());
   }
   if (FLAGS_json) {
-    std::printf(
-        "{\"allocations\": %llu, \"complete\": %s, \"runs\": %llu, \"violations\": %zu, "
-        "\"seconds\": %.1f}\n",
-        static_cast<unsigned long long>(report.allocations), report.complete ? "true" : "false",
-        static_cast<unsigned long long>(report.runs), report.violations.size(), report.seconds);
+    PrintJsonCounts({{"kills", 0},
+                     {"allocations", report.allocations},
+                     {"complete", report.complete},
+                     {"runs", report.runs}},
+                    report.violations.size(), report.seconds);
     return report.violations.empty() ? 0 : 1;
   }
   std::printf(
@@ -299,25 +314,33 @@ int Kills(double seconds) {
   options.cache = FLAGS_of == "cache";
   options.out_of_memory = FLAGS_out_of_memory;
   options.short_transfers = FLAGS_short_transfers;
+  options.failing_calls = FLAGS_failing_calls;
   options.seconds = seconds;
   options.progress = !FLAGS_json && isatty(STDERR_FILENO) != 0;
   const KillReport report = RunKills(options);
   for (const std::string& violation : report.violations) {
     std::fprintf(FLAGS_json ? stderr : stdout, "VIOLATION  %s\n", violation.c_str());
   }
-  std::printf(FLAGS_json
-                  ? "{\"images\": 0, \"distinct\": 0, \"unhit\": [], \"cells\": [], \"kills\": "
-                    "%llu, \"recovery_kills\": %llu, \"out_of_memory\": %llu, "
-                    "\"batches\": %llu, \"evictions\": %llu, \"violations\": %zu, "
-                    "\"seconds\": %.1f}\n"
-                  : "%llu kills while writing, %llu while opening, %llu of them out of memory, "
-                    "%llu batches found, %llu evictions, %zu violations, %.1f s\n",
-              static_cast<unsigned long long>(report.kills),
-              static_cast<unsigned long long>(report.recovery_kills),
-              static_cast<unsigned long long>(report.out_of_memory),
-              static_cast<unsigned long long>(report.counts.batches),
-              static_cast<unsigned long long>(report.counts.evictions), report.violations.size(),
-              report.seconds);
+  if (FLAGS_json) {
+    PrintJsonCounts({{"kills", report.kills},
+                     {"recovery_kills", report.recovery_kills},
+                     {"out_of_memory", report.out_of_memory},
+                     {"failing_calls", report.failing_calls},
+                     {"batches", report.counts.batches},
+                     {"evictions", report.counts.evictions}},
+                    report.violations.size(), report.seconds);
+    return report.violations.empty() ? 0 : 1;
+  }
+  std::printf(
+      "%llu kills while writing, %llu while opening, %llu of them out of memory, %llu with an "
+      "error of a call, %llu batches found, %llu evictions, %zu violations, %.1f s\n",
+      static_cast<unsigned long long>(report.kills),
+      static_cast<unsigned long long>(report.recovery_kills),
+      static_cast<unsigned long long>(report.out_of_memory),
+      static_cast<unsigned long long>(report.failing_calls),
+      static_cast<unsigned long long>(report.counts.batches),
+      static_cast<unsigned long long>(report.counts.evictions), report.violations.size(),
+      report.seconds);
   return report.violations.empty() ? 0 : 1;
 }
 
@@ -337,12 +360,15 @@ int Differential(double seconds) {
     std::fprintf(FLAGS_json ? stderr : stdout, "VIOLATION  %s\n%s\n", violation.token.c_str(),
                  violation.text.c_str());
   }
-  std::printf(FLAGS_json ? "{\"seeds\": %llu, \"operations\": %llu, \"violations\": %zu, "
-                           "\"seconds\": %.1f}\n"
-                         : "%llu seeds of %llu operations, %zu violations, %.1f s\n",
-              static_cast<unsigned long long>(seeds),
-              static_cast<unsigned long long>(FLAGS_operations), found.size(),
-              SecondsNow() - started);
+  const double took = SecondsNow() - started;
+  if (FLAGS_json) {
+    PrintJsonCounts({{"kills", 0}, {"seeds", seeds}, {"operations", FLAGS_operations}},
+                    found.size(), took);
+  } else {
+    std::printf("%llu seeds of %llu operations, %zu violations, %.1f s\n",
+                static_cast<unsigned long long>(seeds),
+                static_cast<unsigned long long>(FLAGS_operations), found.size(), took);
+  }
   return found.empty() ? 0 : 1;
 }
 

@@ -1,11 +1,12 @@
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <memory>
 #include <string>
 
 #include "tests/support/temp_dir.h"
 #include "tools/crash/kills.h"
-#include "tools/crash/short_transfers.h"
+#include "tools/crash/system_calls.h"
 #include "varve/env.h"
 
 namespace varve::crash {
@@ -32,10 +33,24 @@ TEST(Kill, EverythingAcknowledgedSurvivesShortTransfers) {
   KillAndCheck({.seed = 21, .kills = 150, .short_transfers = true});
 }
 
+// The same where a call of the system fails: with EIO, ENOSPC, EDQUOT, EMFILE, ENOMEM or EAGAIN.
+TEST(Kill, EverythingAcknowledgedSurvivesFailingCalls) {
+  const KillReport report = KillAndCheck({.seed = 23, .kills = 200, .failing_calls = true});
+  EXPECT_GT(report.failing_calls, report.kills / 10);
+}
+
 // Of a cache what is missing was evicted, or may have expired; nothing stale shows.
 TEST(Kill, WhatACacheLacksItHasToldOf) {
   const KillReport report = KillAndCheck({.seed = 22, .kills = 300, .cache = true});
   EXPECT_GT(report.counts.evictions, report.kills / 2);
+}
+
+// Nothing stale shows where calls of the system fail, either, and only what was lost with an
+// unsynced log, or evicted, is missing.
+TEST(Kill, ACacheGoesOnAfterFailingCalls) {
+  const KillReport report =
+      KillAndCheck({.seed = 24, .kills = 150, .cache = true, .failing_calls = true});
+  EXPECT_GT(report.failing_calls, report.kills / 10);
 }
 
 TEST(ShortTransfers, HappenAndAreMadeUpFor) {
@@ -61,6 +76,28 @@ TEST(ShortTransfers, HappenAndAreMadeUpFor) {
     ASSERT_EQ(Slice(read.data(), size), Slice(data));
   }
   EXPECT_GT(TransfersShortened(), 10u);
+}
+
+TEST(FailCall, TheNthAndPerhapsAllAfterIt) {
+  const TempDir directory;
+  FileSystem* const files = Env::Default().file_system.get();
+  const auto sync = [&] { return files->SyncDirectory(directory.path()); };
+  struct Stop {
+    ~Stop() { FailCall(0, 0, false); }
+  } const stop;
+  FailCall(EDQUOT, 2, /*lasting=*/false);
+  EXPECT_TRUE(sync().ok());
+  EXPECT_TRUE(sync().IsNoSpace());
+  EXPECT_TRUE(sync().ok());
+  EXPECT_EQ(CallsFailed(), 1u);
+  FailCall(ENOSPC, 1, /*lasting=*/true);
+  EXPECT_TRUE(sync().IsNoSpace());
+  EXPECT_TRUE(files->CreateDirectory(directory.File("a")).IsNoSpace());
+  EXPECT_EQ(CallsFailed(), 3u);
+  FailCall(EAGAIN, 1, /*lasting=*/true);
+  EXPECT_TRUE(sync().ok());  // does not end with that
+  FailCall(EMFILE, 1, /*lasting=*/true);
+  EXPECT_TRUE(sync().IsIOError());  // its open() does
 }
 
 }  // namespace

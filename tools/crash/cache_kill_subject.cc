@@ -121,7 +121,7 @@ class CacheKillSubject : public KillSubject {
     }
   }
 
-  std::string Check(KillCounts* counts) override {
+  std::string Check(bool calls_failed, KillCounts* counts) override {
     TakeEvents(counts);
     if (std::string wrong = TooMuch("before it is opened"); !wrong.empty()) return wrong;
     auto next = std::make_shared<CacheOracle>(oracle_, position_, /*kill=*/true, run_.mode());
@@ -136,7 +136,7 @@ class CacheKillSubject : public KillSubject {
     });
     if (!opened.ok()) return "open: " + opened.ToString();
     last_sequence_ = LastSequence(db.get());
-    std::string wrong = CheckOpen(db.get(), next.get());
+    std::string wrong = CheckOpen(db.get(), calls_failed, next.get());
     const uint32_t last = next->last_acknowledged();
     if (const Status s = db->Close(); wrong.empty() && !s.ok()) wrong = "close: " + s.ToString();
     db.reset();  // from here on nobody else tells of anything
@@ -268,7 +268,7 @@ class CacheKillSubject : public KillSubject {
   }
 
   // ---- In the parent ----
-  std::string CheckOpen(DB* db, CacheOracle* next) {
+  std::string CheckOpen(DB* db, bool calls_failed, CacheOracle* next) {
     CacheContents found;
     if (std::string wrong = ReadCache(db, nullptr, run_.keys, &found); !wrong.empty()) {
       return wrong;
@@ -277,6 +277,7 @@ class CacheKillSubject : public KillSubject {
     if (Status s = InspectManifest(&manifest); !s.ok()) return "manifest: " + s.ToString();
     CacheOracle::Reading reading;
     reading.kill = true;
+    reading.may_be_reset = calls_failed;
     if (manifest.last_reset.has_value()) reading.resets = manifest.last_reset->resets;
     reading.now = {0, WallMillis() + kDayMillis / 24};
     {

@@ -262,7 +262,7 @@ std::string CacheOracle::FindView(const Reading& reading, const CacheContents& f
 
 std::string CacheOracle::Judge(const Reading& reading, const CacheContents& found) const {
   if (WasReset(reading)) {
-    if (!reading.decayed && !MayReset(reading.position, reading.kill)) {
+    if (!reading.decayed && !reading.may_be_reset && !MayReset(reading.position, reading.kill)) {
       return "RESET, and everything acknowledged should be there";
     }
     for (int key = 0; key < keys(); ++key) {

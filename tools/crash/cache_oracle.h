@@ -71,6 +71,8 @@ class CacheOracle {
     uint64_t position = 0;
     // Nothing that was cached is lost.
     bool kill = false;
+    // A sync of the log may have failed, and what it covers is then given up (docs/cache.md).
+    bool may_be_reset = false;
     // What the cache has is damaged: whatever may be missing.
     bool decayed = false;
     // Reading a file may have failed: a segment that cannot be read hides all within its bounds

@@ -103,7 +103,7 @@ class DbKillSubject : public KillSubject {
     threads.clear();  // joins them
   }
 
-  std::string Check(KillCounts* counts) override {
+  std::string Check(bool /*calls_failed*/, KillCounts* counts) override {
     Ledger ledger(kWritersMax);
     for (int w = 0; w < kWritersMax; ++w) {
       std::vector<Ledger::Op> before;

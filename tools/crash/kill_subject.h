@@ -39,7 +39,8 @@ class KillSubject {
   virtual void Write(DB* db, const Fail& fail) = 0;
 
   // After the last child of a round: opens what they left. "" or what is wrong with it.
-  virtual std::string Check(KillCounts* counts) = 0;
+  // `calls_failed`: a call of the system had, in one of them.
+  virtual std::string Check(bool calls_failed, KillCounts* counts) = 0;
 };
 
 std::unique_ptr<KillSubject> NewDbKillSubject();

@@ -8,13 +8,15 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 
 #include "tools/crash/child_process.h"
 #include "tools/crash/failing_new.h"
 #include "tools/crash/kill_subject.h"
-#include "tools/crash/short_transfers.h"
+#include "tools/crash/system_calls.h"
 #include "util/hash.h"
 #include "util/mutex.h"
 #include "util/random.h"
@@ -29,6 +31,7 @@ struct Shared {
   std::atomic<bool> opened;
   std::atomic<bool> failed;
   std::atomic<uint64_t> allocations_failed;  // by then
+  std::atomic<uint64_t> calls_failed;        // of the round
   char error[400];
 };
 
@@ -95,7 +98,7 @@ class Killer {
       ++report_.recovery_kills;
       if (shared_->failed.load()) return Violation(seed, shared_->error);
     }
-    const std::string wrong = subject_->Check(&report_.counts);
+    const std::string wrong = subject_->Check(shared_->calls_failed.load() > 0, &report_.counts);
     if (!wrong.empty()) Violation(seed, wrong);
   }
 
@@ -108,16 +111,23 @@ class Killer {
         options_.out_of_memory && random_.OneIn(4) ? 1 + random_.Skewed(14) : 0;
     const bool short_transfers = options_.short_transfers && random_.OneIn(2);
     const uint64_t seed_of_transfers = random_.Next();
+    const bool failing_calls = options_.failing_calls && random_.OneIn(2);
+    const int error = CallErrors()[random_.Uniform(CallErrors().size())];
+    const uint64_t nth_call = 1 + random_.Skewed(10);
+    const bool lasting = random_.OneIn(2);
+    const std::string said = path_ + ".stderr";
     std::fflush(nullptr);
     const pid_t pid = fork();
     if (pid < 0) return false;
     if (pid == 0) {
-      if (failing > 0) {
-        // What it says of its end would fill the screen.
-        if (std::freopen("/dev/null", "w", stderr) == nullptr) _exit(0);
-        FailAllocation(failing, failing % 2 == 0);
+      // What it says of its end would fill the screen.
+      if (failing > 0 || failing_calls) {
+        if (std::freopen(said.c_str(), "w", stderr) == nullptr) _exit(2);
+        std::setvbuf(stderr, nullptr, _IONBF, 0);
       }
+      if (failing > 0) FailAllocation(failing, failing % 2 == 0);
       if (short_transfers) ShortenTransfers(seed_of_transfers);
+      if (failing_calls) FailCall(error, nth_call, lasting, &shared_->calls_failed);
       [&body]() noexcept { body(); }();  // nobody is to catch what it throws
       _exit(0);
     }
@@ -132,28 +142,50 @@ class Killer {
       open_micros_ = static_cast<uint64_t>((SecondsNow() - started) * 1e6);
     usleep(static_cast<useconds_t>(micros));
     kill(pid, SIGKILL);
-    JudgeEnd(AwaitEnd(pid), failing > 0);
+    JudgeEnd(AwaitEnd(pid), failing > 0, said);
+    unlink(said.c_str());
     if (hangs) Fail("open hangs");
     return true;
   }
 
-  // Children end by SIGKILL alone, but for one that ran out of memory, which may abort, or have
-  // got an error.
-  void JudgeEnd(int status, bool out_of_memory) {
-    const bool aborted = WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
-    const bool error = shared_->failed.load();
-    const bool explained = shared_->allocations_failed.load() > 0 &&
-                           std::strstr(shared_->error, "Corruption") == nullptr;
-    if (out_of_memory && (aborted || (error && explained))) {
-      ++report_.out_of_memory;
-      shared_->failed.store(false);
-    } else if (error) {
-      return;
-    } else if (WIFEXITED(status)) {
-      Fail("the child ended by itself, with " + std::to_string(WEXITSTATUS(status)));
-    } else if (WTERMSIG(status) != SIGKILL) {
-      Fail(std::string("the child died: ") + strsignal(WTERMSIG(status)));
+  // Children end by SIGKILL alone. But one that got an error ends by itself when it only opens, and
+  // one that runs out of memory may abort, as a program does in which nobody catches
+  // std::bad_alloc. `said` names the file of what it wrote then. An error is excused where a call
+  // or an allocation had failed.
+  void JudgeEnd(int status, bool may_abort, const std::string& said) {
+    const bool got_error = shared_->failed.load();
+    const bool no_memory = shared_->allocations_failed.load() > 0;
+    const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    const std::string last_words = signal == SIGABRT ? ContentOf(said) : "";
+    const bool aborted = may_abort && SaysBadAlloc(last_words);
+    if (signal != 0 && signal != SIGKILL && !aborted) {
+      shared_->failed.store(false);  // this is worse
+      return Fail(std::string("the child died: ") + strsignal(signal) + ' ' + last_words);
     }
+    if (signal == 0 && !got_error) {
+      return Fail("the child ended by itself, with " + std::to_string(WEXITSTATUS(status)));
+    }
+    if (got_error && ((!no_memory && shared_->calls_failed.load() == 0) ||
+                      std::strstr(shared_->error, "Corruption") != nullptr)) {
+      return;
+    }
+    if (aborted || (got_error && no_memory)) {
+      ++report_.out_of_memory;
+    } else if (got_error) {
+      ++report_.failing_calls;
+    }
+    shared_->failed.store(false);
+  }
+
+  // "recursively": another thread was about to say it.
+  static bool SaysBadAlloc(const std::string& last_words) {
+    return last_words.find("bad_alloc") != std::string::npos ||
+           last_words.find("terminate called recursively") != std::string::npos;
+  }
+
+  static std::string ContentOf(const std::string& path) {
+    std::ifstream file(path);
+    return {std::istreambuf_iterator<char>(file), {}};
   }
 
   // Whether the child is a zombie already, which it stays.

@@ -17,8 +17,11 @@
 // must have been evicted, or have expired (cache_oracle.h).
 //
 // If asked for, some children run out of memory: an allocation fails, once or for good from then
-// on, which may end the process, or give an error of a type, but never damages the directory. And
-// in some the system moves fewer bytes than it was asked to, or is interrupted, now and then.
+// on, which may end the process, or give an error of a type, but never damages the directory. In
+// some the system moves fewer bytes than it was asked to, or is interrupted, now and then. And in
+// some a call of the system fails, once or for good, with what such a call may fail with: they get
+// an error, or go on after it; what was acknowledged is there all the same, but for a cache that
+// knows that its log is incomplete, which starts empty.
 
 namespace varve::crash {
 
@@ -31,6 +34,7 @@ struct KillOptions {
   bool cache = false;               // not a database
   bool out_of_memory = false;       // some children, as above
   bool short_transfers = false;     // some children, as above
+  bool failing_calls = false;       // some children, as above
   bool progress = false;
 };
 
@@ -38,6 +42,7 @@ struct KillReport {
   uint64_t kills = 0;           // of children that wrote
   uint64_t recovery_kills = 0;  // of children that opened
   uint64_t out_of_memory = 0;   // children of either kind that ended by a failed allocation
+  uint64_t failing_calls = 0;   // that got an error from a call of the system that failed
   KillCounts counts;
   double seconds = 0;
   std::vector<std::string> violations;

@@ -180,8 +180,8 @@ Circumstances Matrix::CircumstancesOf(const Session& session, const CrashPoint& 
   how.kill = point.kind == CrashPoint::Kind::kKill && !doubtful;
   how.damaged = point.damage != CrashPoint::Damage::kNone;
   // Of either kind of loss that no engine can prevent it must tell, or show less: a prefix.
-  how.decayed = point.damage >= CrashPoint::Damage::kFlip ||
-                (point.kind == CrashPoint::Kind::kLoss && session.LiedBefore(point.boundary));
+  how.lied = point.kind == CrashPoint::Kind::kLoss && session.LiedBefore(point.boundary);
+  how.decayed = how.lied || point.damage >= CrashPoint::Damage::kFlip;
   return how;
 }
 
@@ -231,7 +231,7 @@ std::string Matrix::Judge(const Session& session, const CrashPoint& point,
     return how.decayed && NamesDamage(observation.fault) ? "" : observation.fault;
   }
   highest_file = std::max(highest_file, session.HighestFile(point.boundary));
-  const bool numbers_kept = !how.decayed || how.damaged;
+  const bool numbers_kept = !how.lied;  // the root that reserves them may not be there
   if (numbers_kept && observation.lowest_new_file <= highest_file) {
     return "file number " + std::to_string(observation.lowest_new_file) + " is used again; " +
            std::to_string(highest_file) + " was taken before the crash";

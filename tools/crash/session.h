@@ -41,7 +41,8 @@ struct Observation {
 struct Circumstances {
   bool kill = false;  // nothing that was cached is lost: the process died, and no sync had failed
   bool damaged = false;  // something besides the crash befell the disk
-  bool decayed = false;  // of a kind that no engine can make up for
+  bool lied = false;     // a sync before it had persisted nothing
+  bool decayed = false;  // either of a kind that no engine can make up for
 };
 
 class Session {

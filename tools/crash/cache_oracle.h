@@ -131,6 +131,8 @@ class CacheOracle {
   // Whether what was found at one moment may be missing at a later one, or in another open.
   bool MayGo(int key, uint64_t value, const Reading& reading) const;
   bool MayReset(uint64_t position, bool kill) const;
+  // Whether this value of `key` was written, in this session or one before.
+  bool Knows(int key, uint64_t value) const { return Find(key, value) != nullptr; }
   // All that is known of a key, for people.
   std::string Describe(int key) const;
   uint64_t HighestSequence(uint64_t position) const;

@@ -92,6 +92,7 @@ class CacheSession : public Session {
         std::move(disk));
     run_.oracle =
         std::make_shared<CacheOracle>(before.run_.oracle, boundary, kill, run_.options.mode());
+    run_.lives = before.run_.lives + 1;  // the one that the crash ended
     run_.last_sequence = before.run_.oracle->HighestSequence(boundary);
     run_.checkpoints.GoOn(before.run_.checkpoints, fs_->disk(), boundary, kill);
     run_.checkpoint_views = before.run_.checkpoint_views;
@@ -218,6 +219,7 @@ class CacheSession : public Session {
     if (!Found(db.get(), begun_at)) return false;
     run_.db = db.get();
     const bool wrote = RunCacheClient(&run_, seed);
+    ++run_.lives;
     const uint32_t acknowledged = run_.oracle->last_acknowledged();
     std::string error;
     db->GetProperty("varve.background-error", &error);

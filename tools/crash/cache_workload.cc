@@ -87,6 +87,10 @@ class Client {
       }
     }
     ++values_;
+    for (const CacheOracle::Op& op : ops) {
+      if (op.value.empty() || !oracle_->Knows(op.key, HashOfValue(op.value))) continue;
+      run_->Fault("it has been written before: " + op.value);  // could not be told from what is new
+    }
     const uint64_t first = run_->last_sequence + 1;
     const uint32_t number = oracle_->Begin(ops, first, count, !unlogged_, run_->fs->op_count());
     const Status s = db_->Write(write, batch);
@@ -115,7 +119,7 @@ class Client {
     const std::string key = CacheKey(op.key);
     size_t size = random_.Uniform(options_.value_bytes_max + 1);
     size = std::min(size, kBatchBytesMax - std::min(*bytes, kBatchBytesMax));
-    op.value = MakeValue(key, 0, values_, static_cast<uint32_t>(place), size);
+    op.value = MakeValue(key, 0, values_, static_cast<uint32_t>(place), size, run_->lives);
     *bytes += op.value.size();
     std::optional<uint64_t> ttl_ms;
     if (!random_.OneIn(options_.ttl_one_in)) {
@@ -334,7 +338,7 @@ class Client {
   CacheOracle* const oracle_;
   Random random_;
   HeldReads<CacheView> held_;
-  uint32_t values_ = 0;
+  uint32_t values_ = 0;  // batches with values of this life
   bool unlogged_ = false;
   bool may_write_ = true;
 };

@@ -53,6 +53,7 @@ struct CacheRun {
   Checkpoints checkpoints{ReadCheckpoint};
   // When each was asked for, by its path.
   std::map<std::string, CacheView> checkpoint_views;
+  int lives = 0;  // that have ended, in sessions before too
   DB* db = nullptr;
   Options opened;              // what a checkpoint of `db` is opened with
   uint64_t last_sequence = 0;  // that is known to have been given out

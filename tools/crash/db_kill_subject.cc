@@ -44,6 +44,7 @@ struct Round {
   Options options;
   uint32_t sync_one_in = 1;
   bool unlogged = false;
+  int life = 0;  // of the directory
 
   static Round FromSeed(uint64_t seed) {
     Round round;
@@ -70,7 +71,7 @@ struct Round {
         continue;
       }
       const size_t bytes = random.OneIn(30) ? random.Uniform(30000) : random.Uniform(400);
-      std::string value = MakeValue(key, writer, number, i, bytes);
+      std::string value = MakeValue(key, writer, number, i, bytes, life);
       batch.ops.push_back({std::move(key), std::move(value)});
     }
     batch.logged = !unlogged || (number / 16) % 2 == 0;
@@ -89,7 +90,9 @@ class DbKillSubject : public KillSubject {
     state_.assign(kWritersMax, {});
   }
   void BeginRound(uint64_t seed) override {
+    const int life = round_.life + 1;
     round_ = Round::FromSeed(seed);
+    round_.life = life;
     counts_.Begin();
   }
 

@@ -10,10 +10,11 @@
 
 namespace varve::crash {
 
-std::string MakeValue(Slice key, int writer, uint32_t batch, uint32_t place, size_t bytes) {
+std::string MakeValue(Slice key, int writer, uint32_t batch, uint32_t place, size_t bytes,
+                      int life) {
   std::string value(key);
   value += "|w" + std::to_string(writer) + "|b" + std::to_string(batch) + "|" +
-           std::to_string(place) + "|";
+           std::to_string(place) + (life == 0 ? '|' : static_cast<char>('A' + life % 26));
   // Padding that neither compresses to nothing nor repeats from value to value.
   uint64_t pad = Hash64(value);
   while (value.size() + 8 < bytes)

@@ -14,9 +14,11 @@
 
 namespace varve::crash {
 
-// A value that names its key, writer, batch and place in it, ends in a checksum over all, and is
-// `bytes` long, or as short as that allows.
-std::string MakeValue(Slice key, int writer, uint32_t batch, uint32_t place, size_t bytes);
+// A value that names its key, writer, batch, place in it and, from the second on, the writer's
+// life, in each of which it counts its batches anew: no value is written twice. It ends in a
+// checksum over all, and is `bytes` long, or as short as that allows.
+std::string MakeValue(Slice key, int writer, uint32_t batch, uint32_t place, size_t bytes,
+                      int life = 0);
 // "" or what is wrong with `value` as the value of `key`.
 std::string CheckValue(Slice key, Slice value);
 

@@ -50,6 +50,7 @@ class DbSession : public Session {
         {.seed = seed, .record = true, .mapped_logs = run_.options.db.wal_mapped}, std::move(disk));
     ledger_ = std::make_shared<Ledger>(before.ledger_, boundary, kill);
     run_.SetSequence(before.HighestSequence(boundary), 0);
+    run_.lives = before.run_.lives + 1;  // the one that the crash ended
     run_.checkpoints.GoOn(before.run_.checkpoints, fs_->disk(), boundary, kill);
     resolve_ = true;
     Live(seed);
@@ -127,6 +128,7 @@ class DbSession : public Session {
           });
         }
         clients.clear();  // joins them
+        ++run_.lives;
         for (const char w : wrote) good &= w != 0;
       }
       const auto acknowledged = ledger_->Acknowledged();

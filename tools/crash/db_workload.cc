@@ -97,7 +97,7 @@ class Client {
       }
       const size_t bytes = random_.OneIn(40) ? random_.Uniform(20000)
                                              : random_.Uniform(options_.value_bytes_max + 1);
-      std::string value = MakeValue(key, writer_, batch_, i, bytes);
+      std::string value = MakeValue(key, writer_, batch_, i, bytes, run_->lives);
       Must("batch", random_.OneIn(5) ? batch.Merge(key, value) : batch.Put(key, value));
       ops.push_back({std::move(key), std::move(value)});
     }
@@ -212,7 +212,7 @@ class Client {
         continue;
       }
       std::string value = MakeValue(key, writer_, batch_, static_cast<uint32_t>(i),
-                                    random_.Uniform(options_.value_bytes_max + 1));
+                                    random_.Uniform(options_.value_bytes_max + 1), run_->lives);
       Must("file", random_.OneIn(5) ? file.Merge(key, value) : file.Put(key, value));
       entries->push_back({key, std::move(value)});
     }

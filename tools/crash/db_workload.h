@@ -59,6 +59,7 @@ struct DbRun {
   std::shared_ptr<ImportDevice> imports;
   Checkpoints checkpoints{
       [](DB* of, Ledger::State* state) { return ReadEverything(of, {}, state); }};
+  int lives = 0;  // that have ended, in sessions before too
   DB* db = nullptr;
   Options opened;  // what `db` was opened with
 

@@ -228,7 +228,7 @@ std::string CacheOracle::JudgeAll(uint32_t view, const Reading& reading,
 }
 
 std::string CacheOracle::FindView(const Reading& reading, const CacheContents& found,
-                                  uint32_t* view) const {
+                                  uint32_t* view, bool* several) const {
   if (!IsOpen(reading.position)) {
     Reading then = reading;
     std::vector<LoggedEviction> evictions;
@@ -241,21 +241,29 @@ std::string CacheOracle::FindView(const Reading& reading, const CacheContents& f
     then.evictions = &evictions;
     then.position = before_position_;
     then.kill = reading.kill && before_kill_;
-    return before_->FindView(then, found, view);
+    return before_->FindView(then, found, view, several);
   }
   Bounds bounds = At(reading.position, reading.kill);
   if (reading.decayed) bounds.low = 0;
   std::string first_wrong;
+  bool fits = false;
   for (auto batch = batches_.rbegin(); batch != batches_.rend(); ++batch) {
     if (batch->number > bounds.high) continue;
     if (batch->number < bounds.low) break;
     const std::string wrong = JudgeAll(batch->number, reading, found);
-    if (wrong.empty()) {
-      *view = batch->number;
+    if (!wrong.empty()) {
+      if (first_wrong.empty()) first_wrong = wrong;
+      continue;
+    }
+    if (fits) {
+      *several = true;
       return "";
     }
-    if (first_wrong.empty()) first_wrong = wrong;
+    fits = true;
+    *view = batch->number;
+    if (several == nullptr) return "";
   }
+  if (fits) return "";
   return "no legal prefix within " + std::to_string(bounds.low) + " to " +
          std::to_string(bounds.high) + ": " + first_wrong;
 }
@@ -303,6 +311,14 @@ void CacheOracle::TakeOver(uint32_t view) {
     eviction.position = 0;
     evictions_.insert(evictions_.begin(), eviction);
   }
+}
+
+bool CacheOracle::ViewIsCertain(const Reading& reading, const CacheContents& found) const {
+  if (IsOpen(reading.position) || WasReset(reading)) return true;
+  uint32_t view = 0;
+  bool several = false;
+  (void)FindView(reading, found, &view, &several);
+  return !several;
 }
 
 std::string CacheOracle::Opened(uint64_t begun_at, const Reading& reading,

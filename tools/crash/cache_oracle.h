@@ -112,6 +112,9 @@ class CacheOracle {
   void SetExpiry(int key, uint64_t ms) {
     versions_[static_cast<size_t>(key)].back().expires = {ms, ms};
   }
+  // Whether what the first open found says which view it is of. Where a read had failed it may fit
+  // several: what is missing is there perhaps, and older.
+  bool ViewIsCertain(const Reading& reading, const CacheContents& found) const;
   // An open that began at `begun_at` returned, and this was there. "" or what is wrong with it.
   // Afterwards what was missing is gone for good, unless it was evicted since the open began.
   // `segments` are live, so no eviction of before has taken them.
@@ -166,8 +169,9 @@ class CacheOracle {
   const Version* Find(int key, uint64_t value) const;
   bool Covers(const LoggedEviction& eviction, int key, const Version& version) const;
   bool Covered(int key, const Version& version, const Reading& reading) const;
-  // "" and the view that explains it, or what is wrong.
-  std::string FindView(const Reading& reading, const CacheContents& found, uint32_t* view) const;
+  // "" and the latest view that explains it, or what is wrong. If asked, whether others do.
+  std::string FindView(const Reading& reading, const CacheContents& found, uint32_t* view,
+                       bool* several = nullptr) const;
   std::string JudgeAll(uint32_t view, const Reading& reading, const CacheContents& found) const;
   void TakeOver(uint32_t view);
 

@@ -247,6 +247,7 @@ class CacheSession : public Session {
     CacheOracle::Reading reading = run_.Now();
     if (manifest.last_reset.has_value()) reading.resets = manifest.last_reset->resets;
     reading.kill = fs_->calls_failed() == 0;
+    if (reading.unreadable && !run_.oracle->ViewIsCertain(reading, found)) return false;
     const std::string bad = run_.oracle->Opened(begun_at, reading, found, LiveSegments(manifest));
     if (!bad.empty()) run_.Fault("after open: " + bad);
     return bad.empty();

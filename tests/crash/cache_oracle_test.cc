@@ -172,6 +172,22 @@ TEST_F(CacheOracleTest, WhatAnOpenDidNotFindStaysAway) {
   EXPECT_TRUE(Says(next->Judge(later, Contents({"a", "b"})), "RESURRECTED"));
 }
 
+// A write that was not answered, of a key that a failed read does not show.
+TEST_F(CacheOracleTest, WhatCouldNotBeReadMayFitSeveralViews) {
+  Put(0, "a");
+  Put(1, "b");
+  acknowledges_ = false;
+  Put(0, "c");
+  const auto next =
+      std::make_shared<CacheOracle>(oracle_, 39, true, CacheOracle::Mode{.all_synced = true});
+  CacheOracle::Reading reading{.position = 40, .kill = true};
+  EXPECT_TRUE(next->ViewIsCertain(reading, Contents({"a", "b"})));
+  reading.unreadable = true;
+  EXPECT_TRUE(next->ViewIsCertain(reading, Contents({"a", "b"})));
+  EXPECT_TRUE(next->ViewIsCertain(reading, Contents({"c", ""})));
+  EXPECT_FALSE(next->ViewIsCertain(reading, Contents({"", "b"})));
+}
+
 TEST_F(CacheOracleTest, EvictionThatNeverHappenedIsNoExcuse) {
   Put(0, "a");
   oracle_->Evicted(Eviction(0b1, 1, 1));

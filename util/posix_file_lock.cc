@@ -6,6 +6,9 @@
 
 #include <cstring>
 #include <map>
+#include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "util/mutex.h"
@@ -85,17 +88,25 @@ std::string Holder(int fd) {
 
 class PosixFileLock final : public FileLock {
  public:
-  PosixFileLock(Fd fd, FileId id) : fd_(std::move(fd)), id_(id), owner_(getpid()) {}
+  explicit PosixFileLock(Fd fd) : fd_(std::move(fd)), owner_(getpid()) {}
 
   ~PosixFileLock() override {
-    if (getpid() != owner_) return;
+    if (!id_.has_value() || getpid() != owner_) return;
     (void)SetLock(fd_.get(), F_UNLCK);  // a forked child may still hold the descriptor open
-    Registry().Erase(id_);
+    Registry().Erase(*id_);
+  }
+
+  int fd() const { return fd_.get(); }
+  // Step 2. From here on it is in the registry until this object goes, whatever is thrown.
+  bool Register(FileId id) {
+    if (!Registry().Insert(id)) return false;
+    id_ = id;
+    return true;
   }
 
  private:
   Fd fd_;
-  const FileId id_;
+  std::optional<FileId> id_;  // if registered
   const pid_t owner_;
 };
 
@@ -108,22 +119,18 @@ Status AcquireFileLock(const std::string& path, std::unique_ptr<FileLock>* lock)
   struct stat info;
   if (fstat(fd.get(), &info) != 0) return ErrnoError(path, "stat", errno);
   const FileId id{info.st_dev, info.st_ino};
-  if (!Registry().Insert(id)) return Status::Busy(path + ": lock: held by this process");
-  const int error = SetLock(fd.get(), F_WRLCK);
-  if (error != 0) {
-    Registry().Erase(id);
-    if (error == EAGAIN || error == EACCES) {
-      return Status::Busy(path + ": lock: held" + Holder(fd.get()));
-    }
-    return ErrnoError(path, "lock", error);
+  auto held = std::make_unique<PosixFileLock>(std::move(fd));
+  if (!held->Register(id)) return Status::Busy(path + ": lock: held by this process");
+  const int error = SetLock(held->fd(), F_WRLCK);
+  if (error == EAGAIN || error == EACCES) {
+    return Status::Busy(path + ": lock: held" + Holder(held->fd()));
   }
-  const int locked = fd.get();
-  auto held = std::make_unique<PosixFileLock>(std::move(fd), id);
+  if (error != 0) return ErrnoError(path, "lock", error);
   if (stat(path.c_str(), &info) != 0 || info.st_dev != id.device || info.st_ino != id.inode) {
     return Status::Busy(path + ": lock: the file was replaced while it was being locked");
   }
   const std::string holder = std::to_string(getpid()) + "\n";
-  if (ftruncate(locked, 0) == 0) (void)WriteAt(locked, path, 0, holder);
+  if (ftruncate(held->fd(), 0) == 0) (void)WriteAt(held->fd(), path, 0, holder);
   *lock = std::move(held);
   return Status::OK();
 }

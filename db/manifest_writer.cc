@@ -124,7 +124,7 @@ Status Writer::Open(ManifestState* state) {
   next_sequence_ = sequence_floor_ = root_.state.next_sequence;
   {
     MutexLock state_lock(&state_mutex_);
-    next_file_number_ = root_.state.next_file_number;
+    next_file_number_ = std::max(root_.state.next_file_number, options_.highest_file + 1);
     if (VARVE_PLANTED("file number used again")) {
       const bool ahead =
           !root_.state.clean_close && next_file_number_ > options_.file_numbers_ahead;

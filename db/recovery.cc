@@ -147,8 +147,9 @@ class ReplayedSegments : public LogSink {
   std::vector<SegmentEntry> segments_;
 };
 
-ManifestOptions ManifestOptionsFor(const Options& options) {
+ManifestOptions ManifestOptionsFor(const Options& options, FileNumber highest_file) {
   ManifestOptions manifest;
+  manifest.highest_file = highest_file;
   manifest.file_system = options.env.file_system;
   manifest.machine = options.env.machine;
   manifest.comparator = options.comparator->Name();
@@ -159,11 +160,16 @@ ManifestOptions ManifestOptionsFor(const Options& options) {
   return manifest;
 }
 
+// So many files no database makes: a name with such a number is somebody's mistake, which would use
+// the numbers up.
+constexpr FileNumber kStrayFileNumber = FileNumber{1} << 48;
+
 // Step 1: what the directory holds.
 struct Listing {
   std::vector<std::string> names;
   bool manifest = false;
-  std::string data;  // the first name that only a database leaves: a log, a segment, a ghost
+  std::string data;        // the first name that only a database leaves: a log, a segment, a ghost
+  FileNumber highest = 0;  // of all its files
 };
 
 Status List(FileSystem* file_system, const std::string& directory, Listing* listing) {
@@ -172,6 +178,7 @@ Status List(FileSystem* file_system, const std::string& directory, Listing* list
     FileNumber number;
     FileType type;
     if (!ParseFileName(name, &number, &type)) continue;
+    if (number < kStrayFileNumber) listing->highest = std::max(listing->highest, number);
     if (type == FileType::kManifest) listing->manifest = true;
     if ((type == FileType::kLog || type == FileType::kSegment || type == FileType::kGhost) &&
         listing->data.empty()) {
@@ -187,7 +194,8 @@ Status OpenOrCreateManifest(const Options& options, const std::string& directory
     if (options.error_if_exists) {
       return Status::InvalidArgument(directory + ": a database exists, and error_if_exists is set");
     }
-    return Manifest::Open(ManifestOptionsFor(options), directory, state, &recovered->manifest);
+    return Manifest::Open(ManifestOptionsFor(options, listing.highest), directory, state,
+                          &recovered->manifest);
   }
   if (!listing.data.empty()) {
     return Status::Corruption(ManifestFileName(directory) + ": missing, but " + listing.data +
@@ -199,7 +207,8 @@ Status OpenOrCreateManifest(const Options& options, const std::string& directory
   }
   ManifestEdit content;
   if (options.cache()) content.all_synced = options.wal_sync == WalSyncMode::kAlways;
-  return Manifest::Create(ManifestOptionsFor(options), directory, content, &recovered->manifest);
+  return Manifest::Create(ManifestOptionsFor(options, listing.highest), directory, content,
+                          &recovered->manifest);
 }
 
 // What the commit that ends a recovery says of how the cache is open from now on.

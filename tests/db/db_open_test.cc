@@ -264,6 +264,22 @@ TEST_F(OpenTest, UnreachableFilesGo) {
   EXPECT_FALSE(there);
 }
 
+// A sync that lied may have lost the roots that reserve the numbers of files that are there.
+TEST_F(OpenTest, NumbersOfFilesThatAreThereAreNotGivenOut) {
+  Make();
+  ManifestState state;
+  ASSERT_TRUE(Manifest::Inspect(Env::Default().file_system.get(), path(), &state).ok());
+  for (FileNumber number = state.next_file_number; number < state.next_file_number + 9; ++number) {
+    WriteFile(SegmentFileName(path(), number), "of a root that is lost");
+  }
+  // Nobody makes so many files.
+  WriteFile(SegmentFileName(path(), FileNumber{1} << 61), "stray");
+  ExpectWhole();  // what it makes of the log is a new segment
+  ExpectWhole();
+  ASSERT_TRUE(Manifest::Inspect(Env::Default().file_system.get(), path(), &state).ok());
+  EXPECT_LT(state.next_file_number, FileNumber{1} << 60);
+}
+
 // RULES R4.3, Checklist W14: a process made the directory and was killed before it synced the
 // parent. Whoever makes a database there does not trust the name.
 TEST(OpenOnSimulatedDisk, DirectoryLeftByAKilledProcessIsMadeDurable) {

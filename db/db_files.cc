@@ -137,15 +137,9 @@ Status DBImpl::BeginIngestion(const Ingestion& ingestion, SequenceNumber sequenc
 }
 
 Status DBImpl::InstallIngestion(Ingestion* ingestion, SequenceNumber sequence) {
-  Status status;
-  if (!active_.memtable->empty()) status = SwitchMemtable();
-  if (!status.ok()) return status;
   FlushGoal all;
-  {
-    MutexLock lock(&mu_);
-    all = FlushOfAll();
-  }
-  status = WaitForFlush(all);
+  Status status = FlushAll(/*with_active=*/!active_.memtable->empty(), &all);
+  if (status.ok()) status = WaitForFlush(all);
   // What is there in place of all the files hold was perhaps written after the first flush.
   if (status.ok() && ingestion->entries().empty()) return FlushUnlogged();
   uint64_t epoch = 0, next_epoch = 0;

@@ -368,18 +368,28 @@ Status DBImpl::Seal() {
   return status;
 }
 
-DBImpl::FlushGoal DBImpl::FlushOfAll() {
-  flush_wanted_ = std::max(flush_wanted_, tables_switched_);
-  return {.tables = tables_switched_, .failures = flush_failures_};
+Status DBImpl::FlushAll(bool with_active, FlushGoal* goal) {
+  {
+    MutexLock lock(&mu_);
+    goal->failures = flush_failures_;
+  }
+  if (with_active) {
+    if (Status status = SwitchMemtable(); !status.ok()) return status;
+  }
+  MutexLock lock(&mu_);
+  goal->tables = tables_switched_;
+  flush_wanted_ = std::max(flush_wanted_, goal->tables);
+  ScheduleFlush();
+  return Status::OK();
 }
 
 Status DBImpl::WaitForFlush(const FlushGoal& goal) {
   MutexLock lock(&mu_);
   while (tables_flushed_ < goal.tables) {
+    ScheduleFlush();  // fails where no thread can be had
     if (!errors_.read_only().ok()) return errors_.read_only();
     if (flush_failures_ != goal.failures && !flush_error_.ok()) return flush_error_;
     if (closing_) return Status::Aborted(path_ + ": closed");
-    ScheduleFlush();
     changed_.Wait(&mu_);
   }
   return Status::OK();
@@ -391,15 +401,12 @@ Status DBImpl::Flush(const FlushOptions& options) {
   FlushGoal all;
   uint64_t times_in_memory_only = 0;
   Status status = Lead([&] {
-    if (!active_.memtable->empty()) {
-      if (Status switched = SwitchMemtable(); !switched.ok()) return switched;
-    }
     unlogged = unlogged_in_memory_;
-    MutexLock lock(&mu_);
-    all = FlushOfAll();
-    times_in_memory_only = times_in_memory_only_;
-    ScheduleFlush();
-    return Status::OK();
+    {
+      MutexLock lock(&mu_);
+      times_in_memory_only = times_in_memory_only_;
+    }
+    return FlushAll(/*with_active=*/!active_.memtable->empty(), &all);
   });
   if (!status.ok() || !options.wait) return status;
   status = WaitForFlush(all);

@@ -249,14 +249,16 @@ class DBImpl : public DB {
   // Adds to the statistics what the manifest has done since the last call, and lets their minutes
   // go by.
   void CountManifest() EXCLUDES(mu_);
-  // All memtables switched so far, and how many attempts had failed by then: one that fails before
-  // anybody waits ends the wait too.
+  // How many memtables are to be in segments, of this run, and how many attempts had failed before
+  // the last of them was switched: one that fails before anybody waits ends the wait too.
   struct FlushGoal {
     uint64_t tables = 0;
     uint64_t failures = 0;
   };
-  FlushGoal FlushOfAll() REQUIRES(mu_);
-  // Waits until they are in segments, or the next attempt has failed.
+  // By the leader: schedules the flush of all memtables, with the active one if it is to be
+  // switched.
+  Status FlushAll(bool with_active, FlushGoal* goal) EXCLUDES(mu_);
+  // Waits until they are in segments, or an attempt has failed.
   Status WaitForFlush(const FlushGoal& goal) EXCLUDES(mu_);
   // Who is no writer calls reads_->epochs().Collect() when the lock is released.
   void PublishView() REQUIRES(mu_);

@@ -396,15 +396,9 @@ Status DBImpl::ReplaceActive() {
 
 Status DBImpl::FlushUnlogged() {
   if (!unlogged_in_memory_) return Status::OK();
-  if (active_.unlogged) {
-    if (Status status = SwitchMemtable(); !status.ok()) return status;
-  }
   FlushGoal all;
-  {
-    MutexLock lock(&mu_);
-    all = FlushOfAll();
-  }
-  Status status = WaitForFlush(all);
+  Status status = FlushAll(/*with_active=*/active_.unlogged, &all);
+  if (status.ok()) status = WaitForFlush(all);
   if (status.ok() && unlogged_marked_) {
     status = MarkUnlogged(false);
   } else if (status.ok() && !VARVE_PLANTED("unlogged flush not sealed")) {

@@ -67,7 +67,7 @@ struct ManifestOptions {
   // How far ahead each root reserves; an unclean end skips that many.
   uint64_t file_numbers_ahead = 128;
   uint64_t sequences_ahead = uint64_t{1} << 28;
-  // The highest number of a file that is there when it is opened, 0 for none. All that are given
+  // Open(): the highest number of a segment or ghost that is there, 0 for none. All that are given
   // out are higher: a sync that lied may lose the roots that reserve it.
   FileNumber highest_file = 0;
   // Pages that are kept free beside what is in use and what only the older root needs: *written*,

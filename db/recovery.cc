@@ -147,9 +147,8 @@ class ReplayedSegments : public LogSink {
   std::vector<SegmentEntry> segments_;
 };
 
-ManifestOptions ManifestOptionsFor(const Options& options, FileNumber highest_file) {
+ManifestOptions ManifestOptionsFor(const Options& options) {
   ManifestOptions manifest;
-  manifest.highest_file = highest_file;
   manifest.file_system = options.env.file_system;
   manifest.machine = options.env.machine;
   manifest.comparator = options.comparator->Name();
@@ -169,7 +168,7 @@ struct Listing {
   std::vector<std::string> names;
   bool manifest = false;
   std::string data;        // the first name that only a database leaves: a log, a segment, a ghost
-  FileNumber highest = 0;  // of all its files
+  FileNumber highest = 0;  // of segments and ghosts
 };
 
 Status List(FileSystem* file_system, const std::string& directory, Listing* listing) {
@@ -178,11 +177,12 @@ Status List(FileSystem* file_system, const std::string& directory, Listing* list
     FileNumber number;
     FileType type;
     if (!ParseFileName(name, &number, &type)) continue;
-    if (number < kStrayFileNumber) listing->highest = std::max(listing->highest, number);
     if (type == FileType::kManifest) listing->manifest = true;
-    if ((type == FileType::kLog || type == FileType::kSegment || type == FileType::kGhost) &&
-        listing->data.empty()) {
-      listing->data = name;
+    const bool of_segment = type == FileType::kSegment || type == FileType::kGhost;
+    if ((type == FileType::kLog || of_segment) && listing->data.empty()) listing->data = name;
+    // Not of logs: one that is beyond the numbers in use is not ours, and refused (LogNotOurs).
+    if (of_segment && number < kStrayFileNumber) {
+      listing->highest = std::max(listing->highest, number);
     }
   }
   return Status::OK();
@@ -194,8 +194,9 @@ Status OpenOrCreateManifest(const Options& options, const std::string& directory
     if (options.error_if_exists) {
       return Status::InvalidArgument(directory + ": a database exists, and error_if_exists is set");
     }
-    return Manifest::Open(ManifestOptionsFor(options, listing.highest), directory, state,
-                          &recovered->manifest);
+    ManifestOptions manifest = ManifestOptionsFor(options);
+    manifest.highest_file = listing.highest;
+    return Manifest::Open(manifest, directory, state, &recovered->manifest);
   }
   if (!listing.data.empty()) {
     return Status::Corruption(ManifestFileName(directory) + ": missing, but " + listing.data +
@@ -207,8 +208,7 @@ Status OpenOrCreateManifest(const Options& options, const std::string& directory
   }
   ManifestEdit content;
   if (options.cache()) content.all_synced = options.wal_sync == WalSyncMode::kAlways;
-  return Manifest::Create(ManifestOptionsFor(options, listing.highest), directory, content,
-                          &recovered->manifest);
+  return Manifest::Create(ManifestOptionsFor(options), directory, content, &recovered->manifest);
 }
 
 // What the commit that ends a recovery says of how the cache is open from now on.

@@ -121,7 +121,7 @@ class CacheKillSubject : public KillSubject {
     }
   }
 
-  std::string Check(bool calls_failed, KillCounts* counts) override {
+  std::string Check(const FailedCalls& failed, KillCounts* counts) override {
     TakeEvents(counts);
     if (std::string wrong = TooMuch("before it is opened"); !wrong.empty()) return wrong;
     auto next = std::make_shared<CacheOracle>(oracle_, position_, /*kill=*/true, run_.mode());
@@ -136,7 +136,7 @@ class CacheKillSubject : public KillSubject {
     });
     if (!opened.ok()) return "open: " + opened.ToString();
     last_sequence_ = LastSequence(db.get());
-    std::string wrong = CheckOpen(db.get(), calls_failed, next.get());
+    std::string wrong = CheckOpen(db.get(), failed, next.get());
     const uint32_t last = next->last_acknowledged();
     if (const Status s = db->Close(); wrong.empty() && !s.ok()) wrong = "close: " + s.ToString();
     db.reset();  // from here on nobody else tells of anything
@@ -210,8 +210,9 @@ class CacheKillSubject : public KillSubject {
     if (Status s = db->Write({.sync = batch.sync}, write); !s.ok()) return "write: " + s.ToString();
     last_sequence_.store(first + batch.ops.size() - 1);
     if (LastSequence(db) != last_sequence_.load()) {
-      return "a batch of " + std::to_string(batch.ops.size()) + " from sequence " +
-             std::to_string(first) + " ended at " + std::to_string(LastSequence(db));
+      return kWrong + std::string("a batch of ") + std::to_string(batch.ops.size()) +
+             " from sequence " + std::to_string(first) + " ended at " +
+             std::to_string(LastSequence(db));
     }
     Append({.kind = Journal::Event::kAcknowledged, .batch = number});
     return "";
@@ -268,7 +269,7 @@ class CacheKillSubject : public KillSubject {
   }
 
   // ---- In the parent ----
-  std::string CheckOpen(DB* db, bool calls_failed, CacheOracle* next) {
+  std::string CheckOpen(DB* db, const FailedCalls& failed, CacheOracle* next) {
     CacheContents found;
     if (std::string wrong = ReadCache(db, nullptr, run_.keys, &found); !wrong.empty()) {
       return wrong;
@@ -277,8 +278,12 @@ class CacheKillSubject : public KillSubject {
     if (Status s = InspectManifest(&manifest); !s.ok()) return "manifest: " + s.ToString();
     CacheOracle::Reading reading;
     reading.kill = true;
-    reading.may_be_reset = calls_failed;
-    if (manifest.last_reset.has_value()) reading.resets = manifest.last_reset->resets;
+    // A ghost or a segment that a child could not read hides all within its bounds since.
+    reading.was_unreadable = failed.all.load() != failed.losing.load();
+    if (manifest.last_reset.has_value()) {
+      reading.resets = manifest.last_reset->resets;
+      reading.may_be_reset = Explains(failed, manifest.last_reset->reason);
+    }
     reading.now = {0, WallMillis() + kDayMillis / 24};
     {
       MutexLock lock(&mutex_);
@@ -297,6 +302,20 @@ class CacheKillSubject : public KillSubject {
       if (!wrong.empty()) return "Get: " + wrong + "\n" + next->Describe(key);
     }
     return "";
+  }
+
+  // A log that may lack something is given up, and so is all where an open could not tell which
+  // boot of which machine it was.
+  static bool Explains(const FailedCalls& failed, CacheResetReason reason) {
+    switch (reason) {
+      case CacheResetReason::kUnloggedWrites:
+      case CacheResetReason::kIoFailure:
+        return failed.losing.load() > 0;
+      case CacheResetReason::kPowerLoss:
+        return failed.all.load() > 0;
+      default:
+        return false;
+    }
   }
 
   // It may be written meanwhile: then a page is another than when its root was read.

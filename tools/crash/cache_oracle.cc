@@ -211,7 +211,8 @@ std::string CacheOracle::JudgeKey(int key, uint32_t view, const Reading& reading
            std::to_string(other->batch) + " wrote";
   }
   if (!value || version->lost_at <= reading.position || version->expires.low <= reading.now.high ||
-      reading.decayed || reading.unreadable || Covered(key, *version, reading)) {
+      reading.decayed || reading.unreadable || reading.was_unreadable ||
+      Covered(key, *version, reading)) {
     return "";
   }
   return "LOST: " + name + ", and no eviction covers it";

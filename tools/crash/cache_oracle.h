@@ -71,13 +71,15 @@ class CacheOracle {
     uint64_t position = 0;
     // Nothing that was cached is lost.
     bool kill = false;
-    // A sync of the log may have failed, and what it covers is then given up (docs/cache.md).
+    // A call had failed after which a cache is given up (docs/cache.md).
     bool may_be_reset = false;
     // What the cache has is damaged: whatever may be missing.
     bool decayed = false;
     // Reading a file may have failed: a segment that cannot be read hides all within its bounds
     // (RULES R2.3), from the first read that fails on, while taking it out comes later.
     bool unreadable = false;
+    // That was before: nothing fails any more, and what is missing now is gone.
+    bool was_unreadable = false;
     uint64_t resets = 0;  // of the directory since it was made, as it says
     // More of what counts, by the open that was read after.
     const std::vector<LoggedEviction>* evictions = nullptr;

@@ -298,6 +298,7 @@ class CacheSession : public Session {
       const uint64_t most = fs->TakeWatchedBytesMax();
       if (point.kind == CrashPoint::Kind::kLoss) bytes_max = std::max(bytes_max, most);
     }
+    const FileNumber highest = HighestNumber(fs.get(), kPath);
     auto log =
         std::make_shared<EvictionLog>(fs, kPath, run_.options.keys, [] { return UINT64_MAX; });
     std::unique_ptr<DB> db;
@@ -324,7 +325,9 @@ class CacheSession : public Session {
     // After a lie a file may be gone that is only asked for when its segment is evicted.
     const bool lied = point.kind == CrashPoint::Kind::kLoss && LiedBefore(point.boundary);
     if (std::string wrong = lied ? "" : CheckFiles(fs.get()); !wrong.empty()) return fail(wrong);
-    NoteNumbers(*fs, observation);
+    if (std::string wrong = NoteNumbers(*fs, highest, observation); !wrong.empty()) {
+      return fail(wrong);
+    }
     if (std::string wrong = Over(there, fs.get(), bytes_max); !wrong.empty()) return fail(wrong);
 
     if (second != fs) second->WatchDirectory(kPath);

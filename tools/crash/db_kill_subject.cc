@@ -88,6 +88,7 @@ class DbKillSubject : public KillSubject {
   void NewDirectory(const std::string& path, uint64_t /*seed*/) override {
     path_ = path;
     state_.assign(kWritersMax, {});
+    round_.life = 0;
   }
   void BeginRound(uint64_t seed) override {
     const int life = round_.life + 1;
@@ -106,7 +107,7 @@ class DbKillSubject : public KillSubject {
     threads.clear();  // joins them
   }
 
-  std::string Check(bool /*calls_failed*/, KillCounts* counts) override {
+  std::string Check(const FailedCalls& /*failed*/, KillCounts* counts) override {
     Ledger ledger(kWritersMax);
     for (int w = 0; w < kWritersMax; ++w) {
       std::vector<Ledger::Op> before;

@@ -14,7 +14,8 @@ std::string MakeValue(Slice key, int writer, uint32_t batch, uint32_t place, siz
                       int life) {
   std::string value(key);
   value += "|w" + std::to_string(writer) + "|b" + std::to_string(batch) + "|" +
-           std::to_string(place) + (life == 0 ? '|' : static_cast<char>('A' + life % 26));
+           std::to_string(place) +
+           "|ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[life % 53];
   // Padding that neither compresses to nothing nor repeats from value to value.
   uint64_t pad = Hash64(value);
   while (value.size() + 8 < bytes)

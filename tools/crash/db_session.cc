@@ -181,6 +181,7 @@ class DbSession : public Session {
     const auto fail = [observation](const std::string& what) { observation->fault = what; };
     auto fs = SimFileSystem::New(
         {.seed = seed, .track = false, .mapped_logs = run_.options.db.wal_mapped}, std::move(disk));
+    const FileNumber highest = HighestNumber(fs.get(), kPath);
     std::unique_ptr<DB> db;
     Status s = DB::Open(OptionsFor(run_.options, fs, scheduler, seed), kPath, &db);
     if (!s.ok()) return fail("open: " + s.ToString());
@@ -193,7 +194,9 @@ class DbSession : public Session {
       return fail(wrong);
     }
     if (std::string wrong = CheckDirectory(fs.get(), kPath); !wrong.empty()) return fail(wrong);
-    NoteNumbers(*fs, observation);
+    if (std::string wrong = NoteNumbers(*fs, highest, observation); !wrong.empty()) {
+      return fail(wrong);
+    }
 
     s = DB::Open(OptionsFor(run_.options, second, scheduler, seed + 1), kPath, &db);
     if (!s.ok()) return fail("second open: " + s.ToString());

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "tools/crash/system_calls.h"
 #include "varve/db.h"
 
 // What is really killed: a database or a cache, in one directory after the other. A *round* is one
@@ -19,6 +20,8 @@ struct KillCounts {
   uint64_t batches = 0;    // found in a database; acknowledged by a cache
   uint64_t evictions = 0;  // of segments, and from memory, that a cache told of
 };
+
+inline constexpr char kWrong[] = "WRONG: ";
 
 class KillSubject {
  public:
@@ -34,13 +37,13 @@ class KillSubject {
   // In a child: opens what is to be killed.
   virtual Status Open(std::unique_ptr<DB>* db) = 0;
   // In a child: writes until it is killed. Tells `fail` at once what goes wrong, from any thread,
-  // and returns only then.
+  // and returns only then. What begins with kWrong no failure of the system explains.
   using Fail = std::function<void(const std::string& what)>;
   virtual void Write(DB* db, const Fail& fail) = 0;
 
   // After the last child of a round: opens what they left. "" or what is wrong with it.
-  // `calls_failed`: a call of the system had, in one of them.
-  virtual std::string Check(bool calls_failed, KillCounts* counts) = 0;
+  // `failed`: of calls in the children.
+  virtual std::string Check(const FailedCalls& failed, KillCounts* counts) = 0;
 };
 
 std::unique_ptr<KillSubject> NewDbKillSubject();

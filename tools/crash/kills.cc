@@ -30,8 +30,8 @@ constexpr double kOpenSecondsMax = 20;
 struct Shared {
   std::atomic<bool> opened;
   std::atomic<bool> failed;
-  std::atomic<uint64_t> allocations_failed;  // by then
-  std::atomic<uint64_t> calls_failed;        // of the round
+  std::atomic<uint64_t> allocations_failed, calls_failed;  // by then
+  FailedCalls round;                                       // of all its children
   char error[400];
 };
 
@@ -98,7 +98,7 @@ class Killer {
       ++report_.recovery_kills;
       if (shared_->failed.load()) return Violation(seed, shared_->error);
     }
-    const std::string wrong = subject_->Check(shared_->calls_failed.load() > 0, &report_.counts);
+    const std::string wrong = subject_->Check(shared_->round, &report_.counts);
     if (!wrong.empty()) Violation(seed, wrong);
   }
 
@@ -127,7 +127,7 @@ class Killer {
       }
       if (failing > 0) FailAllocation(failing, failing % 2 == 0);
       if (short_transfers) ShortenTransfers(seed_of_transfers);
-      if (failing_calls) FailCall(error, nth_call, lasting, &shared_->calls_failed);
+      if (failing_calls) FailCall(error, nth_call, lasting, &shared_->round);
       [&body]() noexcept { body(); }();  // nobody is to catch what it throws
       _exit(0);
     }
@@ -143,7 +143,7 @@ class Killer {
     usleep(static_cast<useconds_t>(micros));
     kill(pid, SIGKILL);
     JudgeEnd(AwaitEnd(pid), failing > 0, said);
-    unlink(said.c_str());
+    if (!shared_->failed.load()) unlink(said.c_str());
     if (hangs) Fail("open hangs");
     return true;
   }
@@ -151,30 +151,33 @@ class Killer {
   // Children end by SIGKILL alone. But one that got an error ends by itself when it only opens, and
   // one that runs out of memory may abort, as a program does in which nobody catches
   // std::bad_alloc. `said` names the file of what it wrote then. An error is excused where a call
-  // or an allocation had failed.
+  // or an allocation had failed before, but for one that no failure explains.
   void JudgeEnd(int status, bool may_abort, const std::string& said) {
     const bool got_error = shared_->failed.load();
-    const bool no_memory = shared_->allocations_failed.load() > 0;
+    const bool no_memory = got_error && shared_->allocations_failed.load() > 0;
+    const bool explained = no_memory || (got_error && shared_->calls_failed.load() > 0);
+    const std::string last_words = ContentOf(said);
     const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    const std::string last_words = signal == SIGABRT ? ContentOf(said) : "";
-    const bool aborted = may_abort && SaysBadAlloc(last_words);
-    if (signal != 0 && signal != SIGKILL && !aborted) {
+    const int code = signal == 0 ? WEXITSTATUS(status) : 0;
+    const bool aborted = may_abort && signal == SIGABRT && SaysBadAlloc(last_words);
+    if ((signal != 0 && signal != SIGKILL && !aborted) || code != 0) {
       shared_->failed.store(false);  // this is worse
-      return Fail(std::string("the child died: ") + strsignal(signal) + ' ' + last_words);
+      return Fail("the child died: " +
+                  (signal != 0 ? strsignal(signal) : "exit code " + std::to_string(code)) + ' ' +
+                  last_words);
     }
-    if (signal == 0 && !got_error) {
-      return Fail("the child ended by itself, with " + std::to_string(WEXITSTATUS(status)));
-    }
-    if (got_error && ((!no_memory && shared_->calls_failed.load() == 0) ||
-                      std::strstr(shared_->error, "Corruption") != nullptr)) {
-      return;
-    }
-    if (aborted || (got_error && no_memory)) {
+    if (signal == 0 && !got_error) return Fail("the child ended by itself");
+    if (got_error && (!explained || NeverExcused(shared_->error))) return;
+    if (aborted || no_memory) {
       ++report_.out_of_memory;
     } else if (got_error) {
       ++report_.failing_calls;
     }
     shared_->failed.store(false);
+  }
+
+  static bool NeverExcused(const char* error) {
+    return std::strstr(error, "Corruption") != nullptr || std::strstr(error, kWrong) != nullptr;
   }
 
   // "recursively": another thread was about to say it.
@@ -200,6 +203,7 @@ class Killer {
     MutexLock lock(&mutex_);
     if (shared_->failed.load()) return;
     shared_->allocations_failed.store(AllocationsFailed());
+    shared_->calls_failed.store(CallsFailed());
     std::strncpy(shared_->error, what.c_str(), sizeof(shared_->error) - 1);
     shared_->failed.store(true);
   }

@@ -11,9 +11,8 @@ namespace varve::crash {
 // asked before any constructor has run.
 class NthFailure {
  public:
-  // Counted from 1, from now on; 0: none fails. Those that do are counted in `failed` too.
-  void Arm(uint64_t nth, bool lasting, std::atomic<uint64_t>* failed = nullptr) {
-    told_.store(failed, std::memory_order_relaxed);
+  // Counted from 1, from now on; 0: none fails.
+  void Arm(uint64_t nth, bool lasting) {
     lasting_.store(lasting, std::memory_order_relaxed);
     left_.store(nth, std::memory_order_relaxed);
   }
@@ -26,8 +25,6 @@ class NthFailure {
     }
     if (left != 1) return false;
     failed_.fetch_add(1, std::memory_order_relaxed);
-    std::atomic<uint64_t>* const told = told_.load(std::memory_order_relaxed);
-    if (told != nullptr) told->fetch_add(1, std::memory_order_relaxed);
     if (!lasting_.load(std::memory_order_relaxed)) left_.store(0, std::memory_order_relaxed);
     return true;
   }
@@ -38,7 +35,6 @@ class NthFailure {
   std::atomic<uint64_t> left_{0};  // before one fails; 0: none will
   std::atomic<bool> lasting_{false};
   std::atomic<uint64_t> failed_{0};
-  std::atomic<std::atomic<uint64_t>*> told_{nullptr};
 };
 
 }  // namespace varve::crash

@@ -1,9 +1,10 @@
 #include "tools/crash/observing.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
-#include "util/filename.h"
 #include "util/thread.h"
 
 namespace varve::crash {
@@ -22,7 +23,20 @@ std::string EndFirstLife(const std::shared_ptr<SimFileSystem>& fs, uint64_t seed
   return "";
 }
 
-void NoteNumbers(const SimFileSystem& fs, Observation* observation) {
+FileNumber HighestNumber(FileSystem* fs, const std::string& directory) {
+  std::vector<std::string> names;
+  fs->ListDirectory(directory, &names).ok();  // without a directory nothing is there
+  FileNumber highest = 0;
+  for (const std::string& name : names) {
+    FileNumber number;
+    FileType type;
+    if (!ParseFileName(name, &number, &type)) continue;
+    if (type == FileType::kSegment || type == FileType::kGhost) highest = std::max(highest, number);
+  }
+  return highest;
+}
+
+std::string NoteNumbers(const SimFileSystem& fs, FileNumber there, Observation* observation) {
   for (const std::string& name : fs.names_given()) {
     FileNumber number;
     FileType type;
@@ -30,6 +44,9 @@ void NoteNumbers(const SimFileSystem& fs, Observation* observation) {
     if (type != FileType::kLog && type != FileType::kSegment) continue;
     observation->lowest_new_file = std::min<uint64_t>(observation->lowest_new_file, number);
   }
+  if (observation->lowest_new_file > there) return "";
+  return "file number " + std::to_string(observation->lowest_new_file) + " is given out; " +
+         std::to_string(there) + " is there";
 }
 
 }  // namespace varve::crash

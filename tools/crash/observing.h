@@ -7,6 +7,7 @@
 
 #include "tests/support/sim_file_system.h"
 #include "tools/crash/session.h"
+#include "util/filename.h"
 #include "varve/db.h"
 
 // What observing the image of a database and that of a cache have in common.
@@ -22,8 +23,11 @@ inline constexpr uint64_t kSettleMillis = 60'000;
 std::string EndFirstLife(const std::shared_ptr<SimFileSystem>& fs, uint64_t seed,
                          std::unique_ptr<DB>* db, std::shared_ptr<SimFileSystem>* second);
 
-// Notes the lowest number of the logs and segments that were made in it.
-void NoteNumbers(const SimFileSystem& fs, Observation* observation);
+// The highest number of a segment's or ghost's file in the directory, 0 if there is none.
+FileNumber HighestNumber(FileSystem* fs, const std::string& directory);
+// Notes the lowest number of the logs and segments that were made in it. "" if it is above
+// `there`, the highest that was there before, and so no name was in the way.
+std::string NoteNumbers(const SimFileSystem& fs, FileNumber there, Observation* observation);
 
 }  // namespace varve::crash
 

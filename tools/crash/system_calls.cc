@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -29,22 +30,32 @@ std::atomic<uint64_t> shortened{0};
 
 varve::crash::NthFailure failure;
 std::atomic<int> error_of_failure{0};
+std::atomic<varve::crash::FailedCalls*> told{nullptr};
 
-// What a kind of call may end with (the manual pages of Linux).
-constexpr std::initializer_list<int> kOpening = {EIO, EMFILE, ENOMEM};
-constexpr std::initializer_list<int> kMaking = {EIO, EMFILE, ENOMEM, ENOSPC, EDQUOT};
-constexpr std::initializer_list<int> kReading = {EIO, EAGAIN};
-constexpr std::initializer_list<int> kWriting = {EIO, EAGAIN, ENOSPC, EDQUOT};
-constexpr std::initializer_list<int> kSyncing = {EIO, ENOSPC, EDQUOT};
-constexpr std::initializer_list<int> kNaming = {EIO, ENOMEM, ENOSPC, EDQUOT};
-constexpr std::initializer_list<int> kRemoving = {EIO, ENOMEM};
+// A kind of call, and what it may end with (the manual pages of Linux).
+struct Kind {
+  std::initializer_list<int> errors;
+  bool loses;  // what was to be in a file is not
+};
+constexpr Kind kOpening = {{EIO, EMFILE, ENOMEM}, false};
+constexpr Kind kMaking = {{EIO, EMFILE, ENOMEM, ENOSPC, EDQUOT}, false};
+constexpr Kind kReading = {{EIO, EAGAIN}, false};
+constexpr Kind kWriting = {{EIO, EAGAIN, ENOSPC, EDQUOT}, true};
+constexpr Kind kSyncing = {{EIO, ENOSPC, EDQUOT}, true};
+constexpr Kind kNaming = {{EIO, ENOMEM, ENOSPC, EDQUOT}, false};
+constexpr Kind kResizing = {{EIO, ENOSPC, EDQUOT}, true};
+constexpr Kind kRemoving = {{EIO, ENOMEM}, false};
 
 // Whether this call is to fail; errno then says why.
-bool Fails(std::initializer_list<int> errors) {
+bool Fails(const Kind& kind) {
   const int error = error_of_failure.load(std::memory_order_relaxed);
-  if (error == 0 || std::find(errors.begin(), errors.end(), error) == errors.end()) [[likely]]
+  if (error == 0 || std::find(kind.errors.begin(), kind.errors.end(), error) == kind.errors.end())
+      [[likely]]
     return false;
   if (!failure.Next()) return false;
+  varve::crash::FailedCalls* const counts = told.load(std::memory_order_relaxed);
+  if (counts != nullptr) counts->all.fetch_add(1, std::memory_order_relaxed);
+  if (counts != nullptr && kind.loses) counts->losing.fetch_add(1, std::memory_order_relaxed);
   errno = error;
   return true;
 }
@@ -82,12 +93,16 @@ ssize_t Write(int fd, const void* from, size_t bytes, off_t offset) {
 }
 
 template <typename... Args>
-int Call(std::initializer_list<int> errors, Args... args) {
-  return Fails(errors) ? -1 : static_cast<int>(syscall(args...));
+int Call(const Kind& kind, Args... args) {
+  return Fails(kind) ? -1 : static_cast<int>(syscall(args...));
 }
 
-int Open(const char* path, int flags, mode_t mode) {
-  const bool makes = (flags & O_CREAT) != 0;
+bool Makes(int flags) { return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE; }
+
+// With the arguments after `flags`: one, where a file is made.
+int Open(const char* path, int flags, va_list rest) {
+  const bool makes = Makes(flags);
+  const mode_t mode = makes ? va_arg(rest, mode_t) : 0;
   return Call(makes ? kMaking : kOpening, SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
@@ -101,8 +116,9 @@ void StopShortTransfers() { state.store(0, std::memory_order_relaxed); }
 
 uint64_t TransfersShortened() { return shortened.load(std::memory_order_relaxed); }
 
-void FailCall(int error, uint64_t nth, bool lasting, std::atomic<uint64_t>* failed) {
-  failure.Arm(nth, lasting, failed);
+void FailCall(int error, uint64_t nth, bool lasting, FailedCalls* counts) {
+  told.store(counts, std::memory_order_relaxed);
+  failure.Arm(nth, lasting);
   error_of_failure.store(nth == 0 ? 0 : error, std::memory_order_relaxed);
 }
 
@@ -135,19 +151,19 @@ int fsync(int fd) { return Call(kSyncing, SYS_fsync, fd); }
 int open(const char* path, int flags, ...) {
   va_list rest;
   va_start(rest, flags);
-  const mode_t mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(rest, mode_t) : 0;
+  const int fd = Open(path, flags, rest);
   va_end(rest);
-  return Open(path, flags, mode);
+  return fd;
 }
 int open64(const char* path, int flags, ...) {
   va_list rest;
   va_start(rest, flags);
-  const mode_t mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(rest, mode_t) : 0;
+  const int fd = Open(path, flags, rest);
   va_end(rest);
-  return Open(path, flags, mode);
+  return fd;
 }
-int ftruncate(int fd, off_t size) noexcept { return Call(kNaming, SYS_ftruncate, fd, size); }
-int ftruncate64(int fd, off64_t size) noexcept { return Call(kNaming, SYS_ftruncate, fd, size); }
+int ftruncate(int fd, off_t size) noexcept { return Call(kResizing, SYS_ftruncate, fd, size); }
+int ftruncate64(int fd, off64_t size) noexcept { return Call(kResizing, SYS_ftruncate, fd, size); }
 int rename(const char* from, const char* to) noexcept {
   return Call(kNaming, SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
 }

@@ -7,7 +7,7 @@
 
 // Calls of the system that do less than they were asked to, or fail, in programs that this is
 // linked into: it takes the place of the C library's open(), pread(), pwrite(), fdatasync(),
-// fsync(), ftruncate(), rename(), link(), unlink() and mkdir().
+// fsync(), ftruncate(), rename(), renameat2(), link(), unlink() and mkdir().
 
 namespace varve::crash {
 
@@ -20,8 +20,11 @@ uint64_t TransfersShortened();
 
 // From now on in this process the `nth` call of those that may end with this errno does, counted
 // from 1 over all threads, and does nothing; with `lasting` each one after it as well. 0: none.
-// Those that do are counted in `failed` too.
-void FailCall(int error, uint64_t nth, bool lasting, std::atomic<uint64_t>* failed = nullptr);
+// Those that do are counted in `told` too.
+struct FailedCalls {
+  std::atomic<uint64_t> all, losing;  // of all: those that were to write, sync or resize
+};
+void FailCall(int error, uint64_t nth, bool lasting, FailedCalls* told = nullptr);
 // How many have failed so.
 uint64_t CallsFailed();
 // What some calls may end with: EIO, ENOSPC, EDQUOT, EMFILE, ENOMEM and EAGAIN.

@@ -188,6 +188,23 @@ TEST_F(CacheOracleTest, WhatCouldNotBeReadMayFitSeveralViews) {
   EXPECT_FALSE(next->ViewIsCertain(reading, Contents({"", "b"})));
 }
 
+// A ghost that an open could not read hides more for good, in the sessions after it too.
+TEST_F(CacheOracleTest, WhatCouldNotBeReadMayStayAway) {
+  Put(0, "a");
+  Put(1, "b");
+  const auto next =
+      std::make_shared<CacheOracle>(oracle_, 29, true, CacheOracle::Mode{.all_synced = true});
+  CacheOracle::Reading reading{.position = 40, .kill = true};
+  EXPECT_TRUE(Says(next->Judge(reading, Contents({"a", ""})), "LOST"));
+  next->Unreadable(35);
+  EXPECT_EQ(next->Judge(reading, Contents({"a", ""})), "");
+  EXPECT_TRUE(Says(next->Judge(reading, Contents({"a", "x"})), "FOREIGN"));
+  const auto last =
+      std::make_shared<CacheOracle>(next, 45, true, CacheOracle::Mode{.all_synced = true});
+  reading.position = 10;
+  EXPECT_EQ(last->Judge(reading, Contents({"a", ""})), "");
+}
+
 TEST_F(CacheOracleTest, EvictionThatNeverHappenedIsNoExcuse) {
   Put(0, "a");
   oracle_->Evicted(Eviction(0b1, 1, 1));

@@ -24,6 +24,7 @@ CacheOracle::CacheOracle(std::shared_ptr<const CacheOracle> before, uint64_t pos
                          const Mode& mode)
     : CacheOracle(before->keys(), mode) {
   opened_at_ = kNever;
+  if (before->unreadable_from_ <= position) unreadable_from_ = 0;
   if (before->IsOpen(position)) {
     before_ = std::move(before);
     before_position_ = position;
@@ -212,7 +213,7 @@ std::string CacheOracle::JudgeKey(int key, uint32_t view, const Reading& reading
   }
   if (!value || version->lost_at <= reading.position || version->expires.low <= reading.now.high ||
       reading.decayed || reading.unreadable || reading.was_unreadable ||
-      Covered(key, *version, reading)) {
+      unreadable_from_ <= reading.position || Covered(key, *version, reading)) {
     return "";
   }
   return "LOST: " + name + ", and no eviction covers it";
@@ -242,6 +243,7 @@ std::string CacheOracle::FindView(const Reading& reading, const CacheContents& f
     then.evictions = &evictions;
     then.position = before_position_;
     then.kill = reading.kill && before_kill_;
+    then.unreadable = reading.unreadable || unreadable_from_ <= reading.position;
     return before_->FindView(then, found, view, several);
   }
   Bounds bounds = At(reading.position, reading.kill);

@@ -107,6 +107,9 @@ class CacheOracle {
   uint32_t last_acknowledged() const { return last_acknowledged_; }
   // A call of the file system has failed, after this position.
   void Failed(uint64_t position) { failed_at_ = std::min(failed_at_, position); }
+  // Reading a file may have failed after this position: a ghost that could not be read hides all
+  // within its bounds for good, which nobody tells of.
+  void Unreadable(uint64_t position) { unreadable_from_ = std::min(unreadable_from_, position); }
   void Evicted(LoggedEviction eviction) { evictions_.push_back(eviction); }
   // The engine's time was this, exactly.
   void TimeWas(uint64_t ms, uint64_t position) { told_.emplace_back(position, ms); }
@@ -184,6 +187,7 @@ class CacheOracle {
   std::vector<std::pair<uint64_t, uint64_t>> told_;  // position, ms
   uint32_t last_acknowledged_ = 0;
   uint64_t failed_at_ = kNever;
+  uint64_t unreadable_from_ = kNever;
   uint64_t resets_ = 0;  // when an open last returned
   // From which position to which some write that is in no log may be in memory alone.
   std::vector<std::pair<uint64_t, uint64_t>> unlogged_;

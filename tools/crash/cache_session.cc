@@ -211,12 +211,15 @@ class CacheSession : public Session {
     const Status opened =
         DB::Open(OptionsFor(run_.options, fs_, scheduler, seed, boot_, log), kPath, &db);
     if (fs_->calls_failed() > 0) run_.oracle->Failed(begun_at);
+    NoteUnreadable(begun_at);
     if (!opened.ok()) {
       run_.Explained("Open", opened);
       return false;
     }
     run_.last_sequence = LastSequence(db.get());
-    if (!Found(db.get(), begun_at)) return false;
+    const bool found = Found(db.get(), begun_at);
+    NoteUnreadable(begun_at);
+    if (!found) return false;
     run_.db = db.get();
     const bool wrote = RunCacheClient(&run_, seed);
     ++run_.lives;
@@ -232,6 +235,10 @@ class CacheSession : public Session {
       return false;
     }
     return wrote && closed.ok() && error.empty();
+  }
+
+  void NoteUnreadable(uint64_t position) {
+    if (fs_->calls_failed() > 0 && run_.reads_may_fail()) run_.oracle->Unreadable(position);
   }
 
   bool Found(DB* db, uint64_t begun_at) {

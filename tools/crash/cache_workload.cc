@@ -381,7 +381,7 @@ CacheOracle::Reading CacheRun::Now() const {
   CacheOracle::Reading reading;
   reading.position = fs->op_count();
   reading.kill = true;
-  reading.unreadable = fs->calls_failed() > 0 && (options.fault.calls & (kSimOpen | kSimRead)) != 0;
+  reading.unreadable = fs->calls_failed() > 0 && reads_may_fail();
   reading.now = {oracle->TimeAt(CacheOracle::kNever), time_high};
   return reading;
 }

@@ -65,6 +65,7 @@ struct CacheRun {
   }
   // Whether an error is one that an injected fault explains; a fault otherwise.
   bool Explained(const char* call, const Status& status);
+  bool reads_may_fail() const { return (options.fault.calls & (kSimOpen | kSimRead)) != 0; }
   CacheOracle::Reading Now() const;
 
  private:

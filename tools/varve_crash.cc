@@ -8,7 +8,6 @@
 #include <initializer_list>
 #include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "tests/metamorphic/differential.h"
@@ -247,14 +246,28 @@ int RunCorpus(const std::string& path, std::vector<Violation>* found) {
   return 0;
 }
 
-// What is counted where nothing is simulated, as JSON with the keys that all modes have.
-void PrintJsonCounts(std::initializer_list<std::pair<const char*, uint64_t>> counts,
-                     size_t violations, double seconds) {
-  std::printf("{\"images\": 0, \"distinct\": 0, \"unhit\": [], \"cells\": [], ");
-  for (const auto& [name, count] : counts) {
-    std::printf("\"%s\": %llu, ", name, static_cast<unsigned long long>(count));
+struct Count {
+  const char* key;
+  uint64_t count;
+  const char* text;  // after the number, for people; "": not for them
+};
+
+// Where nothing is simulated: what was counted and what is wrong, with the keys of all modes as
+// JSON. The exit code.
+int Tell(std::initializer_list<Count> counts, const std::vector<std::string>& violations,
+         double seconds) {
+  for (const std::string& violation : violations) {
+    std::fprintf(FLAGS_json ? stderr : stdout, "VIOLATION  %s\n", violation.c_str());
   }
-  std::printf("\"violations\": %zu, \"seconds\": %.1f}\n", violations, seconds);
+  if (FLAGS_json) std::printf("{\"images\": 0, \"distinct\": 0, \"unhit\": [], \"cells\": [], ");
+  for (const Count& count : counts) {
+    const auto number = static_cast<unsigned long long>(count.count);
+    if (FLAGS_json) std::printf("\"%s\": %llu, ", count.key, number);
+    if (!FLAGS_json && *count.text != '\0') std::printf("%llu %s, ", number, count.text);
+  }
+  std::printf(FLAGS_json ? "\"violations\": %zu, \"seconds\": %.1f}\n" : "%zu violations, %.1f s\n",
+              violations.size(), seconds);
+  return violations.empty() ? 0 : 1;
 }
 
 // A directory for real files.
@@ -281,26 +294,15 @@ int Allocations(double seconds) {
                           .seconds = seconds,
                           .first = FLAGS_allocations,
                           .progress = !FLAGS_json && isatty(STDERR_FILENO) != 0});
-  for (const std::string& violation : report.violations) {
-    std::fprintf(FLAGS_json ? stderr : stdout, "VIOLATION  %s\n", violation.c_str());
-  }
-  if (FLAGS_json) {
-    PrintJsonCounts({{"kills", 0},
-                     {"allocations", report.allocations},
-                     {"complete", report.complete},
-                     {"runs", report.runs}},
-                    report.violations.size(), report.seconds);
-    return report.violations.empty() ? 0 : 1;
-  }
-  std::printf(
-      "allocations to the %llu., %s: %llu runs, %llu ended by it, %llu with an error, %llu "
-      "all the same well, %zu violations, %.1f s\n",
-      static_cast<unsigned long long>(report.allocations),
-      report.complete ? "none is left" : "more are left",
-      static_cast<unsigned long long>(report.runs), static_cast<unsigned long long>(report.ended),
-      static_cast<unsigned long long>(report.errors),
-      static_cast<unsigned long long>(report.passed), report.violations.size(), report.seconds);
-  return report.violations.empty() ? 0 : 1;
+  return Tell({{"kills", 0, ""},
+               {"allocations", report.allocations,
+                report.complete ? "allocations, none is left" : "allocations, more are left"},
+               {"complete", report.complete, ""},
+               {"runs", report.runs, "runs"},
+               {"ended", report.ended, "ended by it"},
+               {"errors", report.errors, "with an error"},
+               {"passed", report.passed, "all the same well"}},
+              report.violations, report.seconds);
 }
 
 int Kills(double seconds) {
@@ -318,58 +320,31 @@ int Kills(double seconds) {
   options.seconds = seconds;
   options.progress = !FLAGS_json && isatty(STDERR_FILENO) != 0;
   const KillReport report = RunKills(options);
-  for (const std::string& violation : report.violations) {
-    std::fprintf(FLAGS_json ? stderr : stdout, "VIOLATION  %s\n", violation.c_str());
-  }
-  if (FLAGS_json) {
-    PrintJsonCounts({{"kills", report.kills},
-                     {"recovery_kills", report.recovery_kills},
-                     {"out_of_memory", report.out_of_memory},
-                     {"failing_calls", report.failing_calls},
-                     {"batches", report.counts.batches},
-                     {"evictions", report.counts.evictions}},
-                    report.violations.size(), report.seconds);
-    return report.violations.empty() ? 0 : 1;
-  }
-  std::printf(
-      "%llu kills while writing, %llu while opening, %llu of them out of memory, %llu with an "
-      "error of a call, %llu batches found, %llu evictions, %zu violations, %.1f s\n",
-      static_cast<unsigned long long>(report.kills),
-      static_cast<unsigned long long>(report.recovery_kills),
-      static_cast<unsigned long long>(report.out_of_memory),
-      static_cast<unsigned long long>(report.failing_calls),
-      static_cast<unsigned long long>(report.counts.batches),
-      static_cast<unsigned long long>(report.counts.evictions), report.violations.size(),
-      report.seconds);
-  return report.violations.empty() ? 0 : 1;
+  return Tell({{"kills", report.kills, "kills while writing"},
+               {"recovery_kills", report.recovery_kills, "while opening"},
+               {"out_of_memory", report.out_of_memory, "of them out of memory"},
+               {"failing_calls", report.failing_calls, "with an error of a call"},
+               {"batches", report.counts.batches, "batches found"},
+               {"evictions", report.counts.evictions, "evictions"}},
+              report.violations, report.seconds);
 }
 
 int Differential(double seconds) {
   const double started = SecondsNow();
   uint64_t seeds = 0;
-  std::vector<Violation> found;
+  std::vector<std::string> found;
   for (; seeds < FLAGS_differential && found.empty() && SecondsNow() - started < seconds; ++seeds) {
     const std::string seed = std::to_string(FLAGS_seed + seeds);
     const std::string replay = "varve_crash --differential=1 --seed=" + seed +
                                " --operations=" + std::to_string(FLAGS_operations);
     const std::string wrong = metamorphic::RunSeed(
         FLAGS_seed + seeds, {.operations = FLAGS_operations, .option_sets = 2}, replay);
-    if (!wrong.empty()) found.push_back({"seed " + seed, wrong});
+    if (!wrong.empty()) found.push_back("seed " + seed + '\n' + wrong);
   }
-  for (const Violation& violation : found) {
-    std::fprintf(FLAGS_json ? stderr : stdout, "VIOLATION  %s\n%s\n", violation.token.c_str(),
-                 violation.text.c_str());
-  }
-  const double took = SecondsNow() - started;
-  if (FLAGS_json) {
-    PrintJsonCounts({{"kills", 0}, {"seeds", seeds}, {"operations", FLAGS_operations}},
-                    found.size(), took);
-  } else {
-    std::printf("%llu seeds of %llu operations, %zu violations, %.1f s\n",
-                static_cast<unsigned long long>(seeds),
-                static_cast<unsigned long long>(FLAGS_operations), found.size(), took);
-  }
-  return found.empty() ? 0 : 1;
+  return Tell({{"kills", 0, ""},
+               {"seeds", seeds, "seeds"},
+               {"operations", FLAGS_operations, "operations of each"}},
+              found, SecondsNow() - started);
 }
 
 int Main() {

@@ -131,16 +131,10 @@ const std::vector<int>& CallErrors() {
 
 }  // namespace varve::crash
 
-// Their names in the C library; those of large-file builds beside them.
+// Their names in the C library.
 extern "C" {
 ssize_t pread(int fd, void* to, size_t bytes, off_t offset) { return Read(fd, to, bytes, offset); }
-ssize_t pread64(int fd, void* to, size_t bytes, off_t offset) {
-  return Read(fd, to, bytes, offset);
-}
 ssize_t pwrite(int fd, const void* from, size_t bytes, off_t offset) {
-  return Write(fd, from, bytes, offset);
-}
-ssize_t pwrite64(int fd, const void* from, size_t bytes, off_t offset) {
   return Write(fd, from, bytes, offset);
 }
 int fdatasync(int fd) {
@@ -155,15 +149,7 @@ int open(const char* path, int flags, ...) {
   va_end(rest);
   return fd;
 }
-int open64(const char* path, int flags, ...) {
-  va_list rest;
-  va_start(rest, flags);
-  const int fd = Open(path, flags, rest);
-  va_end(rest);
-  return fd;
-}
 int ftruncate(int fd, off_t size) noexcept { return Call(kResizing, SYS_ftruncate, fd, size); }
-int ftruncate64(int fd, off64_t size) noexcept { return Call(kResizing, SYS_ftruncate, fd, size); }
 int rename(const char* from, const char* to) noexcept {
   return Call(kNaming, SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
 }
@@ -178,4 +164,12 @@ int unlink(const char* path) noexcept { return Call(kRemoving, SYS_unlinkat, AT_
 int mkdir(const char* path, mode_t mode) noexcept {
   return Call(kNaming, SYS_mkdirat, AT_FDCWD, path, mode);
 }
+
+// Those of builds for large files, which are the same here.
+static_assert(sizeof(off_t) == sizeof(off64_t));
+ssize_t pread64(int fd, void* to, size_t bytes, off64_t offset) __attribute__((alias("pread")));
+ssize_t pwrite64(int fd, const void* from, size_t bytes, off64_t offset)
+    __attribute__((alias("pwrite")));
+int open64(const char* path, int flags, ...) __attribute__((alias("open")));
+int ftruncate64(int fd, off64_t size) noexcept __attribute__((alias("ftruncate")));
 }
